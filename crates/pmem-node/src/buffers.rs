@@ -1,0 +1,87 @@
+//! The one place that shows mapped memory to JavaScript as an ArrayBuffer, without ever copying it.
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{FromNapiValue, Unknown};
+use napi::{Env, JsValue, check_status, sys};
+use pmem::Mapping;
+
+/// An owner that a buffer's finalizer drops.
+type Owner = Arc<dyn Send + Sync>;
+
+/// Whether the runtime lets ArrayBuffers lie over memory that is not its own. `PMEM_NO_EXTERNAL_BUFFERS=1` is the tests'
+/// switch for a runtime that does not.
+pub(crate) fn allowed(env: &Env) -> napi::Result<bool> {
+    if std::env::var_os("PMEM_NO_EXTERNAL_BUFFERS").is_some_and(|value| value == "1") {
+        return Ok(false);
+    }
+    let mut probe = Arc::new([0u8; 8]);
+    let start = Arc::make_mut(&mut probe).as_mut_ptr();
+    Ok(make(env, start, 8, probe)?.is_some())
+}
+
+/// An ArrayBuffer that is the mapping's memory and keeps it alive; `None` where the runtime forbids that.
+pub(crate) fn over<'env>(env: &'env Env, mapping: &Arc<Mapping>) -> napi::Result<Option<Unknown<'env>>> {
+    let Some(buffer) = make(env, mapping.start().as_ptr(), mapping.len(), Arc::clone(mapping) as Owner)? else {
+        return Ok(None);
+    };
+    // Detaching may end the first owner while a native job of the runtime still reads through a view, which keeps this
+    // object alive, and with it the second.
+    let hint = into_hint(Arc::clone(mapping) as Owner);
+    // SAFETY: the finalizer takes over the hint, and runs once.
+    let status = unsafe {
+        let start = mapping.start().as_ptr().cast();
+        sys::napi_add_finalizer(env.raw(), buffer.raw(), start, Some(release), hint, ptr::null_mut())
+    };
+    check_status!(status)?;
+    Ok(Some(buffer))
+}
+
+/// Empties `buffer` and every view over it. False where it no longer shows `mapping`: it was transferred, and whoever
+/// received the memory still uses it.
+pub(crate) fn detach(env: &Env, buffer: &Unknown, mapping: &Mapping) -> bool {
+    if shown(env, buffer) != (mapping.start().as_ptr().cast(), mapping.len()) {
+        return false;
+    }
+    // SAFETY: the buffer is a live ArrayBuffer of this environment, or the call says otherwise.
+    let status = unsafe { sys::napi_detach_arraybuffer(env.raw(), buffer.raw()) };
+    status == sys::Status::napi_ok && shown(env, buffer).1 == 0
+}
+
+fn shown(env: &Env, buffer: &Unknown) -> (*mut c_void, usize) {
+    let (mut start, mut len) = (ptr::null_mut(), 0);
+    // SAFETY: the results have room; anything but an ArrayBuffer is refused and leaves them empty.
+    unsafe { sys::napi_get_arraybuffer_info(env.raw(), buffer.raw(), &mut start, &mut len) };
+    (start, len)
+}
+
+fn make<'env>(env: &'env Env, start: *mut u8, len: usize, owner: Owner) -> napi::Result<Option<Unknown<'env>>> {
+    let hint = into_hint(owner);
+    let mut value = ptr::null_mut();
+    // SAFETY: the memory lives as long as the owner, which the finalizer drops.
+    let status =
+        unsafe { sys::napi_create_external_arraybuffer(env.raw(), start.cast(), len, Some(release), hint, &mut value) };
+    if status != sys::Status::napi_ok {
+        // SAFETY: the call failed, so no finalizer has the hint.
+        drop(unsafe { Box::from_raw(hint.cast::<Owner>()) });
+    }
+    if status == sys::Status::napi_no_external_buffers_allowed {
+        return Ok(None);
+    }
+    check_status!(status)?;
+    // SAFETY: the value was just made in this environment.
+    unsafe { Unknown::from_napi_value(env.raw(), value) }.map(Some)
+}
+
+fn into_hint(owner: Owner) -> *mut c_void {
+    Box::into_raw(Box::new(owner)).cast()
+}
+
+/// A buffer's finalizer; it may run on any thread.
+unsafe extern "C" fn release(_: sys::napi_env, _: *mut c_void, hint: *mut c_void) {
+    // SAFETY: the hint is the box that `into_hint` made, and each finalizer runs once.
+    drop(unsafe { Box::from_raw(hint.cast::<Owner>()) });
+}

@@ -1,0 +1,56 @@
+//! The one crossing for errors: a JavaScript error with `code`, and `errno`, `syscall` and `path` where the operating
+//! system failed.
+#![allow(unsafe_code)]
+
+use std::ptr;
+
+use napi::bindgen_prelude::{FromNapiValue, Object, ToNapiValue, Unknown};
+use napi::{Env, check_status, sys};
+use pmem::Error;
+
+/// The way of a core result into JavaScript.
+pub(crate) trait Crossing<T> {
+    /// The value, or the error as an exception.
+    fn cross(self, env: &Env) -> napi::Result<T>;
+}
+
+impl<T> Crossing<T> for pmem::Result<T> {
+    fn cross(self, env: &Env) -> napi::Result<T> {
+        self.map_err(|error| match to_js(env, &error) {
+            Ok(value) => napi::Error::from_unknown_without_coercion(value),
+            Err(failure) => failure,
+        })
+    }
+}
+
+/// Leaves `error` as the pending exception of a raw callback.
+pub(crate) fn throw(env: &Env, error: &Error) {
+    if let Ok(value) = to_js(env, error) {
+        // SAFETY: the value was just made in this environment.
+        unsafe { sys::napi_throw(env.raw(), napi::JsValue::raw(&value)) };
+    }
+}
+
+fn to_js<'env>(env: &'env Env, error: &Error) -> napi::Result<Unknown<'env>> {
+    let make = match error {
+        Error::OutOfRange { .. } => sys::napi_create_range_error,
+        Error::InvalidValue { .. } => sys::napi_create_type_error,
+        _ => sys::napi_create_error,
+    };
+    let mut value = ptr::null_mut();
+    // SAFETY: each value belongs to this live environment and is used at once.
+    let mut object = unsafe {
+        let code = ToNapiValue::to_napi_value(env.raw(), error.code().as_ref())?;
+        let message = ToNapiValue::to_napi_value(env.raw(), error.to_string())?;
+        check_status!(make(env.raw(), code, message, &mut value))?;
+        Object::from_napi_value(env.raw(), value)?
+    };
+    if let Error::Os { errno, syscall, path, .. } = error {
+        object.set("errno", -errno)?;
+        object.set("syscall", *syscall)?;
+        if let Some(path) = path {
+            object.set("path", path.to_string_lossy().as_ref())?;
+        }
+    }
+    object.into_unknown(env)
+}

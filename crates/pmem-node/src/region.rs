@@ -1,0 +1,237 @@
+//! Regions as JavaScript sees them: by handle.
+#![allow(unsafe_code)]
+
+use std::ffi::OsStr;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use napi::bindgen_prelude::{AsyncTask, Either, Float64ArraySlice, Uint8ArraySlice, Unknown};
+use napi::{Env, Task};
+use napi_derive::napi;
+use pmem::{CreateOptions, Error, MapOptions, Region};
+
+use crate::buffers;
+use crate::errors::Crossing;
+use crate::handles::Handles;
+use crate::state::State;
+
+/// A region that JavaScript has not closed.
+pub(crate) struct OpenRegion(Region);
+
+impl Handles<OpenRegion> {
+    pub(crate) fn open(&self, handle: f64) -> pmem::Result<&Region> {
+        self.get(handle).map(|open| &open.0).ok_or(Error::Closed("region"))
+    }
+}
+
+/// What TypeScript keeps of a region.
+#[napi(object)]
+pub struct RegionInfo {
+    /// Names the region in every later call.
+    pub handle: f64,
+    /// Its size.
+    pub byte_length: f64,
+    /// Whether flushing caches makes its stores durable.
+    pub is_pmem: bool,
+}
+
+/// `pmem_map_file`'s flags.
+#[napi(object)]
+pub struct FileFlags {
+    /// The number of bytes to map.
+    pub length: f64,
+    /// Where in the file.
+    pub offset: f64,
+    /// PMEM_FILE_EXCL.
+    pub exclusive: bool,
+    /// PMEM_FILE_SPARSE.
+    pub sparse: bool,
+    /// PMEM_FILE_TMPFILE.
+    pub tmpfile: bool,
+    /// Whether a longer file is cut.
+    pub truncate: bool,
+    /// The new file's permissions.
+    pub mode: u32,
+}
+
+/// Maps a descriptor, or the file at a path.
+#[napi(catch_unwind)]
+pub fn region_map(
+    env: &Env,
+    file: Either<i32, Uint8ArraySlice<'_>>,
+    offset: f64,
+    byte_length: Option<f64>,
+    readonly: bool,
+) -> napi::Result<RegionInfo> {
+    let options = map_options(offset, byte_length, readonly);
+    let mapped = match file {
+        Either::A(descriptor) => borrow(descriptor).and_then(|file| Region::map(file, options)),
+        Either::B(path) => Region::open(&path_of(&path), options),
+    };
+    keep(env, mapped)
+}
+
+/// `pmem_map_file` without its create flag.
+#[napi(catch_unwind)]
+pub fn region_map_existing(
+    env: &Env,
+    path: Uint8ArraySlice<'_>,
+    offset: f64,
+    byte_length: Option<f64>,
+    readonly: bool,
+) -> napi::Result<RegionInfo> {
+    keep(env, Region::map_existing(&path_of(&path), map_options(offset, byte_length, readonly)))
+}
+
+/// `pmem_map_file` with its create flag.
+#[napi(catch_unwind)]
+pub fn region_create(env: &Env, path: Uint8ArraySlice<'_>, flags: FileFlags) -> napi::Result<RegionInfo> {
+    let options = CreateOptions {
+        len: flags.length as usize,
+        offset: flags.offset as u64,
+        exclusive: flags.exclusive,
+        sparse: flags.sparse,
+        tmpfile: flags.tmpfile,
+        truncate: flags.truncate,
+        mode: flags.mode,
+    };
+    keep(env, Region::map_file(&path_of(&path), &options))
+}
+
+/// The region's memory as an ArrayBuffer; `null` where the runtime forbids that. TypeScript asks once a region.
+#[napi(catch_unwind, ts_return_type = "ArrayBuffer | null")]
+pub fn region_buffer(env: &Env, handle: f64) -> napi::Result<Option<Unknown<'_>>> {
+    let state = State::of(env)?;
+    if !state.external_buffers {
+        return Ok(None);
+    }
+    let mapping = state.regions.borrow().open(handle).cross(env)?.mapping();
+    buffers::over(env, &mapping)
+}
+
+/// Closes a region and empties its buffer, if it has one. An unknown handle is closed already.
+#[napi(catch_unwind)]
+pub fn region_close(
+    env: &Env,
+    handle: f64,
+    #[napi(ts_arg_type = "ArrayBuffer | null")] buffer: Option<Unknown<'_>>,
+) -> napi::Result<()> {
+    let taken = State::of(env)?.regions.borrow_mut().take(handle);
+    let Some(OpenRegion(region)) = taken else { return Ok(()) };
+    if buffer.is_some_and(|buffer| buffers::detach(env, &buffer, &region.mapping())) {
+        region.disconnect_on_drop();
+    }
+    Ok(())
+}
+
+/// Drops a region whose JavaScript object was collected; its buffer, if one lives on, keeps the file mapped.
+#[napi(catch_unwind)]
+pub fn region_drop(env: &Env, handle: f64) -> napi::Result<()> {
+    let dropped = State::of(env)?.regions.borrow_mut().take(handle);
+    drop(dropped);
+    Ok(())
+}
+
+/// `pmem_msync` of a range.
+#[napi(catch_unwind)]
+pub fn region_msync(env: &Env, handle: f64, offset: f64, length: f64) -> napi::Result<()> {
+    open(env, handle)?.msync(offset as usize, length as usize).cross(env)
+}
+
+/// `pmem_persist` of ranges given as pairs of offset and length.
+#[napi(catch_unwind)]
+pub fn region_persist_many(env: &Env, handle: f64, ranges: Float64ArraySlice<'_>) -> napi::Result<()> {
+    let ranges: Vec<_> = ranges.chunks_exact(2).map(|range| (range[0] as usize, range[1] as usize)).collect();
+    open(env, handle)?.persist_many(&ranges).cross(env)
+}
+
+/// `pmem_persist` of a range, off the main thread.
+#[napi(catch_unwind, ts_return_type = "Promise<void>")]
+pub fn region_persist_async(env: &Env, handle: f64, offset: f64, length: f64) -> napi::Result<AsyncTask<Persist>> {
+    let region = open(env, handle)?;
+    Ok(AsyncTask::new(Persist { region, offset: offset as usize, length: length as usize }))
+}
+
+/// `pmem_memmove` into the region.
+#[napi(catch_unwind)]
+pub fn region_copy_from(
+    env: &Env,
+    handle: f64,
+    offset: f64,
+    source: Uint8ArraySlice<'_>,
+    durable: bool,
+) -> napi::Result<()> {
+    let region = open(env, handle)?;
+    // SAFETY: the source is a live view, and JavaScript does not run meanwhile.
+    unsafe { region.copy_from(offset as usize, source.as_ptr(), source.len(), durable) }.cross(env)
+}
+
+/// Copies out of the region.
+#[napi(catch_unwind)]
+pub fn region_copy_to(env: &Env, handle: f64, offset: f64, target: Uint8ArraySlice<'_>) -> napi::Result<()> {
+    let region = open(env, handle)?;
+    // SAFETY: the target is a live view, and JavaScript does not run meanwhile.
+    unsafe { region.copy_to(offset as usize, target.as_ptr().cast_mut(), target.len()) }.cross(env)
+}
+
+/// `pmem_memset` in the region.
+#[napi(catch_unwind)]
+pub fn region_fill(env: &Env, handle: f64, offset: f64, length: f64, value: u8, durable: bool) -> napi::Result<()> {
+    open(env, handle)?.fill(offset as usize, length as usize, value, durable).cross(env)
+}
+
+/// `pmem_drain`, for all regions on persistent memory.
+#[napi(catch_unwind)]
+pub fn drain_all() {
+    pmem::drain();
+}
+
+/// The work of `region_persist_async`. Its share of the region keeps the file mapped, also through a close.
+pub struct Persist {
+    region: Region,
+    offset: usize,
+    length: usize,
+}
+
+impl Task for Persist {
+    type Output = pmem::Result<()>;
+    type JsValue = ();
+
+    fn compute(&mut self) -> napi::Result<Self::Output> {
+        Ok(self.region.persist(self.offset, self.length))
+    }
+
+    fn resolve(&mut self, env: Env, output: Self::Output) -> napi::Result<()> {
+        output.cross(&env)
+    }
+}
+
+fn open(env: &Env, handle: f64) -> napi::Result<Region> {
+    State::of(env)?.regions.borrow().open(handle).cloned().cross(env)
+}
+
+fn keep(env: &Env, mapped: pmem::Result<Region>) -> napi::Result<RegionInfo> {
+    let region = mapped.cross(env)?;
+    let (byte_length, is_pmem) = (region.len() as f64, region.is_pmem());
+    let handle = State::of(env)?.regions.borrow_mut().insert(OpenRegion(region));
+    Ok(RegionInfo { handle, byte_length, is_pmem })
+}
+
+fn map_options(offset: f64, byte_length: Option<f64>, readonly: bool) -> MapOptions {
+    MapOptions { offset: offset as u64, len: byte_length.map(|length| length as usize), readonly }
+}
+
+fn path_of(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
+}
+
+/// What JavaScript closed is -1, or a number that names no file any more.
+fn borrow<'call>(descriptor: i32) -> pmem::Result<BorrowedFd<'call>> {
+    if descriptor < 0 {
+        const EBADF: i32 = 9;
+        return Err(Error::Os { errno: EBADF, syscall: "fstat", path: None, hint: Some("the file is closed") });
+    }
+    // SAFETY: it is not -1, and used during the call alone; a closed one gives EBADF.
+    Ok(unsafe { BorrowedFd::borrow_raw(descriptor) })
+}

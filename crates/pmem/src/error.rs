@@ -1,0 +1,131 @@
+//! Why an operation failed: one variant per kind of failure.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+/// The result of an operation of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why an operation failed. [`Error::code`] is the name JavaScript sees.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused a call.
+    #[error("{}: {}, {syscall}{}{}", os_code(*errno), os_text(*errno), quoted(path), hinted(hint))]
+    Os {
+        /// The positive error number.
+        errno: i32,
+        /// The function that failed, under the NVM Library's or the operating system's name.
+        syscall: &'static str,
+        /// The file, where it is known by a path.
+        path: Option<PathBuf>,
+        /// What the caller can do about it.
+        hint: Option<&'static str>,
+    },
+    /// The handle was closed before this call.
+    #[error("the {0} is closed")]
+    Closed(&'static str),
+    /// An argument lies outside the values that are possible here.
+    #[error("the value of \"{name}\" is out of range: it must be {expected}; received {received}")]
+    OutOfRange {
+        /// The argument's public name.
+        name: &'static str,
+        /// The values that would have been accepted.
+        expected: String,
+        /// The value that was given.
+        received: String,
+    },
+    /// Two arguments contradict each other, or one lacks another.
+    #[error("the argument \"{name}\" is not valid here: {reason}")]
+    InvalidValue {
+        /// The argument's public name.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// This build, runtime or file cannot do what was asked.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// The interface asked for is not the one this build has.
+    #[error("{library} {have} does not provide version {major}.{minor}")]
+    Version {
+        /// The library that was asked.
+        library: &'static str,
+        /// The version that is there.
+        have: &'static str,
+        /// The major version that was required.
+        major: u32,
+        /// The minor version that was required.
+        minor: u32,
+    },
+}
+
+impl Error {
+    /// The failure's name: an operating system's error name such as `ENOSPC`, or one that starts with `ERR_`.
+    pub fn code(&self) -> Cow<'static, str> {
+        match self {
+            Error::Os { errno, .. } => Cow::Owned(os_code(*errno)),
+            Error::Closed(_) => Cow::Borrowed("ERR_PMEM_CLOSED"),
+            Error::OutOfRange { .. } => Cow::Borrowed("ERR_OUT_OF_RANGE"),
+            Error::InvalidValue { .. } => Cow::Borrowed("ERR_INVALID_ARG_VALUE"),
+            Error::Unsupported(_) => Cow::Borrowed("ERR_PMEM_UNSUPPORTED"),
+            Error::Version { .. } => Cow::Borrowed("ERR_PMEM_VERSION"),
+        }
+    }
+
+    /// The failure of `syscall` on `path`.
+    pub(crate) fn io(error: &std::io::Error, syscall: &'static str, path: Option<&Path>) -> Self {
+        Self::os(error.raw_os_error().unwrap_or(nix::libc::EIO), syscall, path)
+    }
+
+    /// The failure of `syscall` on `path` with the positive error number `errno`.
+    pub(crate) fn os(errno: i32, syscall: &'static str, path: Option<&Path>) -> Self {
+        Error::Os { errno, syscall, path: path.map(Path::to_path_buf), hint: None }
+    }
+
+    /// The same failure, with advice where there was none.
+    pub(crate) fn with_hint(self, advice: &'static str) -> Self {
+        match self {
+            Error::Os { errno, syscall, path, hint: None } => Error::Os { errno, syscall, path, hint: Some(advice) },
+            other => other,
+        }
+    }
+
+    pub(crate) fn out_of_range(name: &'static str, expected: String, received: impl ToString) -> Self {
+        Error::OutOfRange { name, expected, received: received.to_string() }
+    }
+}
+
+fn os_code(errno: i32) -> String {
+    format!("{:?}", nix::errno::Errno::from_raw(errno))
+}
+
+fn os_text(errno: i32) -> String {
+    nix::errno::Errno::from_raw(errno).desc().to_lowercase()
+}
+
+fn quoted(path: &Option<PathBuf>) -> String {
+    path.as_ref().map(|path| format!(" '{}'", path.display())).unwrap_or_default()
+}
+
+fn hinted(hint: &Option<&'static str>) -> String {
+    hint.map(|hint| format!(" ({hint})")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_os_error_reads_like_nodes_own() {
+        let error = Error::os(nix::libc::ENOENT, "open", Some(Path::new("/no/such")));
+        assert_eq!(error.to_string(), "ENOENT: no such file or directory, open '/no/such'");
+        assert_eq!(error.code(), "ENOENT");
+    }
+
+    #[test]
+    fn the_first_hint_stays() {
+        let error = Error::os(nix::libc::EACCES, "mmap", None).with_hint("one").with_hint("two");
+        assert!(error.to_string().ends_with("mmap (one)"), "{error}");
+    }
+}

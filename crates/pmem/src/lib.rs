@@ -1,0 +1,25 @@
+//! Safe persistent memory.
+//!
+//! [`Region`] maps a file as memory and makes ranges of it durable: by flushing processor caches where the file lies
+//! on persistent memory, by synchronising pages elsewhere. The interface follows libpmem of the NVM Library, which does
+//! the flushing where the cargo feature `pmdk` links it; the crate's own flush does it elsewhere.
+//!
+//! Every failure is an [`Error`]; dropping the last owner of a mapping is what unmaps it.
+
+pub mod capabilities;
+mod cpu;
+mod error;
+mod file;
+mod flush;
+mod mapping;
+mod region;
+
+pub use error::{Error, Result};
+pub use file::CreateOptions;
+pub use mapping::Mapping;
+pub use region::{MapOptions, Region};
+
+/// `pmem_drain`: waits for the flushes of every region on persistent memory.
+pub fn drain() {
+    flush::drain();
+}

@@ -1,0 +1,409 @@
+//! A mapped file and its durability: what libpmem's functions do, on ranges that are checked.
+#![allow(unsafe_code)]
+
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::file::{self, CreateOptions};
+use crate::mapping::{Access, Mapping, page_size};
+use crate::{Error, Result, flush};
+
+/// Which part of a file to map, and how.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MapOptions {
+    /// The first byte, a multiple of the page size.
+    pub offset: u64,
+    /// The number of bytes; the rest of the file where it is not given.
+    pub len: Option<usize>,
+    /// Stores stay private to the mapping and never reach the file.
+    pub readonly: bool,
+}
+
+/// A file mapped as memory.
+///
+/// Clones share the mapping; dropping the last one unmaps it, unless a [`Region::mapping`] is still held.
+#[derive(Clone, Debug)]
+pub struct Region {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    mapping: Arc<Mapping>,
+    path: Option<PathBuf>,
+    is_pmem: bool,
+    readonly: bool,
+    disconnect: AtomicBool,
+}
+
+impl Region {
+    /// Maps an open file. Its own mode must allow reading, and writing unless `readonly`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for an offset that is no multiple of the page size or a range past the file's end; `EINVAL`
+    /// for an empty range; `ENODEV` for what is not a regular file; what the operating system says of `mmap`.
+    pub fn map(file: BorrowedFd<'_>, options: MapOptions) -> Result<Self> {
+        Self::map_named(file, None, options, "mmap")
+    }
+
+    /// Opens the file at `path` and maps it.
+    ///
+    /// # Errors
+    /// As [`Region::map`], and what the operating system says of opening the file.
+    pub fn open(path: &Path, options: MapOptions) -> Result<Self> {
+        let file = file::open(path, options.readonly, "open")?;
+        Self::map_named(file.as_fd(), Some(path), options, "mmap")
+    }
+
+    /// Creates or opens the file at `path` as `create` says and maps it: `pmem_map_file`.
+    ///
+    /// A file that is made or made longer is durable with its directory entry on return. Failure leaves a file
+    /// as long as it was, and no new one.
+    ///
+    /// # Errors
+    /// As [`Region::map`]; [`Error::OutOfRange`] for a length below the existing file's without `truncate`; what the
+    /// operating system says of creating the file.
+    ///
+    /// ```
+    /// let folder = tempfile::tempdir()?;
+    /// let options = pmem::CreateOptions { len: 4096, mode: 0o600, ..Default::default() };
+    /// let region = pmem::Region::map_file(&folder.path().join("file"), &options)?;
+    /// region.fill(0, 10, 7, true)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn map_file(path: &Path, create: &CreateOptions) -> Result<Self> {
+        let len =
+            NonZeroUsize::new(create.len).ok_or_else(|| Error::out_of_range("length", "greater than 0".into(), 0))?;
+        check_alignment(create.offset)?;
+        let mut made = file::create(path, create, "pmem_map_file")?;
+        let options = MapOptions { offset: create.offset, len: Some(len.get()), readonly: false };
+        let region = Self::map_named(made.file().as_fd(), Some(path), options, "pmem_map_file")?;
+        made.keep();
+        Ok(region)
+    }
+
+    /// Opens the whole existing file at `path` for `pmem_map_file` without its create flag.
+    ///
+    /// # Errors
+    /// As [`Region::open`].
+    pub fn map_existing(path: &Path, options: MapOptions) -> Result<Self> {
+        let file = file::open(path, options.readonly, "pmem_map_file")?;
+        Self::map_named(file.as_fd(), Some(path), options, "pmem_map_file")
+    }
+
+    fn map_named(
+        file: BorrowedFd<'_>,
+        path: Option<&Path>,
+        options: MapOptions,
+        syscall: &'static str,
+    ) -> Result<Self> {
+        let size = file::regular_size(file, path, syscall)?;
+        let len = mapped_len(size, options, path, syscall)?;
+        let access = if options.readonly { Access::Private } else { Access::Shared };
+        let mapping = Mapping::new(file, options.offset, len, access).map_err(|errno| {
+            let error = Error::os(errno as i32, syscall, path);
+            if errno != nix::errno::Errno::EACCES {
+                return error;
+            }
+            error.with_hint("open the file for reading and writing, or map it readonly")
+        })?;
+        let is_pmem = forced_pmem().unwrap_or(mapping.is_synchronous());
+        let inner = Inner {
+            mapping: Arc::new(mapping),
+            path: path.map(Path::to_path_buf),
+            is_pmem,
+            readonly: options.readonly,
+            disconnect: AtomicBool::new(false),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The number of bytes mapped; never 0.
+    #[allow(clippy::len_without_is_empty, reason = "a region is never empty")]
+    pub fn len(&self) -> usize {
+        self.inner.mapping.len()
+    }
+
+    /// Whether flushing caches is enough to make stores durable: the file takes `MAP_SYNC`, or `PMEM_IS_PMEM_FORCE=1`
+    /// says so.
+    pub fn is_pmem(&self) -> bool {
+        self.inner.is_pmem
+    }
+
+    /// Whether stores stay private to the mapping.
+    pub fn is_readonly(&self) -> bool {
+        self.inner.readonly
+    }
+
+    /// A share of the mapping, which keeps its addresses valid after the region itself is gone.
+    pub fn mapping(&self) -> Arc<Mapping> {
+        Arc::clone(&self.inner.mapping)
+    }
+
+    /// Lets the file go once the last clone is dropped, even while a [`Region::mapping`] is held: its addresses then
+    /// show zeros.
+    pub fn disconnect_on_drop(&self) {
+        self.inner.disconnect.store(true, Ordering::Relaxed);
+    }
+
+    /// `pmem_flush`: starts making `[offset, offset + len)` durable; [`Region::drain`] waits for it. On page-cache
+    /// files it is [`Region::msync`], since nothing less works there.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a range that leaves the region, `EACCES` for a readonly region, a failed msync.
+    pub fn flush(&self, offset: usize, len: usize) -> Result<()> {
+        if !self.is_pmem() {
+            return self.msync(offset, len);
+        }
+        flush::flush(self.writable(offset, len)?, len);
+        Ok(())
+    }
+
+    /// `pmem_drain`: waits for flushes. Promises nothing on page-cache files.
+    pub fn drain(&self) {
+        if self.is_pmem() {
+            flush::drain();
+        }
+    }
+
+    /// `pmem_persist`: `[offset, offset + len)` is durable on return.
+    ///
+    /// # Errors
+    /// As [`Region::flush`].
+    pub fn persist(&self, offset: usize, len: usize) -> Result<()> {
+        self.flush(offset, len)?;
+        self.drain();
+        Ok(())
+    }
+
+    /// [`Region::persist`] of several `(offset, len)` ranges: one drain for all, or on page-cache files one msync of the
+    /// pages from the first range to the last.
+    ///
+    /// # Errors
+    /// As [`Region::flush`]; every range is checked before the first is flushed.
+    pub fn persist_many(&self, ranges: &[(usize, usize)]) -> Result<()> {
+        for &(offset, len) in ranges {
+            self.writable(offset, len)?;
+        }
+        if self.is_pmem() {
+            ranges.iter().try_for_each(|&(offset, len)| self.flush(offset, len))?;
+            self.drain();
+            return Ok(());
+        }
+        let ranges = ranges.iter().filter(|(_, len)| *len > 0);
+        let Some(start) = ranges.clone().map(|(offset, _)| *offset).min() else { return Ok(()) };
+        let end = ranges.map(|(offset, len)| offset + len).max().unwrap_or(start);
+        self.msync(start, end - start)
+    }
+
+    /// `pmem_msync`: the pages that hold `[offset, offset + len)` are durable on return, on any file.
+    ///
+    /// # Errors
+    /// As [`Region::flush`].
+    pub fn msync(&self, offset: usize, len: usize) -> Result<()> {
+        self.writable(offset, len)?;
+        if len == 0 {
+            return Ok(());
+        }
+        let synced = self.inner.mapping.sync(offset, len);
+        synced.map_err(|errno| Error::os(errno as i32, "pmem_msync", self.inner.path.as_deref()))
+    }
+
+    /// `pmem_memmove`: copies `len` bytes from `source` to `offset`, and makes them durable where `durable` says so.
+    ///
+    /// # Errors
+    /// As [`Region::flush`]; nothing is written where the range is refused.
+    ///
+    /// # Safety
+    /// `source` is readable for `len` bytes. It may lie in the region.
+    pub unsafe fn copy_from(&self, offset: usize, source: *const u8, len: usize, durable: bool) -> Result<()> {
+        let target = self.writable(offset, len)?;
+        if self.is_pmem() {
+            // SAFETY: the target was checked, the source is the caller's promise.
+            unsafe { flush::copy(target, source, len) };
+        } else {
+            // SAFETY: as above.
+            unsafe { std::ptr::copy(source, target, len) };
+        }
+        self.settle(offset, len, durable)
+    }
+
+    /// `pmem_memset`: fills `[offset, offset + len)` with `value`, and makes it durable where `durable` says so.
+    ///
+    /// # Errors
+    /// As [`Region::flush`]; nothing is written where the range is refused.
+    pub fn fill(&self, offset: usize, len: usize, value: u8, durable: bool) -> Result<()> {
+        let target = self.writable(offset, len)?;
+        if self.is_pmem() {
+            // SAFETY: the target was checked.
+            unsafe { flush::fill(target, value, len) };
+        } else {
+            // SAFETY: as above.
+            unsafe { std::ptr::write_bytes(target, value, len) };
+        }
+        self.settle(offset, len, durable)
+    }
+
+    /// Copies `len` bytes at `offset` to `target`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a range that leaves the region.
+    ///
+    /// # Safety
+    /// `target` is writable for `len` bytes. It may lie in the region.
+    pub unsafe fn copy_to(&self, offset: usize, target: *mut u8, len: usize) -> Result<()> {
+        let source = self.checked(offset, len)?;
+        // SAFETY: the source was checked, the target is the caller's promise.
+        unsafe { std::ptr::copy(source, target, len) };
+        Ok(())
+    }
+
+    /// Ends a copy or fill that has written caches back already on persistent memory.
+    fn settle(&self, offset: usize, len: usize, durable: bool) -> Result<()> {
+        match (durable, self.is_pmem()) {
+            (false, _) => Ok(()),
+            (true, true) => {
+                flush::drain();
+                Ok(())
+            }
+            (true, false) => self.msync(offset, len),
+        }
+    }
+
+    fn writable(&self, offset: usize, len: usize) -> Result<*mut u8> {
+        if self.inner.readonly {
+            let refused = Error::os(nix::libc::EACCES, "pmem_persist", self.inner.path.as_deref());
+            return Err(refused.with_hint("the region is readonly: stores to it never reach the file"));
+        }
+        self.checked(offset, len)
+    }
+
+    fn checked(&self, offset: usize, len: usize) -> Result<*mut u8> {
+        let size = self.len();
+        if offset > size {
+            return Err(Error::out_of_range("byteOffset", format!(">= 0 and <= {size}"), offset));
+        }
+        if len > size - offset {
+            return Err(Error::out_of_range("byteLength", format!(">= 0 and <= {}", size - offset), len));
+        }
+        Ok(self.inner.mapping.start().as_ptr().wrapping_add(offset))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.disconnect.load(Ordering::Relaxed) && Arc::strong_count(&self.mapping) > 1 {
+            self.mapping.disconnect();
+        }
+    }
+}
+
+fn check_alignment(offset: u64) -> Result<()> {
+    if offset.is_multiple_of(page_size() as u64) {
+        return Ok(());
+    }
+    Err(Error::out_of_range("offset", format!("a multiple of the page size, {}", page_size()), offset))
+}
+
+/// The length to map of a file of `size` bytes.
+fn mapped_len(size: u64, options: MapOptions, path: Option<&Path>, syscall: &'static str) -> Result<NonZeroUsize> {
+    check_alignment(options.offset)?;
+    let Some(rest) = size.checked_sub(options.offset) else {
+        return Err(Error::out_of_range("offset", format!("<= the file's size, {size}"), options.offset));
+    };
+    let len = options.len.map_or(rest, |len| len as u64);
+    if len > rest {
+        let expected = format!("<= {rest}, the bytes that the file holds from offset {}", options.offset);
+        return Err(Error::out_of_range("byteLength", expected, len));
+    }
+    let len = usize::try_from(len).ok().and_then(NonZeroUsize::new);
+    len.ok_or_else(|| Error::os(nix::libc::EINVAL, syscall, path).with_hint("there are no bytes to map"))
+}
+
+/// What `PMEM_IS_PMEM_FORCE` says: 1 for every mapping, 0 for none.
+fn forced_pmem() -> Option<bool> {
+    static FORCED: OnceLock<Option<bool>> = OnceLock::new();
+    *FORCED.get_or_init(|| match std::env::var("PMEM_IS_PMEM_FORCE").as_deref() {
+        Ok("1") => Some(true),
+        Ok("0") => Some(false),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn region(len: usize) -> (tempfile::NamedTempFile, Region) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(len as u64).unwrap();
+        let region = Region::map(file.as_file().as_fd(), MapOptions::default()).unwrap();
+        (file, region)
+    }
+
+    fn write(region: &Region, offset: usize, data: &[u8]) -> Result<()> {
+        // SAFETY: a slice is readable.
+        unsafe { region.copy_from(offset, data.as_ptr(), data.len(), true) }
+    }
+
+    #[test]
+    fn stores_reach_the_file() {
+        let (file, region) = region(10_000);
+        write(&region, 4090, b"over a page").unwrap();
+        region.fill(9_990, 10, 7, true).unwrap();
+        region.persist_many(&[(0, 1), (9_000, 1000), (5, 0)]).unwrap();
+        let bytes = std::fs::read(file.path()).unwrap();
+        assert_eq!(&bytes[4090..4101], b"over a page");
+        assert_eq!(bytes[9_990..], [7; 10]);
+    }
+
+    #[test]
+    fn ranges_outside_are_refused_and_change_nothing() {
+        let (file, region) = region(4096);
+        assert_eq!(write(&region, 4090, b"too long").unwrap_err().code(), "ERR_OUT_OF_RANGE");
+        for (offset, len) in [(4097, 0), (0, 4097), (usize::MAX, 1), (1, usize::MAX)] {
+            assert_eq!(region.persist(offset, len).unwrap_err().code(), "ERR_OUT_OF_RANGE");
+            assert!(region.persist_many(&[(0, 1), (offset, len)]).is_err());
+        }
+        region.persist(4096, 0).unwrap();
+        assert_eq!(std::fs::read(file.path()).unwrap(), vec![0; 4096]);
+    }
+
+    #[test]
+    fn a_held_mapping_outlives_its_region() {
+        let (file, region) = region(4096);
+        let mapping = region.mapping();
+        drop(region);
+        // SAFETY: the mapping is held.
+        unsafe { mapping.start().as_ptr().write(5) };
+        assert_eq!(std::fs::read(file.path()).unwrap()[0], 5);
+    }
+
+    #[test]
+    fn a_disconnected_mapping_shows_zeros_after_the_last_clone() {
+        let (file, region) = region(4096);
+        region.fill(0, 1, 9, true).unwrap();
+        let (mapping, clone) = (region.mapping(), region.clone());
+        region.disconnect_on_drop();
+        drop(region);
+        clone.fill(1, 1, 8, true).unwrap();
+        drop(clone);
+        // SAFETY: the mapping is held.
+        assert_eq!(unsafe { mapping.start().as_ptr().read() }, 0);
+        assert_eq!(std::fs::read(file.path()).unwrap()[..2], [9, 8]);
+    }
+
+    #[test]
+    fn a_readonly_region_keeps_stores_to_itself() {
+        let (file, _) = region(4096);
+        let options = MapOptions { readonly: true, ..Default::default() };
+        let region = Region::open(file.path(), options).unwrap();
+        // SAFETY: private pages are writable.
+        unsafe { region.mapping().start().as_ptr().write(1) };
+        assert_eq!(region.persist(0, 1).unwrap_err().code(), "EACCES");
+        assert_eq!(std::fs::read(file.path()).unwrap()[0], 0);
+    }
+}

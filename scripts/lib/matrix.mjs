@@ -1,0 +1,35 @@
+import { existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { root } from './run.mjs'
+
+const TMPFS = 0x01021994
+
+/** The conditions under which the suite runs: each a label and environment variables for it. */
+export function matrix() {
+  return folders().flatMap(([place, folder]) =>
+    [undefined, '1'].flatMap((forced) =>
+      [undefined, '1'].map((copied) => ({
+        label: [place, forced && 'forced to be pmem', copied && 'no external buffers'].filter(Boolean).join(', '),
+        folder,
+        env: { PMEM_IS_PMEM_FORCE: forced, PMEM_NO_EXTERNAL_BUFFERS: copied },
+      })),
+    ),
+  )
+}
+
+/** Calls `work` with a new folder below `parent`, which is gone afterwards. */
+export async function withFolder(parent, work) {
+  const folder = mkdtempSync(join(parent, 'pmem-test-'))
+  try {
+    return await work(folder)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function folders() {
+  const memory = existsSync('/dev/shm') ? [['tmpfs', '/dev/shm']] : []
+  const disk = [tmpdir(), join(root, 'build')].find((folder) => statfsSync(folder).type !== TMPFS)
+  return disk ? [...memory, ['disk', disk]] : memory
+}

@@ -1,0 +1,53 @@
+/** Checks of what callers pass. They run before anything is written for the native side. */
+
+import { fileURLToPath } from 'node:url'
+import { types } from 'node:util'
+import { outOfRange, wrongType, wrongValue } from './errors.js'
+
+/** What is written: text is UTF-8, everything else its bytes. */
+export type Data = string | NodeJS.ArrayBufferView | ArrayBufferLike
+
+/** A file's path. */
+export type Path = string | Buffer | URL
+
+/** A size or an offset: a safe integer. */
+export type Size = number | bigint
+
+/** An integer between `min` and `max`. */
+export function toInteger(name: string, value: Size, min = 0, max = Number.MAX_SAFE_INTEGER): number {
+  const number = typeof value === 'bigint' ? Number(value) : value
+  if (typeof number !== 'number') throw wrongType(name, 'an integer', value)
+  if (Number.isSafeInteger(number) && number >= min && number <= max) return number
+  throw outOfRange(name, `an integer >= ${min} and <= ${max}`, value)
+}
+
+export function toBoolean(name: string, value: boolean): boolean {
+  if (typeof value === 'boolean') return value
+  throw wrongType(name, 'a boolean', value)
+}
+
+/** The object of named options; an absent one is empty. */
+export function toOptions<T extends object>(value: T | undefined): Partial<T> {
+  if (value === undefined) return {}
+  if (typeof value === 'object' && value !== null) return value
+  throw wrongType('options', 'an object', value)
+}
+
+/** The bytes of `data`: not copied, unless it is text. */
+export function toBytes(name: string, data: Data): Uint8Array {
+  if (typeof data === 'string') return Buffer.from(data)
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  if (types.isAnyArrayBuffer(data)) return new Uint8Array(data)
+  throw wrongType(name, 'a string, a Buffer, a TypedArray, a DataView or an ArrayBuffer', data)
+}
+
+/** The bytes of a path, as the operating system takes them. */
+export function toPath(name: string, path: Path): Uint8Array {
+  const plain = path instanceof URL ? fileURLToPath(path) : path
+  if (typeof plain !== 'string' && !types.isUint8Array(plain)) {
+    throw wrongType(name, 'a string, a Buffer or a file URL', path)
+  }
+  const bytes = toBytes(name, plain)
+  if (bytes.length === 0 || bytes.includes(0)) throw wrongValue(name, 'a path is not empty and has no NUL')
+  return bytes
+}

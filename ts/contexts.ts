@@ -1,0 +1,106 @@
+/** Scopes that end with a flush or a drain, and by default with unmapping. */
+
+import { toBoolean, toOptions } from './arguments.js'
+import { wrongType } from './errors.js'
+import { Region } from './region.js'
+
+/** How a context ends. */
+export interface ContextOptions {
+  /** Whether the region is unmapped at the end. Default: true. */
+  unmap?: boolean
+}
+
+abstract class Context implements Disposable {
+  /** The region in whose scope this is. */
+  readonly region: Region
+  readonly #unmap: boolean
+
+  constructor(region: Region, options?: ContextOptions) {
+    if (!(region instanceof Region)) throw wrongType('region', 'a Region', region)
+    this.region = region
+    this.#unmap = toBoolean('unmap', toOptions(options).unmap ?? true)
+  }
+
+  protected abstract settle(): void
+
+  /** Calls `body` with the region and ends the context, also when `body` throws; after a promise, once it settles. */
+  run<T>(body: (region: Region) => T): T {
+    let result: T
+    try {
+      result = body(this.region)
+    } catch (error) {
+      this.#abandon()
+      throw error
+    }
+    if (result instanceof Promise) return result.then((value) => this.#end(value), (error) => this.#fail(error)) as T
+    return this.#end(result)
+  }
+
+  /** Ends the context. Nothing is left to do where the region is closed already. */
+  [Symbol.dispose](): void {
+    if (this.region.closed) return
+    try {
+      this.settle()
+    } finally {
+      if (this.#unmap) this.region.close()
+    }
+  }
+
+  #end<T>(value: T): T {
+    this[Symbol.dispose]()
+    return value
+  }
+
+  #fail(error: unknown): never {
+    this.#abandon()
+    throw error
+  }
+
+  /** Ends the context after a failure, whose error goes before one of the ending. */
+  #abandon(): void {
+    try {
+      this[Symbol.dispose]()
+    } catch {
+      return
+    }
+  }
+}
+
+/**
+ * A scope that flushes the whole region at its end (libpmem's `pmem_flush`), and unmaps it by default.
+ *
+ * On page-cache files that is an msync, and durable. On persistent memory a {@link drain} must follow, of which one
+ * serves several contexts.
+ *
+ * @example
+ * import { pmem } from 'pmem'
+ *
+ * const region = pmem.mapFile('flushed.dat', { length: 4096, create: true })
+ * new pmem.FlushContext(region, { unmap: false }).run((region) => region.write('several ranges'))
+ * pmem.drain(region)
+ * region.close()
+ */
+export class FlushContext extends Context {
+  protected settle(): void {
+    this.region.flush()
+  }
+}
+
+/**
+ * A scope that drains at its end (libpmem's `pmem_drain`), and unmaps by default. It completes flushes made inside; by
+ * itself it makes nothing durable on page-cache files.
+ *
+ * @example
+ * import { pmem } from 'pmem'
+ *
+ * const region = pmem.mapFile('drained.dat', { length: 4096, create: true })
+ * new pmem.DrainContext(region).run((region) => {
+ *   region.write('one')
+ *   region.flush(0, 3)
+ * })
+ */
+export class DrainContext extends Context {
+  protected settle(): void {
+    this.region.drain()
+  }
+}

@@ -1,0 +1,39 @@
+/** Errors made in TypeScript. The native module makes those of the operating system and of the pools. */
+
+/** The codes of this package's own errors. Others carry Node.js's codes, such as `ENOSPC` or `ERR_OUT_OF_RANGE`. */
+export type PmemErrorCode = 'ERR_PMEM_CLOSED' | 'ERR_PMEM_EOF' | 'ERR_PMEM_VERSION' | 'ERR_PMEM_UNSUPPORTED'
+
+export class PmemError extends Error {
+  readonly code: PmemErrorCode
+
+  constructor(code: PmemErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+export function closed(what: string): PmemError {
+  return new PmemError('ERR_PMEM_CLOSED', `the ${what} is closed`)
+}
+
+export function wrongType(name: string, expected: string, received: unknown): TypeError {
+  const message = `The "${name}" argument must be ${expected}. Received ${describe(received)}`
+  return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' })
+}
+
+export function wrongValue(name: string, reason: string): TypeError {
+  const message = `The argument "${name}" is not valid here: ${reason}`
+  return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' })
+}
+
+export function outOfRange(name: string, expected: string, received: unknown): RangeError {
+  const message = `The value of "${name}" is out of range. It must be ${expected}. Received ${describe(received)}`
+  return Object.assign(new RangeError(message), { code: 'ERR_OUT_OF_RANGE' })
+}
+
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (typeof value === 'function') return `function ${value.name}`
+  if (typeof value === 'object') return `an instance of ${value.constructor?.name ?? 'Object'}`
+  return `${typeof value} ${typeof value === 'bigint' ? `${value}n` : String(value)}`
+}

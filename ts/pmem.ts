@@ -1,0 +1,176 @@
+/** Mapped persistent regions: libpmem of the NVM Library. */
+
+import { type Path, type Size, toBoolean, toInteger, toOptions, toPath } from './arguments.js'
+import { capabilities } from './capabilities.js'
+import { PmemError, wrongType, wrongValue } from './errors.js'
+import { native } from './native.js'
+import { Region } from './region.js'
+
+export { DrainContext, FlushContext } from './contexts.js'
+export type { ContextOptions } from './contexts.js'
+export { Region } from './region.js'
+export type { StoreOptions, ViewConstructor } from './region.js'
+export type { Data, Path, Size } from './arguments.js'
+
+/** An open file: a descriptor, or what has one, such as a FileHandle. */
+export type OpenFile = number | { readonly fd: number }
+
+/** How a file is mapped. */
+export interface MapOptions {
+  /** The first byte to map: a multiple of `capabilities.pageSize`. Default: 0. */
+  offset?: Size
+  /** How JavaScript reaches the memory. `external`: an ArrayBuffer over it. Default: `auto`, what the runtime allows. */
+  memory?: 'auto' | 'external'
+  /** Stores stay in this mapping and never reach the file; `write` throws. Default: false. */
+  readonly?: boolean
+}
+
+/** `pmem_map_file`'s flags. */
+export interface MapFileOptions extends MapOptions {
+  /** How many bytes to map. Needed with `create` and `tmpfile`; otherwise the file's rest by default. */
+  length?: Size
+  /** Make the file if it is missing, and longer if it is shorter (PMEM_FILE_CREATE). Default: false. */
+  create?: boolean
+  /** With `create`: an existing file is refused with EEXIST (PMEM_FILE_EXCL). Default: false. */
+  exclusive?: boolean
+  /** With `create`: blocks are allocated when first written, not now (PMEM_FILE_SPARSE). Default: false. */
+  sparse?: boolean
+  /** The path is a folder; the file has no name there and goes with its region (PMEM_FILE_TMPFILE). Default: false. */
+  tmpfile?: boolean
+  /** With `create`: a longer file is cut; without this it is refused. Default: false. */
+  truncate?: boolean
+  /** A new file's permissions, subject to the umask. Default: 0o666. */
+  mode?: number
+}
+
+/**
+ * Checks that this build provides a version of libpmem's interface (`pmem_check_version`).
+ *
+ * @throws `ERR_PMEM_VERSION`
+ */
+export function checkVersion(major: number, minor: number): true {
+  const last = 2 ** 32 - 1
+  native.checkVersion(toInteger('major', major, 0, last), toInteger('minor', minor, 0, last))
+  return true
+}
+
+/**
+ * Maps a file.
+ *
+ * @param file - A descriptor, a FileHandle, a path or a file URL. It may be closed afterwards.
+ * @param byteLength - The rest of the file by default.
+ * @throws `ERR_OUT_OF_RANGE` for an offset that is no multiple of the page size, or past the file's end; `EINVAL` for an
+ * empty file; what the operating system says of opening and mapping it.
+ *
+ * @example
+ * import { pmem } from 'pmem'
+ * import { writeFileSync } from 'node:fs'
+ *
+ * writeFileSync('notes.dat', Buffer.alloc(4096))
+ * const region = pmem.map('notes.dat')
+ * region.write('kept')
+ * region.persist(0, 4)
+ * region.close()
+ */
+export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptions): Region {
+  const { offset, readonly } = mapArguments(options)
+  const length = byteLength === undefined ? undefined : toInteger('byteLength', byteLength, 1)
+  const opened = toOpenFile(file) ?? toPath('file', file as Path)
+  return new Region(native.regionMap(opened, offset, length, readonly), readonly)
+}
+
+/**
+ * Maps the file at a path, and makes it first where `create` says so (libpmem's `pmem_map_file`).
+ *
+ * A file that is made or made longer is durable with its directory entry on return. A call that fails leaves files as
+ * they were.
+ *
+ * @throws As {@link map}; `EEXIST`; `ENOSPC`; `ERR_OUT_OF_RANGE` for a length below the existing file's without `truncate`.
+ */
+export function mapFile(path: Path, options?: MapFileOptions): Region {
+  const { offset, readonly } = mapArguments(options)
+  const bytes = toPath('path', path)
+  const flags = toOptions(options)
+  const length = flags.length === undefined ? undefined : toInteger('length', flags.length, 1)
+  const [create, tmpfile] = [toBoolean('create', flags.create ?? false), toBoolean('tmpfile', flags.tmpfile ?? false)]
+  const made = {
+    exclusive: toBoolean('exclusive', flags.exclusive ?? false),
+    sparse: toBoolean('sparse', flags.sparse ?? false),
+    truncate: toBoolean('truncate', flags.truncate ?? false),
+    mode: toInteger('mode', flags.mode ?? 0o666, 0, 0o7777),
+  }
+  if (!create && !tmpfile) {
+    if (made.exclusive || made.sparse || made.truncate) throw wrongValue('options', 'exclusive, sparse and truncate need create')
+    return new Region(native.regionMapExisting(bytes, offset, length, readonly), readonly)
+  }
+  if (readonly) throw wrongValue('readonly', 'a file that is made is written')
+  if (length === undefined) throw wrongType('length', 'an integer where a file is made', length)
+  return new Region(native.regionCreate(bytes, { ...made, tmpfile, length, offset }), false)
+}
+
+/** Makes a range durable: `region.persist`. */
+export function persist(region: Region, byteOffset?: Size, byteLength?: Size): void {
+  toRegion(region).persist(byteOffset, byteLength)
+}
+
+/** Starts making a range durable: `region.flush`. */
+export function flush(region: Region, byteOffset?: Size, byteLength?: Size): void {
+  toRegion(region).flush(byteOffset, byteLength)
+}
+
+/** Synchronises the pages of a range: `region.msync`. */
+export function msync(region: Region, byteOffset?: Size, byteLength?: Size): void {
+  toRegion(region).msync(byteOffset, byteLength)
+}
+
+/** Waits for flushes, of any region on persistent memory: `pmem_drain`. */
+export function drain(region?: Region): void {
+  if (region === undefined) native.drainAll()
+  else toRegion(region).drain()
+}
+
+/**
+ * Closes a region: `region.close`.
+ *
+ * @throws `ERR_PMEM_CLOSED` where it is closed already.
+ */
+export function unmap(region: Region): void {
+  void toRegion(region).byteLength
+  region.close()
+}
+
+/** Whether a region lies on persistent memory: `pmem_is_pmem`. */
+export function isPmem(region: Region): boolean {
+  return toRegion(region).isPmem
+}
+
+/** Whether draining is an instruction of its own: `pmem_has_hw_drain`. */
+export function hasHwDrain(): boolean {
+  return capabilities.hwDrain
+}
+
+/** Whether the processor's caches survive a power failure: `pmem_has_auto_flush`. */
+export function hasAutoFlush(): boolean {
+  return capabilities.autoFlush
+}
+
+function toRegion(region: Region): Region {
+  if (region instanceof Region) return region
+  throw wrongType('region', 'a Region', region)
+}
+
+/** The descriptor of an open file; undefined for what may be a path. */
+function toOpenFile(file: OpenFile | Path): number | undefined {
+  if (typeof file === 'number') return toInteger('file', file, 0, 2 ** 31 - 1)
+  if (typeof file !== 'object' || file === null || !('fd' in file)) return undefined
+  return toInteger('file.fd', file.fd, -1, 2 ** 31 - 1)
+}
+
+function mapArguments(options: MapOptions | undefined): { offset: number; readonly: boolean } {
+  const { offset = 0, memory = 'auto', readonly = false } = toOptions(options)
+  if (memory !== 'auto' && memory !== 'external') throw wrongValue('memory', "it must be 'auto' or 'external'")
+  if (memory === 'external' && !capabilities.externalBuffers) {
+    throw new PmemError('ERR_PMEM_UNSUPPORTED', "this runtime lets no ArrayBuffer lie over mapped memory; use memory: 'auto'")
+  }
+  return { offset: toInteger('offset', offset), readonly: toBoolean('readonly', readonly) }
+}

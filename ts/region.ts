@@ -1,0 +1,286 @@
+import { type Data, type Size, toBoolean, toBytes, toInteger, toOptions } from './arguments.js'
+import { PmemError, closed, outOfRange, wrongType } from './errors.js'
+import * as frame from './frame.js'
+import { native } from './native.js'
+
+/** What the native side tells of a new region. */
+export interface RegionInfo {
+  handle: number
+  byteLength: number
+  isPmem: boolean
+}
+
+/** How a copy or fill ends. */
+export interface StoreOptions {
+  /** Whether the bytes are durable on return. Default: true. Without it, `persist` their range later. */
+  durable?: boolean
+}
+
+/** A TypedArray class or DataView. */
+export interface ViewConstructor<V extends NodeJS.ArrayBufferView> {
+  new (buffer: ArrayBuffer, byteOffset?: number, length?: number): V
+  readonly BYTES_PER_ELEMENT?: number
+}
+
+/** Drops regions that are collected without having been closed. */
+const collected = new FinalizationRegistry<number>((handle) => native.regionDrop(handle))
+
+/**
+ * A file mapped as memory. {@link map} and {@link mapFile} make it.
+ *
+ * After `close` every use throws `ERR_PMEM_CLOSED`, except `closed` and closing again, and every view over the region is
+ * empty. Offsets and lengths are in bytes.
+ *
+ * @example
+ * import { pmem } from 'pmem'
+ *
+ * const region = pmem.mapFile('counter.dat', { length: 4096, create: true })
+ * const counter = region.view(Float64Array, 0, 1)
+ * counter[0] += 1
+ * region.persist(0, 8)
+ * region.close()
+ */
+export class Region implements Disposable {
+  /** 0 once closed. */
+  #handle: number
+  #position = 0
+  /** The memory: undefined before the first use, null where the runtime forbids it. */
+  #buffer: ArrayBuffer | null | undefined
+  #bytes: Buffer | null | undefined
+  readonly #byteLength: number
+  readonly #isPmem: boolean
+  readonly #readonly: boolean
+
+  /** @internal */
+  constructor(info: RegionInfo, readonly: boolean) {
+    this.#handle = info.handle
+    this.#byteLength = info.byteLength
+    this.#isPmem = info.isPmem
+    this.#readonly = readonly
+    collected.register(this, info.handle, this)
+  }
+
+  /** Whether the region was closed. */
+  get closed(): boolean {
+    return this.#handle === 0
+  }
+
+  /** The region's size. */
+  get byteLength(): number {
+    this.#open()
+    return this.#byteLength
+  }
+
+  /** Whether the file lies on persistent memory, where flushing caches makes stores durable (libpmem's `pmem_is_pmem`). */
+  get isPmem(): boolean {
+    this.#open()
+    return this.#isPmem
+  }
+
+  /** The cursor of `read` and `write`, from 0 to `byteLength`. */
+  get position(): number {
+    this.#open()
+    return this.#position
+  }
+
+  /**
+   * Writes at the cursor and moves it on. `persist` makes what was written durable.
+   *
+   * @returns The number of bytes written: all.
+   * @throws `ERR_OUT_OF_RANGE` where the data goes past the end, `EACCES` in a readonly region; nothing is written then.
+   */
+  write(data: Data): number {
+    this.#open()
+    const bytes = toBytes('data', data)
+    const end = this.#position + bytes.length
+    if (end > this.#byteLength) {
+      throw outOfRange('data.byteLength', `<= ${this.#byteLength - this.#position}, what is left from the cursor on`, bytes.length)
+    }
+    const memory = this.#memory()
+    if (memory === null || this.#readonly) native.regionCopyFrom(this.#handle, this.#position, bytes, false)
+    else memory.set(bytes, this.#position)
+    this.#position = end
+    return bytes.length
+  }
+
+  /**
+   * Reads a copy from the cursor on and moves it.
+   *
+   * @param byteLength - How many bytes at most; the rest by default.
+   * @throws `ERR_PMEM_EOF` where the cursor is at the end.
+   */
+  read(byteLength?: Size): Buffer {
+    this.#open()
+    const rest = this.#byteLength - this.#position
+    const length = byteLength === undefined ? rest : Math.min(toInteger('byteLength', byteLength), rest)
+    if (rest === 0) throw new PmemError('ERR_PMEM_EOF', `the cursor is at the region's end, ${this.#byteLength}`)
+    const target = Buffer.allocUnsafe(length)
+    const memory = this.#memory()
+    if (memory === null) native.regionCopyTo(this.#handle, this.#position, target)
+    else memory.copy(target, 0, this.#position)
+    this.#position += length
+    return target
+  }
+
+  /** Moves the cursor. */
+  seek(position: Size): void {
+    this.#open()
+    this.#position = toInteger('position', position, 0, this.#byteLength)
+  }
+
+  /**
+   * The region's memory itself, not a copy: stores to it are stores to the file. `close` empties it.
+   *
+   * @throws `ERR_PMEM_UNSUPPORTED` where the runtime lets no ArrayBuffer lie over mapped memory (Electron), and once the
+   * buffer was transferred away.
+   */
+  get buffer(): ArrayBuffer {
+    this.#open()
+    if (this.#memory() !== null && this.#buffer) return this.#buffer
+    const reason = this.#buffer ? 'the buffer was transferred away' : 'this runtime lets no ArrayBuffer lie over mapped memory'
+    throw new PmemError('ERR_PMEM_UNSUPPORTED', `${reason}; read, write and copyFrom copy instead`)
+  }
+
+  /**
+   * A view of the region's memory itself.
+   *
+   * @param type - Any TypedArray class, or DataView.
+   * @param length - In elements (bytes for DataView); as many as fit by default.
+   * @throws `ERR_OUT_OF_RANGE` for what lies outside or is not aligned; as `buffer`.
+   */
+  view<V extends NodeJS.ArrayBufferView>(type: ViewConstructor<V>, byteOffset: Size = 0, length?: Size): V {
+    this.#open()
+    if (typeof type !== 'function') throw wrongType('type', 'a TypedArray class or DataView', type)
+    const unit = type.BYTES_PER_ELEMENT ?? 1
+    const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
+    if (offset % unit !== 0) throw outOfRange('byteOffset', `a multiple of ${unit}`, byteOffset)
+    const fitting = Math.floor((this.#byteLength - offset) / unit)
+    const view = new type(this.buffer, offset, length === undefined ? fitting : toInteger('length', length, 0, fitting))
+    if (!ArrayBuffer.isView(view)) throw wrongType('type', 'a TypedArray class or DataView', type)
+    return view
+  }
+
+  /**
+   * Makes a range durable (libpmem's `pmem_persist`): flushed and drained on persistent memory, an msync elsewhere.
+   *
+   * @param byteLength - The rest by default.
+   * @throws `ERR_OUT_OF_RANGE`; `EACCES` in a readonly region; the error of a failed msync.
+   */
+  persist(byteOffset: Size = 0, byteLength?: Size): void {
+    this.#open()
+    const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
+    frame.persist(this.#handle, offset, this.#length(offset, byteLength))
+  }
+
+  /** Starts making a range durable (`pmem_flush`); `drain` waits for it. On page-cache files it is an msync. Throws as `persist`. */
+  flush(byteOffset: Size = 0, byteLength?: Size): void {
+    this.#open()
+    const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
+    frame.flush(this.#handle, offset, this.#length(offset, byteLength))
+  }
+
+  /** Synchronises the pages of a range with the file on any medium (`pmem_msync`). Throws as `persist`. */
+  msync(byteOffset: Size = 0, byteLength?: Size): void {
+    this.#open()
+    const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
+    native.regionMsync(this.#handle, offset, this.#length(offset, byteLength))
+  }
+
+  /** Waits for flushes (`pmem_drain`). By itself it makes nothing durable on page-cache files. */
+  drain(): void {
+    frame.drain(this.#open())
+  }
+
+  /**
+   * Makes several ranges durable together: one drain for all, or one msync.
+   *
+   * @param ranges - Pairs of offset and length.
+   * @throws As `persist`; nothing is flushed where one range is refused.
+   */
+  persistMany(ranges: Iterable<readonly [byteOffset: Size, byteLength: Size]>): void {
+    this.#open()
+    if (typeof ranges?.[Symbol.iterator] !== 'function') throw wrongType('ranges', 'iterable', ranges)
+    const numbers: number[] = []
+    for (const range of ranges) {
+      if (!Array.isArray(range)) throw wrongType('ranges', 'pairs of offset and length', range)
+      const offset = toInteger('byteOffset', range[0] as Size, 0, this.#byteLength)
+      numbers.push(offset, this.#length(offset, range[1] as Size))
+    }
+    native.regionPersistMany(this.#handle, Float64Array.from(numbers))
+  }
+
+  /** `persist` off the main thread. Bytes stored before the call are durable when the promise settles. Rejects as `persist` throws. */
+  async persistAsync(byteOffset: Size = 0, byteLength?: Size): Promise<void> {
+    this.#open()
+    const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
+    await native.regionPersistAsync(this.#handle, offset, this.#length(offset, byteLength))
+  }
+
+  /**
+   * Copies bytes in (libpmem's `pmem_memmove`), past the caches where that is faster. The source may lie in the region.
+   *
+   * @throws As `persist`; nothing is written where the range is refused.
+   */
+  copyFrom(source: Data, byteOffset: Size = 0, options?: StoreOptions): void {
+    this.#open()
+    const durable = toBoolean('durable', toOptions(options).durable ?? true)
+    const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
+    const bytes = toBytes('source', source)
+    native.regionCopyFrom(this.#handle, offset, bytes, durable)
+  }
+
+  /**
+   * Fills from `start` to `end` with one byte's value (libpmem's `pmem_memset`).
+   *
+   * @param value - From 0 to 255.
+   * @throws As `persist`; nothing is written where the range is refused.
+   */
+  fill(value: number, start: Size = 0, end: Size = this.#byteLength, options?: StoreOptions): void {
+    this.#open()
+    const durable = toBoolean('durable', toOptions(options).durable ?? true)
+    const byte = toInteger('value', value, 0, 255)
+    const first = toInteger('start', start, 0, this.#byteLength)
+    const last = toInteger('end', end, first, this.#byteLength)
+    native.regionFill(this.#handle, first, last - first, byte, durable)
+  }
+
+  /** Unmaps the region and empties its views. It persists nothing by itself. Closing again does nothing. */
+  close(): void {
+    if (this.#handle === 0) return
+    const handle = this.#handle
+    this.#handle = 0
+    collected.unregister(this)
+    native.regionClose(handle, this.#buffer ?? null)
+    this.#buffer = this.#bytes = null
+  }
+
+  /** Persists the whole region, unless it is readonly, and closes it. */
+  [Symbol.dispose](): void {
+    if (this.#handle === 0) return
+    try {
+      if (!this.#readonly) this.persist()
+    } finally {
+      this.close()
+    }
+  }
+
+  /** The handle, which only an open region has. */
+  #open(): number {
+    if (this.#handle !== 0) return this.#handle
+    throw closed('region')
+  }
+
+  #length(byteOffset: number, byteLength: Size | undefined): number {
+    const rest = this.#byteLength - byteOffset
+    return byteLength === undefined ? rest : toInteger('byteLength', byteLength, 0, rest)
+  }
+
+  /** The memory as a Buffer; null where the runtime forbids it or its owner transferred it away. */
+  #memory(): Buffer | null {
+    if (this.#buffer === undefined) {
+      this.#buffer = native.regionBuffer(this.#open())
+      this.#bytes = this.#buffer && Buffer.from(this.#buffer)
+    }
+    return this.#bytes?.length === this.#byteLength ? this.#bytes : null
+  }
+}
