@@ -17,6 +17,7 @@ abstract class Context implements Disposable {
 
   constructor(region: Region, options?: ContextOptions) {
     if (!(region instanceof Region)) throw wrongType('region', 'a Region', region)
+    requireOpen(region)
     this.region = region
     this.#unmap = toBoolean('unmap', toOptions(options).unmap ?? true)
   }
@@ -25,6 +26,8 @@ abstract class Context implements Disposable {
 
   /** Calls `body` with the region and ends the context, also when `body` throws; after a promise, once it settles. */
   run<T>(body: (region: Region) => T): T {
+    requireOpen(this.region)
+    if (typeof body !== 'function') throw wrongType('body', 'a function', body)
     let result: T
     try {
       result = body(this.region)
@@ -64,6 +67,10 @@ abstract class Context implements Disposable {
       return
     }
   }
+}
+
+function requireOpen(region: Region): void {
+  void region.byteLength
 }
 
 /**

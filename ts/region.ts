@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer'
 import { type Data, type Size, toBoolean, toBytes, toInteger, toOptions } from './arguments.js'
 import { PmemError, closed, outOfRange, wrongType } from './errors.js'
 import * as frame from './frame.js'
@@ -21,6 +22,9 @@ export interface ViewConstructor<V extends NodeJS.ArrayBufferView> {
   new (buffer: ArrayBuffer, byteOffset?: number, length?: number): V
   readonly BYTES_PER_ELEMENT?: number
 }
+
+/** `Buffer.copy` takes numbers of 32 bits on Node.js 22 and 24. */
+const MAX_COPY = 2 ** 32 - 1
 
 /** Drops regions that are collected without having been closed. */
 const collected = new FinalizationRegistry<number>((handle) => native.regionDrop(handle))
@@ -116,9 +120,10 @@ export class Region implements Disposable {
     if (rest === 0) throw new PmemError('ERR_PMEM_EOF', `the cursor is at the region's end, ${this.#byteLength}`)
     const target = Buffer.allocUnsafe(length)
     const memory = this.#memory()
-    if (memory === null) native.regionCopyTo(this.#handle, this.#position, target)
+    const end = this.#position + length
+    if (memory === null || end > MAX_COPY) native.regionCopyTo(this.#handle, this.#position, target)
     else memory.copy(target, 0, this.#position)
-    this.#position += length
+    this.#position = end
     return target
   }
 
@@ -137,7 +142,8 @@ export class Region implements Disposable {
   get buffer(): ArrayBuffer {
     this.#open()
     if (this.#memory() !== null && this.#buffer) return this.#buffer
-    const reason = this.#buffer ? 'the buffer was transferred away' : 'this runtime lets no ArrayBuffer lie over mapped memory'
+    const size = this.#byteLength > constants.MAX_LENGTH ? ` of more than ${constants.MAX_LENGTH} bytes` : ''
+    const reason = this.#buffer ? 'the buffer was transferred away' : `this runtime lets no ArrayBuffer${size} lie over mapped memory`
     throw new PmemError('ERR_PMEM_UNSUPPORTED', `${reason}; read, write and copyFrom copy instead`)
   }
 
@@ -150,14 +156,12 @@ export class Region implements Disposable {
    */
   view<V extends NodeJS.ArrayBufferView>(type: ViewConstructor<V>, byteOffset: Size = 0, length?: Size): V {
     this.#open()
-    if (typeof type !== 'function') throw wrongType('type', 'a TypedArray class or DataView', type)
+    if (!isViewConstructor(type)) throw wrongType('type', 'a TypedArray class or DataView', type)
     const unit = type.BYTES_PER_ELEMENT ?? 1
     const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
     if (offset % unit !== 0) throw outOfRange('byteOffset', `a multiple of ${unit}`, byteOffset)
     const fitting = Math.floor((this.#byteLength - offset) / unit)
-    const view = new type(this.buffer, offset, length === undefined ? fitting : toInteger('length', length, 0, fitting))
-    if (!ArrayBuffer.isView(view)) throw wrongType('type', 'a TypedArray class or DataView', type)
-    return view
+    return new type(this.buffer, offset, length === undefined ? fitting : toInteger('length', length, 0, fitting))
   }
 
   /**
@@ -278,9 +282,16 @@ export class Region implements Disposable {
   /** The memory as a Buffer; null where the runtime forbids it or its owner transferred it away. */
   #memory(): Buffer | null {
     if (this.#buffer === undefined) {
-      this.#buffer = native.regionBuffer(this.#open())
+      // Node.js 20 makes no external ArrayBuffer that is longer than a Buffer can be.
+      this.#buffer = this.#byteLength > constants.MAX_LENGTH ? null : native.regionBuffer(this.#open())
       this.#bytes = this.#buffer && Buffer.from(this.#buffer)
     }
     return this.#bytes?.length === this.#byteLength ? this.#bytes : null
   }
+}
+
+/** Whether `type` is a TypedArray class or DataView, or extends one, in whatever realm. */
+function isViewConstructor(type: unknown): boolean {
+  if (typeof type !== 'function') return false
+  return 'BYTES_PER_ELEMENT' in type || type.prototype?.[Symbol.toStringTag] === 'DataView'
 }

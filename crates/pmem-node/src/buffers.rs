@@ -64,8 +64,9 @@ fn make<'env>(env: &'env Env, start: *mut u8, len: usize, owner: Owner) -> napi:
     // SAFETY: the memory lives as long as the owner, which the finalizer drops.
     let status =
         unsafe { sys::napi_create_external_arraybuffer(env.raw(), start.cast(), len, Some(release), hint, &mut value) };
-    if status != sys::Status::napi_ok {
-        // SAFETY: the call failed, so no finalizer has the hint.
+    // A generic failure comes after the hint was handed over: Node.js 20 runs the finalizer of a buffer that is too long.
+    if status != sys::Status::napi_ok && status != sys::Status::napi_generic_failure {
+        // SAFETY: the call was refused, so no finalizer has the hint.
         drop(unsafe { Box::from_raw(hint.cast::<Owner>()) });
     }
     if status == sys::Status::napi_no_external_buffers_allowed {

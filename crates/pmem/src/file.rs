@@ -96,11 +96,14 @@ pub(crate) fn create(path: &Path, options: &CreateOptions, syscall: &'static str
     if matches!(made.undo, Undo::Nothing) && before < size && !options.tmpfile {
         made.undo = Undo::Resize(before);
     }
-    if before != size {
+    if before < size {
         made.file.set_len(size).map_err(failed)?;
     }
     if !options.sparse {
         allocate(&made.file, size).map_err(failed)?;
+    }
+    if before > size {
+        made.file.set_len(size).map_err(failed)?;
     }
     made.file.sync_all().map_err(failed)?;
     if made.is_new() {

@@ -1,0 +1,87 @@
+/** A full disk: a file system of one megabyte, where this user may mount one. */
+
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { pmem } from 'pmem'
+import { throws } from './helpers/errors.js'
+import { folder } from './helpers/files.js'
+
+const MEGABYTE = 2 ** 20
+
+const mount = (path: string) => execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', path], { stdio: 'ignore' })
+const unmount = (path: string) => execFileSync('umount', [path], { stdio: 'ignore' })
+
+function canMount(): boolean {
+  const path = mkdtempSync(join(tmpdir(), 'pmem-'))
+  try {
+    mount(path)
+    unmount(path)
+    return true
+  } catch {
+    return false
+  } finally {
+    rmSync(path, { recursive: true })
+  }
+}
+
+const full = canMount() ? test : test.skip
+
+/** The path of a file, which is not made, on a disk of one megabyte. */
+function onSmallDisk(t: ExecutionContext): string {
+  const path = join(folder(t), 'disk')
+  mkdirSync(path)
+  mount(path)
+  t.teardown(() => unmount(path))
+  return join(path, 'file')
+}
+
+full('a new file that does not fit is not made', (t) => {
+  const path = onSmallDisk(t)
+  for (const options of [{}, { exclusive: true }, { truncate: true }, { offset: MEGABYTE }]) {
+    throws(t, { code: 'ENOSPC', syscall: 'pmem_map_file', path }, () =>
+      pmem.mapFile(path, { create: true, length: 2 * MEGABYTE, ...options }))
+    t.false(existsSync(path))
+  }
+  pmem.mapFile(path, { create: true, length: MEGABYTE / 2 }).close()
+  t.is(statSync(path).size, MEGABYTE / 2)
+})
+
+full('a file that cannot grow stays as it was', (t) => {
+  const path = onSmallDisk(t)
+  writeFileSync(path, 'as it was')
+  throws(t, { code: 'ENOSPC', path }, () => pmem.mapFile(path, { create: true, length: 2 * MEGABYTE }))
+  t.is(readFileSync(path, 'utf8'), 'as it was')
+})
+
+full('a sparse file whose blocks do not fit stays as it was, also where it would be cut', (t) => {
+  const path = onSmallDisk(t)
+  writeFileSync(path, 'as it was')
+  truncateSync(path, 4 * MEGABYTE)
+  const { blocks } = statSync(path)
+  throws(t, { code: 'ENOSPC', path }, () => pmem.mapFile(path, { create: true, length: 4 * MEGABYTE }))
+  throws(t, { code: 'ENOSPC', path }, () => pmem.mapFile(path, { create: true, length: 2 * MEGABYTE, truncate: true }))
+  t.is(statSync(path).size, 4 * MEGABYTE)
+  t.is(statSync(path).blocks, blocks)
+  const region = pmem.mapFile(path, { readonly: true })
+  t.is(region.read(9).toString(), 'as it was')
+  region.close()
+})
+
+full('a temporary file that does not fit', (t) => {
+  const here = join(onSmallDisk(t), '..')
+  throws(t, { code: 'ENOSPC', path: here }, () => pmem.mapFile(here, { tmpfile: true, length: 2 * MEGABYTE }))
+  t.deepEqual(readdirSync(here), [])
+  pmem.mapFile(here, { tmpfile: true, length: MEGABYTE / 2 }).close()
+})
+
+full('a sparse file may be larger than the disk', (t) => {
+  const path = onSmallDisk(t)
+  const region = pmem.mapFile(path, { create: true, sparse: true, length: 4 * MEGABYTE })
+  region.write('fits')
+  region.persist(0, 4)
+  region.close()
+  t.is(statSync(path).size, 4 * MEGABYTE)
+})

@@ -1,0 +1,62 @@
+/**
+ * What is durable when. On page-cache files the kernel tells: no page of a durable range is dirty. Nothing tells of
+ * persistent memory, nor of tmpfs, whose pages stay dirty for good.
+ */
+
+import { readFileSync, statfsSync } from 'node:fs'
+import test from 'ava'
+import { capabilities, pmem } from 'pmem'
+import { mapped } from './helpers/files.js'
+
+const TMPFS = 0x01021994
+const PAGES = 8
+
+const { pageSize } = capabilities
+
+/** How many pages of a mapped file are to be written to disk yet. Linux only. */
+function dirty(path: string): number {
+  const mappings = readFileSync('/proc/self/smaps', 'utf8').split(/\n(?=[\da-f]+-[\da-f]+ )/)
+  const lines = mappings.filter((mapping) => mapping.split('\n', 1)[0]?.endsWith(` ${path}`))
+  const sizes = lines.flatMap((mapping) => [...mapping.matchAll(/^(?:Shared|Private)_Dirty: +(\d+) kB$/gm)])
+  return sizes.reduce((sum, [, size]) => sum + Number(size) * 1024, 0) / pageSize
+}
+
+const onDisk = process.platform === 'linux' && statfsSync(process.env.PMEM_TEST_DIR ?? '.').type !== TMPFS
+const forced = process.env.PMEM_IS_PMEM_FORCE === '1'
+const synced = onDisk ? test : test.skip
+const persisted = onDisk && !forced ? test : test.skip
+
+type Call = (region: pmem.Region, byteOffset?: number, byteLength?: number) => unknown
+
+const CALLS: readonly (readonly [name: string, kind: typeof test.skip, call: Call])[] = [
+  ['msync', synced, (region, ...range) => region.msync(...range)],
+  ['pmem.msync', synced, (region, ...range) => pmem.msync(region, ...range)],
+  ['persist', persisted, (region, ...range) => region.persist(...range)],
+  ['pmem.persist', persisted, (region, ...range) => pmem.persist(region, ...range)],
+  ['flush', persisted, (region, ...range) => region.flush(...range)],
+  ['pmem.flush', persisted, (region, ...range) => pmem.flush(region, ...range)],
+  ['persistAsync', persisted, (region, ...range) => region.persistAsync(...range)],
+  ['persistMany', persisted, (region, start = 0, length = region.byteLength - start) => region.persistMany([[start, length]])],
+  ['copyFrom', persisted, (region, start, length = region.byteLength) => region.copyFrom(Buffer.alloc(length, 2), start)],
+  ['fill', persisted, (region, start, length) => region.fill(2, start, length && (start ?? 0) + length)],
+]
+
+for (const [name, kind, call] of CALLS) {
+  kind(`${name} cleans the pages of its range`, async (t) => {
+    const { path, region } = mapped(t, PAGES * pageSize)
+    region.write(Buffer.alloc(PAGES * pageSize, 1))
+    await call(region, 3 * pageSize, pageSize)
+    t.true(dirty(path) <= PAGES - 1)
+    await call(region, pageSize - 1, 2)
+    t.true(dirty(path) <= PAGES - 3)
+    await call(region)
+    t.is(dirty(path), 0)
+  })
+}
+
+persisted('persistMany cleans the pages of all its ranges', (t) => {
+  const { path, region } = mapped(t, PAGES * pageSize)
+  region.write(Buffer.alloc(PAGES * pageSize, 1))
+  region.persistMany([[7 * pageSize, 1], [0, 0], [pageSize, 1]])
+  t.true(dirty(path) <= PAGES - 2)
+})

@@ -1,0 +1,153 @@
+/**
+ * The main job: data is kept in a file that is mapped as memory, and found again by a second process.
+ *
+ *     npm start                        over a temporary file
+ *     npm start -- /mnt/pmem/example   over this file, which stays
+ */
+
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, statSync, statfsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { capabilities, pmem } from 'pmem'
+
+const SIZE = 4096
+const GREETING = 'Hello from persistent memory'
+const SQUARES = { byteOffset: 1024, values: [0, 1, 4, 9, 16, 25, 36, 49] }
+const HALVES = { byteOffset: 2048, values: [1, 0.5, 0.25, 0.125, 0.0625] }
+
+/** What is shown: each section writes in the first process and reads in the second. */
+const sections = [{ write: writeRegion, read: readRegion }]
+
+function writeRegion(path: string): void {
+  refuseForeign(path)
+  const region = pmem.mapFile(path, { length: SIZE, create: true })
+  title(`A region: ${region.byteLength} bytes of ${path}, mapped as memory`)
+  say(`it lies on ${fileSystem(path)}, ${medium(region)}`)
+
+  // The cursor: each write goes on where the last one ended.
+  region.write(GREETING)
+  region.write(`, written by process ${process.pid}`)
+  const written = region.position
+  region.seek(0)
+  say(`wrote text with the cursor, read it back: "${region.read(written)}"`)
+
+  if (capabilities.externalBuffers) {
+    // Views are the mapped memory itself: an assignment is a store to the file.
+    const squares = region.view(Int32Array, SQUARES.byteOffset, SQUARES.values.length)
+    const halves = region.view(Float64Array, HALVES.byteOffset, HALVES.values.length)
+    squares.set(SQUARES.values)
+    halves.set(HALVES.values)
+    say(`put an Int32Array at byte ${SQUARES.byteOffset} (${squares.join(', ')})`)
+    say(`put a Float64Array at byte ${HALVES.byteOffset} (${halves.join(', ')})`)
+  } else {
+    // The same bytes go through read and write, which copy.
+    region.seek(SQUARES.byteOffset)
+    region.write(Int32Array.from(SQUARES.values))
+    region.seek(HALVES.byteOffset)
+    region.write(Float64Array.from(HALVES.values))
+    say('views are not available in this runtime: wrote the bytes of an Int32Array and of a Float64Array instead')
+  }
+
+  // Until here a power failure may lose everything. What is persisted stays.
+  region.persist(0, written)
+  region.persistMany([
+    [SQUARES.byteOffset, SQUARES.values.length * Int32Array.BYTES_PER_ELEMENT],
+    [HALVES.byteOffset, HALVES.values.length * Float64Array.BYTES_PER_ELEMENT],
+  ])
+  say('persisted the three ranges')
+  region.close()
+  say('closed: the file is unmapped, every view is empty')
+}
+
+function readRegion(path: string): void {
+  const region = pmem.map(path)
+  title(`The region again, mapped by process ${process.pid}`)
+  const text = region.read(SQUARES.byteOffset).toString().replace(/\0+$/, '')
+  assert.ok(text.startsWith(GREETING), `the text at byte 0 is missing from ${path}`)
+  say(`text: "${text}"`)
+
+  const squares = capabilities.externalBuffers
+    ? region.view(Int32Array, SQUARES.byteOffset, SQUARES.values.length)
+    : new Int32Array(copy(region, SQUARES.byteOffset, SQUARES.values.length * Int32Array.BYTES_PER_ELEMENT))
+  assert.deepEqual([...squares], SQUARES.values)
+  say(`Int32Array: ${squares.join(', ')}`)
+
+  const halves = capabilities.externalBuffers
+    ? region.view(Float64Array, HALVES.byteOffset, HALVES.values.length)
+    : new Float64Array(copy(region, HALVES.byteOffset, HALVES.values.length * Float64Array.BYTES_PER_ELEMENT))
+  assert.deepEqual([...halves], HALVES.values)
+  say(`Float64Array: ${halves.join(', ')}`)
+  region.close()
+}
+
+/** A copy of bytes of the region, in an ArrayBuffer of their own. */
+function copy(region: pmem.Region, byteOffset: number, byteLength: number): ArrayBuffer {
+  region.seek(byteOffset)
+  return Uint8Array.from(region.read(byteLength)).buffer
+}
+
+/** Leaves a file alone that is neither blank nor of an earlier run. */
+function refuseForeign(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false })
+  // What is missing will be made. What is too long, or no file at all, mapFile refuses itself.
+  if (!found?.isFile() || found.size > SIZE) return
+  const content = readFileSync(path, 'latin1')
+  const usable = /^\0*$/.test(content) || content.startsWith(GREETING)
+  assert.ok(usable, `${path} holds something else: give the path of a new file`)
+}
+
+const FILE_SYSTEMS = new Map([
+  [0xef53, 'ext4'],
+  [0x58465342, 'xfs'],
+  [0x9123683e, 'btrfs'],
+  [0x01021994, 'tmpfs'],
+  [0x794c7630, 'overlayfs'],
+])
+
+function fileSystem(path: string): string {
+  const { type } = statfsSync(path)
+  return FILE_SYSTEMS.get(type) ?? `a file system of type 0x${type.toString(16)}`
+}
+
+function medium(region: pmem.Region): string {
+  if (!region.isPmem) return 'in the page cache: persist is an msync'
+  const forced = process.env.PMEM_IS_PMEM_FORCE === '1' ? ' (PMEM_IS_PMEM_FORCE says so)' : ''
+  return `persistent memory${forced}: persist flushes with ${capabilities.flushInstruction} and drains`
+}
+
+function title(text: string): void {
+  console.log(`\n${text}`)
+}
+
+function say(text: string): void {
+  console.log(`  ${text}`)
+}
+
+function firstProcess(given: string | undefined): void {
+  const temporary = mkdtempSync(join(tmpdir(), 'pmem-'))
+  const path = given ?? join(temporary, 'example')
+  const library = capabilities.pmdk === null ? 'without PMDK' : `with PMDK ${capabilities.pmdk}`
+  console.log(`pmem ${library}; this processor's flush instruction: ${capabilities.flushInstruction}`)
+  try {
+    for (const section of sections) section.write(path)
+    execFileSync(process.execPath, [__filename, '--read', path], { stdio: 'inherit' })
+    console.log('\nEverything is there.')
+  } finally {
+    rmSync(temporary, { recursive: true })
+  }
+}
+
+function secondProcess(path: string): void {
+  for (const section of sections) section.read(path)
+}
+
+try {
+  const [first, second] = process.argv.slice(2)
+  if (first === '--read' && second !== undefined) secondProcess(second)
+  else firstProcess(first)
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+}
