@@ -26,7 +26,7 @@ pub enum Error {
     #[error("the {0} is closed")]
     Closed(&'static str),
     /// An argument lies outside the values that are possible here.
-    #[error("the value of \"{name}\" is out of range: it must be {expected}; received {received}")]
+    #[error("The value of \"{name}\" is out of range. It must be {expected}. Received {received}")]
     OutOfRange {
         /// The argument's public name.
         name: &'static str,
@@ -36,7 +36,7 @@ pub enum Error {
         received: String,
     },
     /// Two arguments contradict each other, or one lacks another.
-    #[error("the argument \"{name}\" is not valid here: {reason}")]
+    #[error("The argument \"{name}\" is not valid here: {reason}")]
     InvalidValue {
         /// The argument's public name.
         name: &'static str,
@@ -46,6 +46,18 @@ pub enum Error {
     /// This build, runtime or file cannot do what was asked.
     #[error("{0}")]
     Unsupported(&'static str),
+    /// A pool is damaged, or no pool of the kind asked for. It was left untouched.
+    #[error("the pool{} was refused: {field} at byte {offset}: {detail}; the file was left untouched", quoted(path))]
+    Corrupt {
+        /// The file, where it is known by a path.
+        path: Option<PathBuf>,
+        /// What is wrong.
+        field: &'static str,
+        /// Where it lies, in bytes from the start of the file.
+        offset: u64,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The interface asked for is not the one this build has.
     #[error("{library} {have} does not provide version {major}.{minor}")]
     Version {
@@ -68,6 +80,7 @@ impl Error {
             Error::Closed(_) => Cow::Borrowed("ERR_PMEM_CLOSED"),
             Error::OutOfRange { .. } => Cow::Borrowed("ERR_OUT_OF_RANGE"),
             Error::InvalidValue { .. } => Cow::Borrowed("ERR_INVALID_ARG_VALUE"),
+            Error::Corrupt { .. } => Cow::Borrowed("ERR_PMEM_CORRUPT"),
             Error::Unsupported(_) => Cow::Borrowed("ERR_PMEM_UNSUPPORTED"),
             Error::Version { .. } => Cow::Borrowed("ERR_PMEM_VERSION"),
         }
@@ -101,7 +114,8 @@ fn os_code(errno: i32) -> String {
 }
 
 fn os_text(errno: i32) -> String {
-    nix::errno::Errno::from_raw(errno).desc().to_lowercase()
+    let text = std::io::Error::from_raw_os_error(errno).to_string().to_lowercase();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 fn quoted(path: &Option<PathBuf>) -> String {
