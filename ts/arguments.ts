@@ -21,6 +21,12 @@ export function toInteger(name: string, value: Size, min = 0, max = Number.MAX_S
   throw outOfRange(name, `an integer >= ${min} and <= ${max}`, value)
 }
 
+/** The two numbers of a version. */
+export function toVersion(major: number, minor: number): [major: number, minor: number] {
+  const last = 2 ** 32 - 1
+  return [toInteger('major', major, 0, last), toInteger('minor', minor, 0, last)]
+}
+
 export function toBoolean(name: string, value: boolean): boolean {
   if (typeof value === 'boolean') return value
   throw wrongType(name, 'a boolean', value)
@@ -36,9 +42,17 @@ export function toOptions<T extends object>(value: T | undefined): Partial<T> {
 /** The bytes of `data`: not copied, unless it is text. */
 export function toBytes(name: string, data: Data): Uint8Array {
   if (typeof data === 'string') return Buffer.from(data)
+  if (isPlain(data)) return data
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   if (types.isAnyArrayBuffer(data)) return new Uint8Array(data)
   throw wrongType(name, 'a string, a Buffer, a TypedArray, a DataView or an ArrayBuffer', data)
+}
+
+/** Whether these are bytes without code of a caller behind their properties. */
+function isPlain(data: Data): data is Uint8Array {
+  if (!types.isUint8Array(data)) return false
+  const prototype: unknown = Object.getPrototypeOf(data)
+  return prototype === Buffer.prototype || prototype === Uint8Array.prototype
 }
 
 /** The bytes of a path, as the operating system takes them. */

@@ -1,7 +1,12 @@
 /** Errors made in TypeScript. The native module makes those of the operating system and of the pools. */
 
 /** The codes of this package's own errors. Others carry Node.js's codes, such as `ENOSPC` or `ERR_OUT_OF_RANGE`. */
-export type PmemErrorCode = 'ERR_PMEM_CLOSED' | 'ERR_PMEM_EOF' | 'ERR_PMEM_VERSION' | 'ERR_PMEM_UNSUPPORTED'
+export type PmemErrorCode =
+  | 'ERR_PMEM_CLOSED'
+  | 'ERR_PMEM_CORRUPT'
+  | 'ERR_PMEM_EOF'
+  | 'ERR_PMEM_UNSUPPORTED'
+  | 'ERR_PMEM_VERSION'
 
 export class PmemError extends Error {
   readonly code: PmemErrorCode

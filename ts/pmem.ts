@@ -1,6 +1,6 @@
 /** Mapped persistent regions: libpmem of the NVM Library. */
 
-import { type Path, type Size, toBoolean, toInteger, toOptions, toPath } from './arguments.js'
+import { type Path, type Size, toBoolean, toInteger, toOptions, toPath, toVersion } from './arguments.js'
 import { capabilities } from './capabilities.js'
 import { PmemError, wrongType, wrongValue } from './errors.js'
 import { native } from './native.js'
@@ -49,8 +49,7 @@ export interface MapFileOptions extends MapOptions {
  * @throws `ERR_PMEM_VERSION`
  */
 export function checkVersion(major: number, minor: number): true {
-  const last = 2 ** 32 - 1
-  native.checkVersion(toInteger('major', major, 0, last), toInteger('minor', minor, 0, last))
+  native.checkVersion(...toVersion(major, minor))
   return true
 }
 

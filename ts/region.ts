@@ -23,9 +23,6 @@ export interface ViewConstructor<V extends NodeJS.ArrayBufferView> {
   readonly BYTES_PER_ELEMENT?: number
 }
 
-/** `Buffer.copy` takes numbers of 32 bits on Node.js 22 and 24. */
-const MAX_COPY = 2 ** 32 - 1
-
 /** Drops regions that are collected without having been closed. */
 const collected = new FinalizationRegistry<number>((handle) => native.regionDrop(handle))
 
@@ -101,7 +98,7 @@ export class Region implements Disposable {
       throw outOfRange('data.byteLength', `<= ${this.#byteLength - this.#position}, what is left from the cursor on`, bytes.length)
     }
     const memory = this.#memory()
-    if (memory === null || this.#readonly) native.regionCopyFrom(this.#handle, this.#position, bytes, false)
+    if (memory === null || this.#readonly) frame.copyFrom(this.#handle, this.#position, bytes, false)
     else memory.set(bytes, this.#position)
     this.#position = end
     return bytes.length
@@ -120,10 +117,10 @@ export class Region implements Disposable {
     if (rest === 0) throw new PmemError('ERR_PMEM_EOF', `the cursor is at the region's end, ${this.#byteLength}`)
     const target = Buffer.allocUnsafe(length)
     const memory = this.#memory()
-    const end = this.#position + length
-    if (memory === null || end > MAX_COPY) native.regionCopyTo(this.#handle, this.#position, target)
-    else memory.copy(target, 0, this.#position)
-    this.#position = end
+    if (memory === null) native.regionCopyTo(this.#handle, this.#position, target)
+    // Not Buffer.copy, which takes numbers of 32 bits on Node.js 22 and 24.
+    else target.set(new Uint8Array(memory.buffer, this.#position, length))
+    this.#position += length
     return target
   }
 
@@ -210,7 +207,7 @@ export class Region implements Disposable {
       const offset = toInteger('byteOffset', range[0] as Size, 0, this.#byteLength)
       numbers.push(offset, this.#length(offset, range[1] as Size))
     }
-    native.regionPersistMany(this.#handle, Float64Array.from(numbers))
+    frame.persistMany(this.#handle, numbers)
   }
 
   /** `persist` off the main thread. Bytes stored before the call are durable when the promise settles. Rejects as `persist` throws. */
@@ -230,7 +227,7 @@ export class Region implements Disposable {
     const durable = toBoolean('durable', toOptions(options).durable ?? true)
     const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
     const bytes = toBytes('source', source)
-    native.regionCopyFrom(this.#handle, offset, bytes, durable)
+    frame.copyFrom(this.#handle, offset, bytes, durable)
   }
 
   /**

@@ -1,5 +1,5 @@
-//! The one crossing for errors: a JavaScript error with `code`, and `errno`, `syscall` and `path` where the operating
-//! system failed.
+//! The one crossing for errors: a JavaScript error with `code`, with `path` where a file is to blame, and with `errno` and
+//! `syscall` where the operating system failed.
 #![allow(unsafe_code)]
 
 use std::ptr;
@@ -45,12 +45,12 @@ fn to_js<'env>(env: &'env Env, error: &Error) -> napi::Result<Unknown<'env>> {
         check_status!(make(env.raw(), code, message, &mut value))?;
         Object::from_napi_value(env.raw(), value)?
     };
-    if let Error::Os { errno, syscall, path, .. } = error {
+    if let Error::Os { errno, syscall, .. } = error {
         object.set("errno", -errno)?;
         object.set("syscall", *syscall)?;
-        if let Some(path) = path {
-            object.set("path", path.to_string_lossy().as_ref())?;
-        }
+    }
+    if let Error::Os { path: Some(path), .. } | Error::Corrupt { path: Some(path), .. } = error {
+        object.set("path", path.to_string_lossy().as_ref())?;
     }
     object.into_unknown(env)
 }

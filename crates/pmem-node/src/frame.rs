@@ -1,5 +1,5 @@
 //! The call frame: hot calls cross without arguments. TypeScript (`ts/frame.ts`) writes the handle and the numbers into
-//! slots that both sides see, and calls a function that takes none.
+//! slots that both sides see, payload bytes into the staging area beside them, and calls a function that takes none.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
@@ -14,27 +14,52 @@ use napi_derive::napi;
 use crate::errors;
 use crate::state::State;
 
-/// The slots: the handle, then the numbers.
+/// The slots: the handle, then the numbers. A pool's call takes its index or nothing for the offset.
 const HANDLE: usize = 0;
 const OFFSET: usize = 1;
 const LENGTH: usize = 2;
+const DURABLE: usize = 3;
 const SLOTS: usize = 8;
 
-/// The memory that both sides see: the runtime's own, kept alive by a reference.
+/// The size of the staging area in bytes. Longer payloads cross by an ordinary call.
+const STAGING: usize = 64 << 10;
+
+/// The memory that both sides see.
 pub(crate) struct Frame {
-    slots: *mut f64,
+    slots: Memory,
+    staging: Memory,
+}
+
+/// An ArrayBuffer of the runtime's own that nobody detaches, kept alive by a reference.
+struct Memory {
+    start: *mut u8,
     buffer: sys::napi_ref,
+}
+
+impl Memory {
+    fn new(env: &Env, len: usize) -> napi::Result<Self> {
+        let (mut start, mut value, mut buffer) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the results have room. The reference is never given back: it goes with the environment.
+        unsafe {
+            check_status!(sys::napi_create_arraybuffer(env.raw(), len, &mut start, &mut value))?;
+            check_status!(sys::napi_create_reference(env.raw(), value, 1, &mut buffer))?;
+        }
+        Ok(Self { start: start.cast(), buffer })
+    }
+
+    fn value<'env>(&self, env: &'env Env) -> napi::Result<Unknown<'env>> {
+        let mut value = ptr::null_mut();
+        // SAFETY: the reference lives as long as the environment.
+        unsafe {
+            check_status!(sys::napi_get_reference_value(env.raw(), self.buffer, &mut value))?;
+            Unknown::from_napi_value(env.raw(), value)
+        }
+    }
 }
 
 impl Frame {
     pub(crate) fn new(env: &Env) -> napi::Result<Self> {
-        let (mut start, mut value, mut buffer) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-        // SAFETY: the results have room. The reference is never given back: it goes with the environment.
-        unsafe {
-            check_status!(sys::napi_create_arraybuffer(env.raw(), SLOTS * 8, &mut start, &mut value))?;
-            check_status!(sys::napi_create_reference(env.raw(), value, 1, &mut buffer))?;
-        }
-        Ok(Self { slots: start.cast(), buffer })
+        Ok(Self { slots: Memory::new(env, SLOTS * 8)?, staging: Memory::new(env, STAGING)? })
     }
 
     fn handle(&self) -> f64 {
@@ -51,24 +76,74 @@ impl Frame {
 
     fn slot(&self, index: usize) -> f64 {
         assert!(index < SLOTS);
-        // SAFETY: the buffer has SLOTS slots, is never detached, and JavaScript does not run meanwhile.
-        unsafe { self.slots.add(index).read() }
+        // SAFETY: the memory has SLOTS slots, and JavaScript does not run meanwhile.
+        unsafe { self.slots.start.cast::<f64>().add(index).read() }
+    }
+
+    /// The first `len` numbers of the staging area.
+    fn staged_numbers(&self, len: usize) -> &[f64] {
+        // SAFETY: the memory is that long and aligned for numbers, and JavaScript does not run meanwhile.
+        unsafe { std::slice::from_raw_parts(self.staging.start.cast(), len.min(STAGING / size_of::<f64>())) }
+    }
+
+    /// The first `len` bytes of the staging area.
+    fn staged(&self, len: usize) -> &[u8] {
+        // SAFETY: the memory has STAGING bytes, and JavaScript does not run meanwhile.
+        unsafe { std::slice::from_raw_parts(self.staging.start, len.min(STAGING)) }
+    }
+
+    /// The first `len` bytes of the staging area, for a call's result.
+    #[allow(clippy::mut_from_ref, reason = "one call at a time fills the staging area")]
+    fn staging(&self, len: usize) -> &mut [u8] {
+        // SAFETY: as above, and no other slice of it is in use: each call takes one.
+        unsafe { std::slice::from_raw_parts_mut(self.staging.start, len.min(STAGING)) }
     }
 }
 
 fn persist(state: &State) -> pmem::Result<()> {
     let frame = &state.frame;
-    state.regions.borrow().open(frame.handle())?.persist(frame.offset(), frame.length())
+    state.regions.borrow().open(frame.handle(), "region")?.persist(frame.offset(), frame.length())
 }
 
 fn flush(state: &State) -> pmem::Result<()> {
     let frame = &state.frame;
-    state.regions.borrow().open(frame.handle())?.flush(frame.offset(), frame.length())
+    state.regions.borrow().open(frame.handle(), "region")?.flush(frame.offset(), frame.length())
 }
 
 fn drain(state: &State) -> pmem::Result<()> {
-    state.regions.borrow().open(state.frame.handle())?.drain();
+    state.regions.borrow().open(state.frame.handle(), "region")?.drain();
     Ok(())
+}
+
+fn copy_from(state: &State) -> pmem::Result<()> {
+    let frame = &state.frame;
+    let (regions, bytes) = (state.regions.borrow(), frame.staged(frame.length()));
+    let region = regions.open(frame.handle(), "region")?;
+    // SAFETY: the bytes are staged, and JavaScript does not run meanwhile.
+    unsafe { region.copy_from(frame.offset(), bytes.as_ptr(), bytes.len(), frame.slot(DURABLE) != 0.0) }
+}
+
+fn persist_many(state: &State) -> pmem::Result<()> {
+    let ranges = state.frame.staged_numbers(state.frame.length()).chunks_exact(2);
+    let ranges: Vec<_> = ranges.map(|range| (range[0] as usize, range[1] as usize)).collect();
+    state.regions.borrow().open(state.frame.handle(), "region")?.persist_many(&ranges)
+}
+
+fn append(state: &State) -> pmem::Result<()> {
+    let frame = &state.frame;
+    state.logs.borrow().open(frame.handle(), "log")?.append(&[frame.staged(frame.length())])
+}
+
+fn read_block(state: &State) -> pmem::Result<()> {
+    let frame = &state.frame;
+    let arrays = state.arrays.borrow();
+    arrays.open(frame.handle(), "block array")?.read(frame.offset() as u64, frame.staging(frame.length()))
+}
+
+fn write_block(state: &State) -> pmem::Result<()> {
+    let frame = &state.frame;
+    let arrays = state.arrays.borrow();
+    arrays.open(frame.handle(), "block array")?.write(frame.offset() as u64, frame.staged(frame.length()))
 }
 
 /// A hot call's way in: its operation, with the state that the function object carries.
@@ -92,30 +167,31 @@ unsafe fn enter(
 }
 
 macro_rules! hot_calls {
-    ($($name:ident),*) => {
+    ($($name:literal => $operation:ident),*) => {
         [$({
             unsafe extern "C" fn call(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
                 // SAFETY: the runtime passes a live environment and call.
-                unsafe { enter(env, info, $name) }
+                unsafe { enter(env, info, $operation) }
             }
-            (stringify!($name), call as unsafe extern "C" fn(_, _) -> _)
+            ($name, call as unsafe extern "C" fn(_, _) -> _)
         }),*]
     };
 }
 
-/// The frame's buffer (`slots`) and its functions, for `ts/frame.ts` alone.
-#[napi(catch_unwind, ts_return_type = "{ slots: ArrayBuffer, persist(): void, flush(): void, drain(): void }")]
+/// The frame's memory and functions, for `ts/frame.ts` alone.
+#[napi(
+    catch_unwind,
+    ts_return_type = "Record<'slots' | 'staging', ArrayBuffer> & Record<'persist' | 'flush' | 'drain' | 'copyFrom' | 'persistMany' | 'append' | 'readBlock' | 'writeBlock', () => void>"
+)]
 pub fn call_frame(env: &Env) -> napi::Result<Object<'_>> {
     let state = State::of(env)?;
     let mut object = Object::new(env)?;
-    let mut buffer = ptr::null_mut();
-    // SAFETY: the reference is live as long as the environment.
-    let buffer = unsafe {
-        check_status!(sys::napi_get_reference_value(env.raw(), state.frame.buffer, &mut buffer))?;
-        Unknown::from_napi_value(env.raw(), buffer)?
-    };
-    object.set("slots", buffer)?;
-    for (name, call) in hot_calls!(persist, flush, drain) {
+    object.set("slots", state.frame.slots.value(env)?)?;
+    object.set("staging", state.frame.staging.value(env)?)?;
+    for (name, call) in hot_calls!(
+        "persist" => persist, "flush" => flush, "drain" => drain, "copyFrom" => copy_from, "persistMany" => persist_many,
+        "append" => append, "readBlock" => read_block, "writeBlock" => write_block
+    ) {
         object.set(name, function(env, name, call, &state)?)?;
     }
     Ok(object)

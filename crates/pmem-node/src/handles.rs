@@ -16,11 +16,13 @@ struct Slot<T> {
     value: Option<T>,
 }
 
-impl<T> Handles<T> {
-    pub(crate) const fn new() -> Self {
+impl<T> Default for Handles<T> {
+    fn default() -> Self {
         Self { slots: Vec::new(), free: Vec::new() }
     }
+}
 
+impl<T> Handles<T> {
     /// Keeps `value`; its handle is never 0.
     pub(crate) fn insert(&mut self, value: T) -> f64 {
         let index = self.free.pop().unwrap_or_else(|| {
@@ -33,8 +35,12 @@ impl<T> Handles<T> {
         (u64::from(slot.generation) << SLOT_BITS | index as u64) as f64
     }
 
-    /// The value of `handle`, unless it was taken out.
-    pub(crate) fn get(&self, handle: f64) -> Option<&T> {
+    /// The value of `handle`, or that the `what` it named is closed.
+    pub(crate) fn open(&self, handle: f64, what: &'static str) -> pmem::Result<&T> {
+        self.get(handle).ok_or(pmem::Error::Closed(what))
+    }
+
+    fn get(&self, handle: f64) -> Option<&T> {
         let (generation, index) = split(handle);
         self.slots.get(index).filter(|slot| slot.generation == generation)?.value.as_ref()
     }

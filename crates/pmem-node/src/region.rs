@@ -6,24 +6,15 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use napi::Env;
 use napi::bindgen_prelude::{AsyncTask, Either, Float64ArraySlice, Uint8ArraySlice, Unknown};
-use napi::{Env, Task};
 use napi_derive::napi;
 use pmem::{CreateOptions, Error, MapOptions, Region};
 
 use crate::buffers;
+use crate::deferred::{Deferred, deferred};
 use crate::errors::Crossing;
-use crate::handles::Handles;
 use crate::state::State;
-
-/// A region that JavaScript has not closed.
-pub(crate) struct OpenRegion(Region);
-
-impl Handles<OpenRegion> {
-    pub(crate) fn open(&self, handle: f64) -> pmem::Result<&Region> {
-        self.get(handle).map(|open| &open.0).ok_or(Error::Closed("region"))
-    }
-}
 
 /// What TypeScript keeps of a region.
 #[napi(object)]
@@ -106,7 +97,7 @@ pub fn region_buffer(env: &Env, handle: f64) -> napi::Result<Option<Unknown<'_>>
     if !state.external_buffers {
         return Ok(None);
     }
-    let mapping = state.regions.borrow().open(handle).cross(env)?.mapping();
+    let mapping = state.regions.borrow().open(handle, "region").cross(env)?.mapping();
     buffers::over(env, &mapping)
 }
 
@@ -118,7 +109,7 @@ pub fn region_close(
     #[napi(ts_arg_type = "ArrayBuffer | null")] buffer: Option<Unknown<'_>>,
 ) -> napi::Result<()> {
     let taken = State::of(env)?.regions.borrow_mut().take(handle);
-    let Some(OpenRegion(region)) = taken else { return Ok(()) };
+    let Some(region) = taken else { return Ok(()) };
     if buffer.is_some_and(|buffer| buffers::detach(env, &buffer, &region.mapping())) {
         region.disconnect_on_drop();
     }
@@ -148,9 +139,9 @@ pub fn region_persist_many(env: &Env, handle: f64, ranges: Float64ArraySlice<'_>
 
 /// `pmem_persist` of a range, off the main thread.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
-pub fn region_persist_async(env: &Env, handle: f64, offset: f64, length: f64) -> napi::Result<AsyncTask<Persist>> {
+pub fn region_persist_async(env: &Env, handle: f64, offset: f64, length: f64) -> napi::Result<AsyncTask<Deferred>> {
     let region = open(env, handle)?;
-    Ok(AsyncTask::new(Persist { region, offset: offset as usize, length: length as usize }))
+    Ok(deferred(move || region.persist(offset as usize, length as usize)))
 }
 
 /// `pmem_memmove` into the region.
@@ -187,34 +178,14 @@ pub fn drain_all() {
     pmem::drain();
 }
 
-/// The work of `region_persist_async`. Its share of the region keeps the file mapped, also through a close.
-pub struct Persist {
-    region: Region,
-    offset: usize,
-    length: usize,
-}
-
-impl Task for Persist {
-    type Output = pmem::Result<()>;
-    type JsValue = ();
-
-    fn compute(&mut self) -> napi::Result<Self::Output> {
-        Ok(self.region.persist(self.offset, self.length))
-    }
-
-    fn resolve(&mut self, env: Env, output: Self::Output) -> napi::Result<()> {
-        output.cross(&env)
-    }
-}
-
 fn open(env: &Env, handle: f64) -> napi::Result<Region> {
-    State::of(env)?.regions.borrow().open(handle).cloned().cross(env)
+    State::of(env)?.regions.borrow().open(handle, "region").cloned().cross(env)
 }
 
 fn keep(env: &Env, mapped: pmem::Result<Region>) -> napi::Result<RegionInfo> {
     let region = mapped.cross(env)?;
     let (byte_length, is_pmem) = (region.len() as f64, region.is_pmem());
-    let handle = State::of(env)?.regions.borrow_mut().insert(OpenRegion(region));
+    let handle = State::of(env)?.regions.borrow_mut().insert(region);
     Ok(RegionInfo { handle, byte_length, is_pmem })
 }
 
@@ -222,7 +193,8 @@ fn map_options(offset: f64, byte_length: Option<f64>, readonly: bool) -> MapOpti
     MapOptions { offset: offset as u64, len: byte_length.map(|length| length as usize), readonly }
 }
 
-fn path_of(bytes: &[u8]) -> PathBuf {
+/// The path whose bytes TypeScript gave.
+pub(crate) fn path_of(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(bytes))
 }
 

@@ -4,14 +4,16 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use napi::Env;
+use pmem::{BlockArray, Log, Region};
 
 use crate::buffers;
 use crate::frame::Frame;
 use crate::handles::Handles;
-use crate::region::OpenRegion;
 
 pub(crate) struct State {
-    pub(crate) regions: RefCell<Handles<OpenRegion>>,
+    pub(crate) regions: RefCell<Handles<Region>>,
+    pub(crate) logs: RefCell<Handles<Log>>,
+    pub(crate) arrays: RefCell<Handles<BlockArray>>,
     pub(crate) frame: Frame,
     pub(crate) external_buffers: bool,
 }
@@ -23,7 +25,9 @@ impl State {
             return Ok(Rc::clone(state));
         }
         let state = Rc::new(Self {
-            regions: RefCell::new(Handles::new()),
+            regions: RefCell::default(),
+            logs: RefCell::default(),
+            arrays: RefCell::default(),
             frame: Frame::new(env)?,
             external_buffers: buffers::allowed(env)?,
         });

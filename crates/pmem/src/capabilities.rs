@@ -1,10 +1,10 @@
 //! What this build can do on this machine.
 
-use crate::{Error, Result, cpu, flush, mapping};
+use crate::{Engine, Error, Result, cpu, flush, mapping};
 
 /// The engines that this build has for log and block pools.
-pub fn engines() -> &'static [&'static str] {
-    &[]
+pub fn engines() -> Vec<&'static str> {
+    Engine::all().iter().map(|engine| engine.name()).collect()
 }
 
 /// The version of the NVM Library linked into this build.
@@ -47,8 +47,10 @@ pub fn page_size() -> usize {
 /// # Ok::<(), pmem::Error>(())
 /// ```
 pub fn check_version(major: u32, minor: u32) -> Result<()> {
-    if flush::check_version(major, minor) {
-        return Ok(());
-    }
-    Err(Error::Version { library: "libpmem", have: "1.1", major, minor })
+    provide("libpmem", flush::check_version(major, minor), major, minor)
+}
+
+/// That a library whose interface is 1.1 provides version `major.minor`.
+pub(crate) fn provide(library: &'static str, provided: bool, major: u32, minor: u32) -> Result<()> {
+    if provided { Ok(()) } else { Err(Error::Version { library, have: "1.1", major, minor }) }
 }

@@ -2,8 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::BorrowedFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
@@ -51,6 +51,8 @@ pub(crate) struct Made {
 
 enum Undo {
     Nothing,
+    /// The file has no name yet, and goes by itself.
+    Unnamed,
     Resize(u64),
     Remove(PathBuf),
 }
@@ -60,13 +62,29 @@ impl Made {
         &self.file
     }
 
-    /// Whether the file has a name only since now.
-    pub(crate) fn is_new(&self) -> bool {
-        matches!(self.undo, Undo::Remove(_))
+    /// A file that is as it was.
+    pub(crate) fn existing(file: File) -> Self {
+        Self { file, undo: Undo::Nothing }
     }
 
-    pub(crate) fn keep(&mut self) {
+    /// Whether the file was made now.
+    pub(crate) fn is_new(&self) -> bool {
+        matches!(self.undo, Undo::Remove(_) | Undo::Unnamed)
+    }
+
+    /// Keeps the file as it is, under `path`, durably: contents, size and name.
+    pub(crate) fn keep(mut self, path: &Path, syscall: &'static str) -> Result<File> {
+        let keep = || -> io::Result<()> {
+            self.file.sync_all()?;
+            if matches!(self.undo, Undo::Unnamed) {
+                name(&self.file, path)?;
+            }
+            if self.is_new() { sync_folder_of(path) } else { Ok(()) }
+        };
+        keep().map_err(|error| Error::io(&error, syscall, Some(path)))?;
         self.undo = Undo::Nothing;
+        let duplicate = self.file.try_clone();
+        duplicate.map_err(|error| Error::io(&error, syscall, Some(path)))
     }
 }
 
@@ -74,19 +92,21 @@ impl Drop for Made {
     fn drop(&mut self) {
         // A failure here has no one to go to: the caller already gets the failure that led to it.
         let _ = match &self.undo {
-            Undo::Nothing => Ok(()),
+            Undo::Nothing | Undo::Unnamed => Ok(()),
             Undo::Resize(size) => self.file.set_len(*size),
             Undo::Remove(path) => std::fs::remove_file(path),
         };
     }
 }
 
-/// Makes the file at `path`, or opens it, with the length that `options` say. Length and name are durable on return.
+/// Makes the file at `path`, or opens it, with the length that `options` say.
 pub(crate) fn create(path: &Path, options: &CreateOptions, syscall: &'static str) -> Result<Made> {
     let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
     let size = options.offset.checked_add(options.len as u64).filter(|size| i64::try_from(*size).is_ok());
     let size = size.ok_or_else(|| Error::os(nix::libc::EFBIG, syscall, Some(path)))?;
-    let mut made = if options.tmpfile { open_unnamed(path) } else { open_or_make(path, options) }.map_err(failed)?;
+    let mut made =
+        if options.tmpfile { open_unnamed(path, 0o600).map(Made::existing) } else { open_or_make(path, options) }
+            .map_err(failed)?;
     let before = regular_size(std::os::fd::AsFd::as_fd(&made.file), Some(path), syscall)?;
     if before > size && !options.truncate {
         let expected = format!(">= {before}, the existing file's size, unless truncate is set");
@@ -105,17 +125,53 @@ pub(crate) fn create(path: &Path, options: &CreateOptions, syscall: &'static str
     if before > size {
         made.file.set_len(size).map_err(failed)?;
     }
-    made.file.sync_all().map_err(failed)?;
-    if made.is_new() {
-        sync_folder_of(path).map_err(failed)?;
+    Ok(made)
+}
+
+/// Makes a file of `size` bytes for `path`, where nothing may be yet. It gets its name when it is kept, so that whoever is
+/// killed before leaves nothing behind, except on file systems where every file has a name.
+pub(crate) fn make(path: &Path, size: u64, mode: u32, sparse: bool, syscall: &'static str) -> Result<Made> {
+    let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
+    if path.symlink_metadata().is_ok() {
+        return Err(Error::os(nix::libc::EEXIST, syscall, Some(path)));
+    }
+    let made = match open_unnamed(folder_of(path), mode) {
+        Ok(file) if through_proc(&file).exists() => Ok(Made { file, undo: Undo::Unnamed }),
+        _ => make_named(path, mode),
+    };
+    let made = made.map_err(failed)?;
+    made.file.set_len(size).map_err(failed)?;
+    if !sparse {
+        allocate(&made.file, size).map_err(failed)?;
     }
     Ok(made)
 }
 
-fn open_unnamed(folder: &Path) -> io::Result<Made> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).custom_flags(nix::libc::O_TMPFILE).mode(0o600);
-    Ok(Made { file: options.open(folder)?, undo: Undo::Nothing })
+fn make_named(path: &Path, mode: u32) -> io::Result<Made> {
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)?;
+    Ok(Made { file, undo: Undo::Remove(path.to_path_buf()) })
+}
+
+#[cfg(target_os = "linux")]
+fn open_unnamed(folder: &Path, mode: u32) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).custom_flags(nix::libc::O_TMPFILE).mode(mode).open(folder)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_unnamed(_: &Path, _: u32) -> io::Result<File> {
+    Err(io::Error::from_raw_os_error(nix::libc::ENOTSUP))
+}
+
+/// Gives an unnamed file its name, unless that is taken.
+fn name(file: &File, path: &Path) -> io::Result<()> {
+    use nix::fcntl::{AT_FDCWD, AtFlags};
+    nix::unistd::linkat(AT_FDCWD, &through_proc(file), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)?;
+    Ok(())
+}
+
+/// The name that every open file has on Linux, whatever its path leads to by now.
+pub(crate) fn through_proc(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 /// Opens the file, or makes it where it is missing, knowing which of the two it was.
@@ -148,10 +204,33 @@ fn allocate(_: &File, _: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes zeros, which gives a file's blocks contents of their own, not only room.
+pub(crate) fn write_zeros(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    const ZEROS: &[u8] = &[0; 1 << 18];
+    let mut done = 0;
+    while done < len {
+        let count = usize::try_from(len - done).unwrap_or(usize::MAX).min(ZEROS.len());
+        file.write_all_at(&ZEROS[..count], offset + done)?;
+        done += count as u64;
+    }
+    Ok(())
+}
+
+/// Takes the blocks of a range away; it reads as zeros.
+#[cfg(feature = "pmdk")]
+pub(crate) fn punch_hole(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    use nix::fcntl::{FallocateFlags, fallocate};
+    let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    Ok(fallocate(file, flags, offset as i64, len as i64)?)
+}
+
 /// Makes the directory entry of `path` durable.
 fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
@@ -168,7 +247,7 @@ mod tests {
         let path = folder.path().join("new");
         drop(create(&path, &options(8192), "open").unwrap());
         assert!(!path.exists());
-        create(&path, &options(8192), "open").unwrap().keep();
+        create(&path, &options(8192), "open").unwrap().keep(&path, "open").unwrap();
         assert_eq!(path.metadata().unwrap().len(), 8192);
     }
 
@@ -188,8 +267,20 @@ mod tests {
         std::fs::write(&path, vec![1; 10_000]).unwrap();
         assert_eq!(create(&path, &options(4096), "open").err().unwrap().code(), "ERR_OUT_OF_RANGE");
         assert_eq!(path.metadata().unwrap().len(), 10_000);
-        create(&path, &CreateOptions { truncate: true, ..options(4096) }, "open").unwrap().keep();
+        create(&path, &CreateOptions { truncate: true, ..options(4096) }, "open").unwrap().keep(&path, "open").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), vec![1; 4096]);
+    }
+
+    #[test]
+    fn a_file_that_is_made_has_no_name_before_it_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pool");
+        drop(make(&path, 8192, 0o600, false, "open").unwrap());
+        let made = make(&path, 8192, 0o600, false, "open").unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), usize::from(!matches!(made.undo, Undo::Unnamed)));
+        made.keep(&path, "open").unwrap();
+        assert_eq!(path.metadata().unwrap().len(), 8192);
+        assert_eq!(make(&path, 1, 0o600, false, "open").err().unwrap().code(), "EEXIST");
     }
 
     #[test]

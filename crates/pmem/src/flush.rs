@@ -5,9 +5,7 @@
 
 #[cfg(feature = "pmdk")]
 mod libpmem;
-#[cfg(any(test, not(feature = "pmdk")))]
-#[cfg_attr(feature = "pmdk", allow(dead_code, reason = "beside libpmem only its tests call it"))]
-mod native;
+pub(crate) mod native;
 
 #[cfg(feature = "pmdk")]
 pub(crate) use libpmem::{check_version, copy, drain, fill, flush, has_auto_flush, has_hw_drain};

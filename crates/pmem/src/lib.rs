@@ -6,17 +6,25 @@
 //!
 //! Every failure is an [`Error`]; dropping the last owner of a mapping is what unmaps it.
 
+mod blk;
 pub mod capabilities;
 mod cpu;
 mod error;
 mod file;
 mod flush;
+mod format;
+mod log;
 mod mapping;
+mod medium;
+mod pool;
 mod region;
 
+pub use blk::{BlockArray, BlockTicket};
 pub use error::{Error, Result};
 pub use file::CreateOptions;
+pub use log::{Log, LogTicket};
 pub use mapping::Mapping;
+pub use pool::{Engine, NewPool, OpenOptions};
 pub use region::{MapOptions, Region};
 
 /// `pmem_drain`: waits for the flushes of every region on persistent memory.

@@ -27,6 +27,9 @@ pub struct Mapping {
     start: NonNull<u8>,
     len: NonZeroUsize,
     synchronous: bool,
+    /// What makes the device write its cache, which msync leaves to the device here.
+    #[cfg(target_os = "macos")]
+    file: std::fs::File,
 }
 
 // SAFETY: a mapping belongs to the process, not to a thread, and is only reached through raw pointers.
@@ -39,15 +42,24 @@ impl Mapping {
     pub(crate) fn new(file: impl AsFd, offset: u64, len: NonZeroUsize, access: Access) -> Result<Self> {
         if access == Access::Private {
             let synchronous = map_synchronously(&file, offset, len, ProtFlags::PROT_READ).is_ok();
-            let start = map(&file, offset, len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE)?;
-            return Ok(Self { start, len, synchronous });
+            return Self::with(&file, offset, len, MapFlags::MAP_PRIVATE, synchronous);
         }
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         if let Ok(mapping) = map_synchronously(&file, offset, len, protection) {
             return Ok(mapping);
         }
-        let start = map(&file, offset, len, protection, MapFlags::MAP_SHARED)?;
-        Ok(Self { start, len, synchronous: false })
+        Self::with(&file, offset, len, MapFlags::MAP_SHARED, false)
+    }
+
+    fn with(file: impl AsFd, offset: u64, len: NonZeroUsize, flags: MapFlags, synchronous: bool) -> Result<Self> {
+        let start = map(&file, offset, len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags)?;
+        Ok(Self {
+            start,
+            len,
+            synchronous,
+            #[cfg(target_os = "macos")]
+            file: nix::unistd::dup(&file)?.into(),
+        })
     }
 
     /// The first byte's address.
@@ -61,9 +73,9 @@ impl Mapping {
         self.len.get()
     }
 
-    /// Whether the file lies on persistent memory and takes `MAP_SYNC`, so that flushed caches are durable.
-    pub(crate) fn is_synchronous(&self) -> bool {
-        self.synchronous
+    /// Whether flushing caches makes stores durable: the file takes `MAP_SYNC`, or `PMEM_IS_PMEM_FORCE` says so.
+    pub(crate) fn is_pmem(&self) -> bool {
+        forced_pmem().unwrap_or(self.synchronous)
     }
 
     /// `msync(MS_SYNC)` of the pages that hold `[offset, offset + len)`, a range inside the mapping.
@@ -73,7 +85,19 @@ impl Mapping {
         let page = self.start.as_ptr().wrapping_add(first).cast::<c_void>();
         let Some(page) = NonNull::new(page) else { return Ok(()) };
         // SAFETY: the pages lie in this mapping, which lives as long as `self`.
-        unsafe { msync(page, offset + len - first, MsFlags::MS_SYNC) }
+        unsafe { msync(page, offset + len - first, MsFlags::MS_SYNC) }?;
+        self.sync_device()
+    }
+
+    #[cfg(target_os = "macos")]
+    fn sync_device(&self) -> Result<()> {
+        let synced = self.file.sync_all();
+        synced.map_err(|error| nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO)))
+    }
+
+    #[cfg(not(target_os = "macos"))]
+    fn sync_device(&self) -> Result<()> {
+        Ok(())
     }
 
     /// Puts anonymous zero pages over the mapping. The addresses stay valid until drop, the file is let go.
@@ -110,6 +134,21 @@ fn map_synchronously(file: impl AsFd, offset: u64, len: NonZeroUsize, protection
 #[cfg(not(target_os = "linux"))]
 fn map_synchronously(_: impl AsFd, _: u64, _: NonZeroUsize, _: ProtFlags) -> Result<Mapping> {
     Err(nix::errno::Errno::EOPNOTSUPP)
+}
+
+/// What `PMEM_IS_PMEM_FORCE` says: 1 for every mapping, 0 for none.
+fn forced_pmem() -> Option<bool> {
+    static FORCED: OnceLock<Option<bool>> = OnceLock::new();
+    *FORCED.get_or_init(|| match std::env::var("PMEM_IS_PMEM_FORCE").as_deref() {
+        Ok("1") => Some(true),
+        Ok("0") => Some(false),
+        _ => None,
+    })
+}
+
+/// Whether `file`, which is not empty, lies on persistent memory.
+pub(crate) fn is_on_pmem(file: impl AsFd) -> bool {
+    forced_pmem().unwrap_or_else(|| map_synchronously(file, 0, NonZeroUsize::MIN, ProtFlags::PROT_READ).is_ok())
 }
 
 /// The size of a page in bytes, a power of two.

@@ -4,8 +4,8 @@
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use crate::file::{self, CreateOptions};
 use crate::mapping::{Access, Mapping, page_size};
@@ -78,10 +78,10 @@ impl Region {
         let len =
             NonZeroUsize::new(create.len).ok_or_else(|| Error::out_of_range("length", "greater than 0".into(), 0))?;
         check_alignment(create.offset)?;
-        let mut made = file::create(path, create, "pmem_map_file")?;
+        let made = file::create(path, create, "pmem_map_file")?;
         let options = MapOptions { offset: create.offset, len: Some(len.get()), readonly: false };
         let region = Self::map_named(made.file().as_fd(), Some(path), options, "pmem_map_file")?;
-        made.keep();
+        made.keep(path, "pmem_map_file")?;
         Ok(region)
     }
 
@@ -110,7 +110,7 @@ impl Region {
             }
             error.with_hint("open the file for reading and writing, or map it readonly")
         })?;
-        let is_pmem = forced_pmem().unwrap_or(mapping.is_synchronous());
+        let is_pmem = mapping.is_pmem();
         let inner = Inner {
             mapping: Arc::new(mapping),
             path: path.map(Path::to_path_buf),
@@ -129,6 +129,7 @@ impl Region {
 
     /// Whether flushing caches is enough to make stores durable: the file takes `MAP_SYNC`, or `PMEM_IS_PMEM_FORCE=1`
     /// says so.
+    #[inline]
     pub fn is_pmem(&self) -> bool {
         self.inner.is_pmem
     }
@@ -154,6 +155,7 @@ impl Region {
     ///
     /// # Errors
     /// [`Error::OutOfRange`] for a range that leaves the region, `EACCES` for a readonly region, a failed msync.
+    #[inline]
     pub fn flush(&self, offset: usize, len: usize) -> Result<()> {
         if !self.is_pmem() {
             return self.msync(offset, len);
@@ -163,6 +165,7 @@ impl Region {
     }
 
     /// `pmem_drain`: waits for flushes. Promises nothing on page-cache files.
+    #[inline]
     pub fn drain(&self) {
         if self.is_pmem() {
             flush::drain();
@@ -173,6 +176,7 @@ impl Region {
     ///
     /// # Errors
     /// As [`Region::flush`].
+    #[inline]
     pub fn persist(&self, offset: usize, len: usize) -> Result<()> {
         self.flush(offset, len)?;
         self.drain();
@@ -273,24 +277,37 @@ impl Region {
         }
     }
 
+    #[inline]
     fn writable(&self, offset: usize, len: usize) -> Result<*mut u8> {
         if self.inner.readonly {
-            let refused = Error::os(nix::libc::EACCES, "pmem_persist", self.inner.path.as_deref());
-            return Err(refused.with_hint("the region is readonly: stores to it never reach the file"));
+            return Err(self.refused());
         }
         self.checked(offset, len)
     }
 
+    #[cold]
+    fn refused(&self) -> Error {
+        let refused = Error::os(nix::libc::EACCES, "pmem_map_file", self.inner.path.as_deref());
+        refused.with_hint("the region is readonly: stores to it never reach the file")
+    }
+
+    #[inline]
     fn checked(&self, offset: usize, len: usize) -> Result<*mut u8> {
         let size = self.len();
-        if offset > size {
-            return Err(Error::out_of_range("byteOffset", format!(">= 0 and <= {size}"), offset));
-        }
-        if len > size - offset {
-            return Err(Error::out_of_range("byteLength", format!(">= 0 and <= {}", size - offset), len));
+        if offset > size || len > size - offset {
+            return Err(outside(size, offset, len));
         }
         Ok(self.inner.mapping.start().as_ptr().wrapping_add(offset))
     }
+}
+
+/// Cold functions keep what is rare out of the way that every persist takes.
+#[cold]
+fn outside(size: usize, offset: usize, len: usize) -> Error {
+    if offset > size {
+        return Error::out_of_range("byteOffset", format!(">= 0 and <= {size}"), offset);
+    }
+    Error::out_of_range("byteLength", format!(">= 0 and <= {}", size - offset), len)
 }
 
 impl Drop for Inner {
@@ -321,16 +338,6 @@ fn mapped_len(size: u64, options: MapOptions, path: Option<&Path>, syscall: &'st
     }
     let len = usize::try_from(len).ok().and_then(NonZeroUsize::new);
     len.ok_or_else(|| Error::os(nix::libc::EINVAL, syscall, path).with_hint("there are no bytes to map"))
-}
-
-/// What `PMEM_IS_PMEM_FORCE` says: 1 for every mapping, 0 for none.
-fn forced_pmem() -> Option<bool> {
-    static FORCED: OnceLock<Option<bool>> = OnceLock::new();
-    *FORCED.get_or_init(|| match std::env::var("PMEM_IS_PMEM_FORCE").as_deref() {
-        Ok("1") => Some(true),
-        Ok("0") => Some(false),
-        _ => None,
-    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,275 @@
+import { constants } from 'node:buffer'
+import { type Data, type Size, toBytes, toInteger } from './arguments.js'
+import { closed, outOfRange, wrongType } from './errors.js'
+import * as frame from './frame.js'
+import { native } from './native.js'
+
+/** What the native side tells of an open array. */
+export interface ArrayInfo {
+  handle: number
+  engine: string
+  bsize: number
+  nblock: number
+}
+
+/** How much an iteration copies at once: a whole number of blocks of about this size. */
+const SCAN = 1 << 20
+
+/** Drops arrays that are collected without having been closed. */
+const collected = new FinalizationRegistry<number>((handle) => native.arrayClose(handle))
+
+/**
+ * An array of blocks, each written atomically and durably. {@link create} and {@link open} make it.
+ *
+ * Handles on the same file in one process, also those of workers, share the array. After `close` every use throws
+ * `ERR_PMEM_CLOSED`, except `closed` and closing again. A block that was never written is zeros. An index that is no
+ * block's is `ERR_OUT_OF_RANGE`.
+ *
+ * @example
+ * import { pmemblk } from 'pmem'
+ *
+ * const blocks = pmemblk.create('pages.blk', 512)
+ * blocks.write('persistent block!', 20)
+ * console.log(blocks.readText(20)) // => persistent block!
+ * blocks.close()
+ */
+export class BlockArray implements Disposable, AsyncDisposable, Iterable<Buffer> {
+  /** 0 once closed. */
+  #handle: number
+  readonly #engine: string
+  readonly #bsize: number
+  readonly #nblock: number
+  /** Where a block crosses: a view, since to make one costs more than to copy the block. */
+  readonly #staged: Uint8Array
+
+  /** @internal */
+  constructor(info: ArrayInfo) {
+    this.#handle = info.handle
+    this.#engine = info.engine
+    this.#bsize = info.bsize
+    this.#nblock = info.nblock
+    this.#staged = frame.staging.subarray(0, info.bsize)
+    collected.register(this, info.handle, this)
+  }
+
+  /** Whether this handle was closed. */
+  get closed(): boolean {
+    return this.#handle === 0
+  }
+
+  /** What implements the array: `pmdk` (libpmemblk) or `rust`. */
+  get engine(): string {
+    this.#open()
+    return this.#engine
+  }
+
+  /** The size of a block in bytes (`pmemblk_bsize`). */
+  bsize(): number {
+    this.#open()
+    return this.#bsize
+  }
+
+  /** How many blocks there are (`pmemblk_nblock`). */
+  nblock(): number {
+    this.#open()
+    return this.#nblock
+  }
+
+  /**
+   * A copy of a whole block (`pmemblk_read`).
+   *
+   * @throws `EIO` for a block in the error state.
+   */
+  read(index: Size): Buffer {
+    this.#open()
+    const target = Buffer.allocUnsafe(this.#bsize)
+    this.#readInto(target, this.#index(index))
+    return target
+  }
+
+  /** A block's text: UTF-8 up to the first NUL. Throws as `read`. */
+  readText(index: Size): string {
+    const block = this.read(index)
+    const end = block.indexOf(0)
+    return block.toString('utf8', 0, end === -1 ? block.length : end)
+  }
+
+  /**
+   * Copies a block into the first bytes of `target`, without allocating.
+   *
+   * @throws `ERR_OUT_OF_RANGE` for a target shorter than a block; as `read`.
+   */
+  readInto(target: NodeJS.ArrayBufferView | ArrayBufferLike, index: Size): void {
+    this.#open()
+    const bytes = this.#target(target)
+    if (bytes.length < this.#bsize) throw outOfRange('target.byteLength', `>= ${this.#bsize}`, bytes.length)
+    this.#readInto(bytes, this.#index(index))
+  }
+
+  /**
+   * Copies of `count` blocks in a row, one behind the other, in one call.
+   *
+   * @param target - Where to copy to; a new Buffer by default. What is returned is a view of it.
+   * @throws As `read` and `readInto`.
+   */
+  readMany(start: Size, count: Size, target?: NodeJS.ArrayBufferView | ArrayBufferLike): Buffer {
+    this.#open()
+    const first = this.#index(start)
+    const most = Math.min(this.#nblock - first, Math.floor(constants.MAX_LENGTH / this.#bsize))
+    const length = toInteger('count', count, 0, most) * this.#bsize
+    const bytes = target === undefined ? Buffer.allocUnsafe(length) : this.#target(target)
+    if (bytes.length < length) throw outOfRange('target.byteLength', `>= ${length}`, bytes.length)
+    const blocks = Buffer.from(bytes.buffer, bytes.byteOffset, length)
+    native.arrayRead(this.#open(), first, blocks)
+    return blocks
+  }
+
+  /**
+   * Writes a block: all or nothing, durable on return (`pmemblk_write`). Shorter data is padded with zeros.
+   *
+   * @throws `ERR_OUT_OF_RANGE` for data longer than a block; `EROFS` for a readonly array.
+   */
+  write(data: Data, index: Size): void {
+    this.#open()
+    const bytes = this.#data(data)
+    const at = this.#index(index)
+    if (this.#bsize > frame.staging.length) {
+      native.arrayWrite(this.#open(), at, this.#padded(bytes))
+      return
+    }
+    const handle = this.#open()
+    frame.staging.set(bytes)
+    if (bytes.length < this.#bsize) frame.staging.fill(0, bytes.length, this.#bsize)
+    frame.writeBlock(handle, at, this.#bsize)
+  }
+
+  /**
+   * `write` off the main thread. The data is copied at the call; later calls come after it; the promise settles when the
+   * block is durable. Rejects as `write` throws.
+   */
+  async writeAsync(data: Data, index: Size): Promise<void> {
+    this.#open()
+    const bytes = this.#padded(this.#data(data))
+    const at = this.#index(index)
+    await native.arrayWriteAsync(this.#open(), at, bytes)
+  }
+
+  /**
+   * Writes blocks in a row in one call. Each is atomic; several are not.
+   *
+   * @param data - Whole blocks, one behind the other.
+   * @throws `ERR_OUT_OF_RANGE` for data that is not whole blocks or too long; as `write`.
+   */
+  writeMany(start: Size, data: Data): void {
+    this.#open()
+    const bytes = toBytes('data', data)
+    native.arrayWrite(this.#open(), this.#rows(start, bytes), bytes)
+  }
+
+  /** `writeMany` off the main thread, as `writeAsync`. */
+  async writeManyAsync(start: Size, data: Data): Promise<void> {
+    this.#open()
+    const bytes = toBytes('data', data)
+    await native.arrayWriteAsync(this.#open(), this.#rows(start, bytes), bytes)
+  }
+
+  /** Makes a block read as zeros, durably, without writing them (`pmemblk_set_zero`). */
+  setZero(index: Size): void {
+    this.#open()
+    native.arraySetZero(this.#handle, this.#index(index))
+  }
+
+  /** Makes reads of a block fail with `EIO`, durably, until it is written or zeroed (`pmemblk_set_error`). */
+  setError(index: Size): void {
+    this.#open()
+    native.arraySetError(this.#handle, this.#index(index))
+  }
+
+  /** All blocks in order. Throws as `read` where it meets a block in the error state. */
+  *[Symbol.iterator](): Generator<Buffer, void, undefined> {
+    const step = Math.max(1, Math.floor(SCAN / this.bsize()))
+    for (let first = 0; first < this.#nblock; first += step) {
+      const count = Math.min(step, this.#nblock - first)
+      const blocks = this.#scan(first, count)
+      for (let index = 0; index < count; index += 1) {
+        yield blocks?.subarray(index * this.#bsize, (index + 1) * this.#bsize) ?? this.read(first + index)
+      }
+    }
+  }
+
+  /** Finishes pending writes and closes this handle; the array is closed with its last one. Closing again does nothing. */
+  close(): void {
+    if (this.#handle === 0) return
+    const handle = this.#handle
+    this.#handle = 0
+    collected.unregister(this)
+    native.arrayClose(handle)
+  }
+
+  /** Closes. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /** Awaits pending writes and closes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#handle === 0) return
+    await native.arraySettleAsync(this.#handle)
+    this.close()
+  }
+
+  /** The handle, which only an open array has. */
+  #open(): number {
+    if (this.#handle !== 0) return this.#handle
+    throw closed('block array')
+  }
+
+  #index(index: Size): number {
+    return toInteger('index', index, 0, this.#nblock - 1)
+  }
+
+  #data(data: Data): Uint8Array {
+    const bytes = toBytes('data', data)
+    if (bytes.length > this.#bsize) throw outOfRange('data.byteLength', `<= ${this.#bsize}`, bytes.length)
+    return bytes
+  }
+
+  #padded(bytes: Uint8Array): Uint8Array {
+    if (bytes.length === this.#bsize) return bytes
+    const block = Buffer.alloc(this.#bsize)
+    block.set(bytes)
+    return block
+  }
+
+  /** The first index for `bytes`, which must be whole blocks that exist. */
+  #rows(start: Size, bytes: Uint8Array): number {
+    const first = this.#index(start)
+    const most = (this.#nblock - first) * this.#bsize
+    if (bytes.length % this.#bsize === 0 && bytes.length <= most) return first
+    throw outOfRange('data.byteLength', `a multiple of ${this.#bsize} and <= ${most}`, bytes.length)
+  }
+
+  #target(target: NodeJS.ArrayBufferView | ArrayBufferLike): Uint8Array {
+    if (typeof target === 'string') throw wrongType('target', 'a Buffer, a TypedArray, a DataView or an ArrayBuffer', target)
+    return toBytes('target', target)
+  }
+
+  #readInto(target: Uint8Array, index: number): void {
+    if (this.#bsize > frame.staging.length) {
+      native.arrayRead(this.#open(), index, target.subarray(0, this.#bsize))
+      return
+    }
+    frame.readBlock(this.#open(), index, this.#bsize)
+    target.set(this.#staged)
+  }
+
+  /** Blocks in one copy; null where one of them is in the error state, so that those before it can still be had. */
+  #scan(first: number, count: number): Buffer | null {
+    try {
+      return this.readMany(first, count)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EIO') return null
+      throw error
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/** Arrays of atomically written blocks: libpmemblk of the NVM Library. */
+
+import { type Path, type Size, toInteger, toPath, toVersion } from './arguments.js'
+import { BlockArray } from './blocks.js'
+import { native } from './native.js'
+import { type CreateOptions, type OpenOptions, toOpenFlags, toPoolFlags } from './pools.js'
+
+export { BlockArray } from './blocks.js'
+export type { CreateOptions, Engine, OpenOptions } from './pools.js'
+
+/** The smallest pool, in bytes: `PMEMBLK_MIN_POOL`. */
+export const MIN_POOL = (16 << 20) + (8 << 10)
+
+/** What the smallest block takes up, in bytes: `PMEMBLK_MIN_BLK`. Smaller blocks are possible and save no room. */
+export const MIN_BLK = 512
+
+/**
+ * Makes an array and opens it (`pmemblk_create`). The file and its directory entry are durable on return.
+ *
+ * @param blockSize - In bytes, from 1.
+ * @param poolSize - The file's size in bytes; 0 takes the size of an existing file whose first 4 KiB are zero.
+ * @throws `EEXIST`; `ERR_OUT_OF_RANGE` below {@link MIN_POOL}, or for blocks too large for the pool; `ENOSPC` and others of
+ * making the file, which is then gone again.
+ */
+export function create(path: Path, blockSize: Size = 512, poolSize: Size = MIN_POOL, options?: CreateOptions): BlockArray {
+  const bsize = toBlockSize(blockSize, 1)
+  return new BlockArray(native.arrayCreate(toPath('path', path), bsize, toPoolFlags(poolSize, options)))
+}
+
+/**
+ * Opens an array (`pmemblk_open`).
+ *
+ * @param blockSize - 0 takes the pool's.
+ * @throws `ERR_PMEM_CORRUPT` for a file that is no sound array, which is left as it is; `EINVAL` for another block size;
+ * `EAGAIN` for one that is open in another process, or in this one in another way.
+ */
+export function open(path: Path, blockSize: Size = 0, options?: OpenOptions): BlockArray {
+  const { engine, readonly } = toOpenFlags(options)
+  return new BlockArray(native.arrayOpen(toPath('path', path), toBlockSize(blockSize, 0), engine, readonly))
+}
+
+/**
+ * Whether a file is a sound array, of that block size where one is given (`pmemblk_check`). It reads the whole map. Throws
+ * for a file that is missing, and `EAGAIN` for one that is open.
+ */
+export function check(path: Path, blockSize: Size = 0): boolean {
+  return native.arrayCheck(toPath('path', path), toBlockSize(blockSize, 0))
+}
+
+/** Checks that this build provides a version of libpmemblk's interface (`pmemblk_check_version`), or throws `ERR_PMEM_VERSION`. */
+export function checkVersion(major: number, minor: number): true {
+  native.arrayCheckVersion(...toVersion(major, minor))
+  return true
+}
+
+function toBlockSize(blockSize: Size, min: number): number {
+  return toInteger('blockSize', blockSize, min, 2 ** 32 - 1)
+}

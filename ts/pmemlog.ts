@@ -1,0 +1,47 @@
+/** Durable append-only logs: libpmemlog of the NVM Library. */
+
+import { type Path, type Size, toPath, toVersion } from './arguments.js'
+import { Log } from './log.js'
+import { native } from './native.js'
+import { type CreateOptions, type OpenOptions, toOpenFlags, toPoolFlags } from './pools.js'
+
+export { Log } from './log.js'
+export type { CreateOptions, Engine, OpenOptions } from './pools.js'
+export type { LogReadOptions, LogWriteOptions } from './streams.js'
+
+/** The smallest pool, in bytes: `PMEMLOG_MIN_POOL`. */
+export const MIN_POOL = 2 << 20
+
+/**
+ * Makes a log and opens it (`pmemlog_create`). The file and its directory entry are durable on return.
+ *
+ * @param poolSize - The file's size in bytes; the log holds 8 KiB less. 0 takes the size of an existing file whose first
+ * 4 KiB are zero.
+ * @throws `EEXIST`; `ERR_OUT_OF_RANGE` below {@link MIN_POOL}; `ENOSPC` and others of making the file, which is then gone
+ * again.
+ */
+export function create(path: Path, poolSize: Size = MIN_POOL, options?: CreateOptions): Log {
+  return new Log(native.logCreate(toPath('path', path), toPoolFlags(poolSize, options)))
+}
+
+/**
+ * Opens a log (`pmemlog_open`).
+ *
+ * @throws `ERR_PMEM_CORRUPT` for a file that is no sound log, which is left as it is; `EAGAIN` for one that is open in
+ * another process, or in this one in another way.
+ */
+export function open(path: Path, options?: OpenOptions): Log {
+  const { engine, readonly } = toOpenFlags(options)
+  return new Log(native.logOpen(toPath('path', path), engine, readonly))
+}
+
+/** Whether a file is a sound log (`pmemlog_check`). Throws for one that is missing, and `EAGAIN` for one that is open. */
+export function check(path: Path): boolean {
+  return native.logCheck(toPath('path', path))
+}
+
+/** Checks that this build provides a version of libpmemlog's interface (`pmemlog_check_version`), or throws `ERR_PMEM_VERSION`. */
+export function checkVersion(major: number, minor: number): true {
+  native.logCheckVersion(...toVersion(major, minor))
+  return true
+}

@@ -1,0 +1,45 @@
+/** What log and block pools have in common: how they are made and opened. */
+
+import { type Size, toBoolean, toInteger, toOptions } from './arguments.js'
+import { wrongType } from './errors.js'
+
+/** What implements a pool: libpmemlog and libpmemblk, this package's own code, or what suits the file. */
+export type Engine = 'auto' | 'pmdk' | 'rust'
+
+/** How a pool is made. */
+export interface CreateOptions {
+  /** The new file's permissions, subject to the umask. Default: 0o666. */
+  mode?: number
+  /** Default: `auto`. */
+  engine?: Engine
+  /** Blocks of the file are allocated when first written, not now. Default: false. */
+  sparse?: boolean
+}
+
+/** How a pool is opened. */
+export interface OpenOptions {
+  /** Default: `auto`. */
+  engine?: Engine
+  /** Changes are refused, and other readonly handles may be open elsewhere. Default: false. */
+  readonly?: boolean
+}
+
+export function toPoolFlags(poolSize: Size, options: CreateOptions | undefined) {
+  const { mode = 0o666, engine = 'auto', sparse = false } = toOptions(options)
+  return {
+    size: toInteger('poolSize', poolSize),
+    mode: toInteger('mode', mode, 0, 0o7777),
+    engine: toEngine(engine),
+    sparse: toBoolean('sparse', sparse),
+  }
+}
+
+export function toOpenFlags(options: OpenOptions | undefined): { engine: string; readonly: boolean } {
+  const { engine = 'auto', readonly = false } = toOptions(options)
+  return { engine: toEngine(engine), readonly: toBoolean('readonly', readonly) }
+}
+
+function toEngine(engine: Engine): string {
+  if (typeof engine === 'string') return engine
+  throw wrongType('engine', 'a string', engine)
+}
