@@ -1,7 +1,7 @@
-import { readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { capabilities } from 'pmem'
+import { capabilities, pmemblk, pmemlog } from 'pmem'
 import { file, folder } from './helpers/files.js'
 import { root } from './helpers/programs.js'
 import {
@@ -102,21 +102,30 @@ function isMainOutput({ stdout }: Ended): boolean {
   const numbers = ['0, 1, 4, 9, 16, 25, 36, 49', '1, 0.5, 0.25, 0.125, 0.0625']
   const [, writer] = /written by process (\d+)"/.exec(written ?? '') ?? []
   const [, text] = /text: "(.*)"/.exec(found ?? '') ?? []
+  const pools = ['the last: "persistent logging!', '"persistent block!'].map((own) => `${own} written by process ${writer}"`)
+  const again = found?.slice(found.indexOf('The log again')) ?? ''
   return Boolean(
     writer &&
       text === `Hello from persistent memory, written by process ${writer}` &&
       numbers.every((line) => found?.includes(line)) &&
+      pools.every((line) => again.includes(line)) &&
+      /its engine is (pmdk|rust)/.test(written ?? '') &&
       stdout.endsWith('\nEverything is there.\n'),
   )
 }
 
 test('the main example keeps its data in the file that it is given, and takes it again', async (t) => {
   const path = join(folder(t), 'given')
-  for (const ended of [await runMain(t, [path]), await runMain(t, [path])]) {
+  const [first, second] = [await runMain(t, [path]), await runMain(t, [path])]
+  for (const ended of [first, second]) {
     t.true(ended.ok, ended.stderr)
     t.true(isMainOutput(ended), ended.stdout)
     t.true(ended.stdout.includes(`4096 bytes of ${path}`))
   }
+  t.regex(first.stdout, /it is empty[^]*block 20 is zeros[^]* 1 entry, /)
+  t.regex(second.stdout, /bytes from earlier runs[^]*block 20 holds "persistent block![^]* 2 entries, /)
+  t.true(pmemlog.check(`${path}.log`))
+  t.true(pmemblk.check(`${path}.blk`, 256))
   const bytes = readFileSync(path)
   t.is(bytes.length, 4096)
   t.true(bytes.toString().startsWith('Hello from persistent memory, written by process '))
@@ -158,6 +167,14 @@ test('the main example changes no file that is not its own', async (t) => {
   const long = file(t, 10_000)
   t.regex((await runMain(t, [long])).stderr, /"length" is out of range/)
   t.is(readFileSync(long).length, 10_000)
+
+  const path = join(folder(t), 'other')
+  const log = pmemlog.create(`${path}.log`)
+  log.append('Dear reader')
+  log.close()
+  t.true((await runMain(t, [path])).stderr.startsWith(`${path}.log holds something else`))
+  t.is(readFileSync(`${path}.log`).toString('utf8', 8192, 8203), 'Dear reader')
+  t.false(existsSync(`${path}.blk`))
 })
 
 test('the main example says what is wrong with a path', async (t) => {

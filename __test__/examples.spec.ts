@@ -1,0 +1,298 @@
+/** The examples, each in processes of its own. The main one is tested with the documentation. */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test, { type ExecutionContext } from 'ava'
+import { capabilities, pmemblk } from 'pmem'
+import { PageCache } from '../examples/block-cache.js'
+import { type Electron, main as electronMain } from '../examples/electron-main.js'
+import { Store } from '../examples/write-ahead-log.js'
+import { throws } from './helpers/errors.js'
+import { file, folder } from './helpers/files.js'
+import { ended, root } from './helpers/programs.js'
+
+/** The compiled file of an example. */
+function example(name: string): string {
+  return join(root, 'build/examples', `${name}.js`)
+}
+
+/** Runs an example to its end, asserts that it went well, and gives the lines that it printed. */
+async function lines(t: ExecutionContext, name: string, ...args: readonly string[]): Promise<string[]> {
+  const { status, stdout, stderr } = await ended(process.execPath, [example(name), ...args])
+  t.is(status, 0, stderr)
+  return wholeLines(stdout)
+}
+
+/** Runs an example that must fail, and gives what it printed about that. */
+async function failure(t: ExecutionContext, name: string, ...args: readonly string[]): Promise<string> {
+  const { status, stderr } = await ended(process.execPath, [example(name), ...args])
+  t.is(status, 1)
+  return stderr
+}
+
+/** Starts an example, kills it after some time or once it has printed some lines, and gives the lines that it printed. */
+async function killed(when: { time?: number; count?: number }, name: string, ...args: readonly string[]): Promise<string[]> {
+  const child = spawn(process.execPath, [example(name), ...args], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const timer = setTimeout(() => child.kill('SIGKILL'), when.time ?? 60_000)
+  let [printed, ends] = ['', 0]
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    printed += text
+    ends += text.split('\n').length - 1
+    if (when.count !== undefined && ends >= when.count) child.kill('SIGKILL')
+  })
+  await once(child, 'close')
+  clearTimeout(timer)
+  return wholeLines(printed)
+}
+
+/** The lines of a text that were printed to their end. */
+function wholeLines(text: string): string[] {
+  return text.split('\n').slice(0, -1)
+}
+
+/** The number in the last of some lines; 0 where it has none. */
+function lastNumber(printed: readonly string[]): number {
+  return Number(/number (\d+)/.exec(printed.at(-1) ?? '')?.[1] ?? 0)
+}
+
+/** A test of an example that needs views. Where the runtime forbids them it asserts the refusal instead. */
+function counting(body: (t: ExecutionContext, path: string) => Promise<void>): (t: ExecutionContext) => Promise<void> {
+  return async (t) => {
+    const path = join(folder(t), 'counter')
+    if (capabilities.externalBuffers) await body(t, path)
+    else t.regex(await failure(t, 'counter', path), /ERR_PMEM_UNSUPPORTED/)
+  }
+}
+
+test(
+  'the counter goes on from where it stopped',
+  counting(async (t, path) => {
+    t.deepEqual(await lines(t, 'counter', path), ['counted to 1'])
+    t.deepEqual(await lines(t, 'counter', path, '3'), ['counted to 2', 'counted to 3', 'counted to 4'])
+    const bytes = readFileSync(path)
+    t.is(bytes.toString('latin1', 0, 8), 'COUNTER1')
+    t.is(bytes.readBigUInt64LE(8), 4n)
+  }),
+)
+
+test(
+  'processes that count at once miss nothing',
+  counting(async (t, path) => {
+    const printed = await Promise.all([1, 2, 3].map(() => lines(t, 'counter', path, '200')))
+    const counted = printed.flat().map((line) => Number(line.replace('counted to ', '')))
+    t.deepEqual(counted.toSorted((one, other) => one - other), Array.from({ length: 600 }, (_, index) => index + 1))
+  }),
+)
+
+test(
+  'a counter that is killed has what it printed',
+  counting(async (t, path) => {
+    const printed = await killed({ count: 50 }, 'counter', path, '1000000')
+    const last = Number(printed.at(-1)?.replace('counted to ', ''))
+    const next = Number((await lines(t, 'counter', path))[0]?.replace('counted to ', ''))
+    // More may have been counted than came through.
+    t.true(last >= 50 && next > last, `${last}, then ${next}`)
+  }),
+)
+
+test('the counter changes no file that is not its own', async (t) => {
+  for (const content of ['Dear reader', 'x'.repeat(4096), 'x'.repeat(5000)]) {
+    const path = file(t, content)
+    const { status } = await ended(process.execPath, [example('counter'), path])
+    t.is(status, 1)
+    t.is(readFileSync(path, 'utf8'), content)
+  }
+})
+
+test('the store has what it had, in the next process', async (t) => {
+  const path = join(folder(t), 'store')
+  const first = await lines(t, 'write-ahead-log', path, '3')
+  t.deepEqual(first, ['found 0 values; the last was number 0', ...[1, 2, 3].map((number) => `number ${number} is durable`)])
+  t.deepEqual(await lines(t, 'write-ahead-log', path, '0'), ['found 4 values; the last was number 3'])
+})
+
+test('the store has all that it acknowledged when it is killed, before a checkpoint and after', async (t) => {
+  const path = join(folder(t), 'store')
+  let acknowledged = 0
+  for (const count of [50, 150, 1, 200]) {
+    const printed = await killed({ count }, 'write-ahead-log', path, '1000000')
+    // More may have been set than came through.
+    t.true(lastNumber(printed.slice(0, 1)) >= acknowledged, `${acknowledged}, then ${printed[0]}`)
+    acknowledged = lastNumber(printed)
+  }
+  t.true(existsSync(join(path, 'values.json')))
+  using store = new Store(path)
+  const last = Number(store.values.get('last'))
+  t.true(last >= acknowledged && last > 300)
+  for (let key = 0; key < 100; key += 1) {
+    const number = Number(/^number (\d+) \.{16000}$/.exec(store.values.get(`key ${key}`) ?? '')?.[1])
+    t.is(number % 100, key)
+    t.true(number > last - 100 && number <= last + 1, `key ${key} has number ${number}, the last is ${last}`)
+  }
+})
+
+test('the store can be killed at any moment of its first seconds', async (t) => {
+  for (let time = 20; time < 200; time += 15) {
+    const path = join(folder(t), 'store')
+    const acknowledged = lastNumber(await killed({ time }, 'write-ahead-log', path, '1000000'))
+    const [found] = await lines(t, 'write-ahead-log', path, '0')
+    const last = lastNumber([found ?? ''])
+    t.true(last >= acknowledged, `killed after ${time} ms: ${acknowledged} and ${last}`)
+  }
+})
+
+test('the store keeps what it was told, over checkpoints', (t) => {
+  const path = folder(t)
+  const expected = new Map<string, string>()
+  for (let round = 0; round < 3; round += 1) {
+    using store = new Store(path)
+    t.deepEqual(store.values, expected)
+    for (let number = 0; number < 100; number += 1) {
+      const key = `${(number * 7) % 30} \0 "ключ"`
+      const value = number % 5 === 0 ? null : `${round} ${number}`.repeat(4000)
+      store.set(key, value)
+      if (value === null) expected.delete(key)
+      else expected.set(key, value)
+    }
+    store.checkpoint()
+    store.set('after', String(round))
+    expected.set('after', String(round))
+  }
+  using store = new Store(path)
+  t.deepEqual(store.values, expected)
+  const full = { code: 'ENOSPC', path: join(path, 'changes.log') }
+  throws(t, full, () => store.set('too long', 'x'.repeat(3 << 20)))
+  t.deepEqual(store.values, expected)
+})
+
+test('the store says that it is in use, and that it is damaged', async (t) => {
+  const path = folder(t)
+  {
+    using store = new Store(path)
+    store.set('one', '1')
+    t.regex(await failure(t, 'write-ahead-log', path), /EAGAIN/)
+  }
+  const log = join(path, 'changes.log')
+  const bytes = readFileSync(log)
+  const payload = bytes.indexOf('["one"')
+  bytes[payload + 2] = 'O'.charCodeAt(0)
+  writeFileSync(log, bytes)
+  t.regex(await failure(t, 'write-ahead-log', path), /the log is damaged at byte 0/)
+  truncateSync(log, 100)
+  t.regex(await failure(t, 'write-ahead-log', path), /ERR_PMEM_CORRUPT/)
+})
+
+test('the cache is warm in the next process', async (t) => {
+  const path = join(folder(t), 'pages')
+  const made = await lines(t, 'block-cache', path)
+  t.deepEqual(
+    made.map((line) => line.replace(/\d+$/, '')),
+    ['a', 'b', 'c'].map((key) => `made: page ${key}, made by process `),
+  )
+  const again = await lines(t, 'block-cache', path, 'c', 'd', 'a')
+  const cached = (line = '') => line.replace('made:', 'cached:')
+  t.deepEqual([again[0], again[2]], [cached(made[2]), cached(made[0])])
+  t.regex(again[1] ?? '', /^made: page d/)
+})
+
+test('the cache that is killed is whole', async (t) => {
+  for (let time = 20; time < 500; time += 60) {
+    const path = join(folder(t), 'pages')
+    const made = await killed({ time }, 'block-cache', path)
+    const again = await lines(t, 'block-cache', path)
+    t.deepEqual(again.slice(0, made.length), made.map((line) => line.replace('made:', 'cached:')))
+    t.is(again.length, 3)
+  }
+})
+
+test('the cache forgets the oldest page, and what it cannot read', (t) => {
+  const path = join(folder(t), 'pages')
+  const page = (number: number) => Buffer.from(`page ${number}`.repeat(number % 9))
+  const open = () => new PageCache(path, 32_000)
+  let count = 0
+  {
+    using cache = open()
+    cache.set('0', page(0))
+    while (cache.get('0') !== undefined) {
+      count += 1
+      cache.set(String(count), page(count))
+    }
+    t.true(count > 200)
+    t.throws(() => cache.set('long', Buffer.alloc(32_000)), { code: 'ERR_OUT_OF_RANGE' })
+  }
+  {
+    using cache = open()
+    t.is(cache.get('0'), undefined)
+    for (let number = 1; number <= count; number += 1) t.deepEqual(cache.get(String(number)), page(number))
+    cache.set('7', page(8))
+    t.is(cache.get('1'), undefined)
+  }
+  {
+    // Page n was the write of number n + 1, which went to the block of that index.
+    using blocks = pmemblk.open(path)
+    blocks.setError(4)
+  }
+  using cache = open()
+  t.deepEqual(cache.get('7'), page(8))
+  t.deepEqual(['1', '2', '3', '4'].map((key) => cache.get(key)), [undefined, page(2), undefined, page(4)])
+  for (let number = 0; number < 5; number += 1) cache.set(`new ${number}`, page(number))
+  for (let number = 0; number < 5; number += 1) t.deepEqual(cache.get(`new ${number}`), page(number))
+  t.is(cache.get('4'), undefined)
+})
+
+test('the cache takes no file that is none', async (t) => {
+  const path = file(t, 'Dear reader')
+  t.regex(await failure(t, 'block-cache', path), /ERR_PMEM_CORRUPT/)
+  t.is(readFileSync(path, 'utf8'), 'Dear reader')
+})
+
+/** What stands in for Electron: it calls back when it is told to. */
+function standIn(userData: string) {
+  const events = new Map<string, () => void>()
+  const handlers = new Map<string, (event: unknown, ...args: unknown[]) => unknown>()
+  const windows: unknown[] = []
+  const electron: Electron = {
+    app: {
+      requestSingleInstanceLock: () => true,
+      whenReady: async () => {},
+      getPath: () => userData,
+      on: (event, listener) => void events.set(event, listener),
+      quit: () => events.get('will-quit')?.(),
+    },
+    ipcMain: { handle: (channel, listener) => void handlers.set(channel, listener) },
+    BrowserWindow: class {
+      constructor(options: object) {
+        windows.push(options)
+      }
+      getBounds = () => ({ width: 640, height: 480 })
+      on = (event: string, listener: () => void) => void events.set(event, listener)
+      loadFile = async () => {}
+    },
+  }
+  const invoke = (channel: string, ...args: unknown[]) => handlers.get(channel)?.({}, ...args)
+  const emit = (event: string) => events.get(event)?.()
+  return { electron, windows, invoke, emit }
+}
+
+test('the sketch for Electron works with a stand-in', async (t) => {
+  const userData = folder(t)
+  const first = standIn(userData)
+  await electronMain(first.electron)
+  t.deepEqual(first.invoke('notes:list'), [])
+  await first.invoke('notes:add', 'one\nnote')
+  t.throws(() => first.invoke('notes:add', 7), { instanceOf: TypeError })
+  first.emit('close')
+  const pending = first.invoke('notes:add', 'the last one')
+  first.emit('window-all-closed')
+  await pending
+  t.throws(() => first.invoke('notes:list'), { code: 'ERR_PMEM_CLOSED' })
+
+  const second = standIn(userData)
+  await electronMain(second.electron)
+  t.deepEqual(second.invoke('notes:list'), ['one\nnote', 'the last one'])
+  t.like(second.windows[0], { width: 640, height: 480 })
+  second.emit('window-all-closed')
+  t.regex((await lines(t, 'electron-main')).join('\n'), /^This is a sketch/)
+})
