@@ -1,24 +1,30 @@
 /**
- * The main job: data is kept in a file that is mapped as memory, and found again by a second process.
+ * The main job: data is kept in a mapped file, in a log and in an array of blocks, and found again by a second process.
  *
- *     npm start                        over a temporary file
- *     npm start -- /mnt/pmem/example   over this file, which stays
+ *     npm start                        over temporary files
+ *     npm start -- /mnt/pmem/example   over this file, and example.log and example.blk beside it, which stay
  */
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync, statfsSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { capabilities, pmem } from 'pmem'
+import { capabilities, pmem, pmemblk, pmemlog } from 'pmem'
 
 const SIZE = 4096
 const GREETING = 'Hello from persistent memory'
 const SQUARES = { byteOffset: 1024, values: [0, 1, 4, 9, 16, 25, 36, 49] }
 const HALVES = { byteOffset: 2048, values: [1, 0.5, 0.25, 0.125, 0.0625] }
+const ENTRY = 'persistent logging!'
+const BLOCK = { size: 256, index: 20, text: 'persistent block!' }
 
 /** What is shown: each section writes in the first process and reads in the second. */
-const sections = [{ write: writeRegion, read: readRegion }]
+const sections = [
+  { write: writeRegion, read: readRegion },
+  { write: writeLog, read: readLog },
+  { write: writeBlocks, read: readBlocks },
+]
 
 function writeRegion(path: string): void {
   refuseForeign(path)
@@ -86,6 +92,67 @@ function readRegion(path: string): void {
 function copy(region: pmem.Region, byteOffset: number, byteLength: number): ArrayBuffer {
   region.seek(byteOffset)
   return Uint8Array.from(region.read(byteLength)).buffer
+}
+
+function writeLog(base: string): void {
+  const path = `${base}.log`
+  using log = existsSync(path) ? pmemlog.open(path) : pmemlog.create(path)
+  title(`A log of ${log.nbyte()} bytes: ${path}`)
+  say(`its engine is ${log.engine}: ${engineText(log.engine)}`)
+  refuseForeignText(path, log.read(0, Math.min(log.tell(), ENTRY.length)).toString(), ENTRY)
+  say(log.tell() === 0 ? 'it is empty' : `it holds ${log.tell()} bytes from earlier runs`)
+
+  const entry = `${ENTRY} written by process ${process.pid}\n`
+  // An append that does not fit throws ENOSPC and changes nothing. Here old entries may go.
+  if (entry.length > log.nbyte() - log.tell()) log.rewind()
+  log.append(entry)
+  say(`appended "${entry.trim()}": all or nothing, durable on return`)
+}
+
+function readLog(base: string): void {
+  using log = pmemlog.open(`${base}.log`)
+  title(`The log again, opened by process ${process.pid}`)
+  let last: string | undefined
+  let count = 0
+  log.walk((data) => {
+    const entries = data.toString().trim().split('\n')
+    count = entries.length
+    last = entries.at(-1)
+  })
+  assert.ok(last?.startsWith(ENTRY), `the entry is missing from ${base}.log`)
+  say(`${log.tell()} bytes, ${count} ${count === 1 ? 'entry' : 'entries'}, the last: "${last}"`)
+}
+
+function writeBlocks(base: string): void {
+  const path = `${base}.blk`
+  using blocks = existsSync(path) ? pmemblk.open(path, BLOCK.size) : pmemblk.create(path, BLOCK.size)
+  title(`An array of ${blocks.nblock()} blocks of ${blocks.bsize()} bytes: ${path}`)
+  say(`its engine is ${blocks.engine}: ${engineText(blocks.engine)}`)
+  const before = blocks.readText(BLOCK.index)
+  refuseForeignText(path, before, BLOCK.text)
+  say(before === '' ? `block ${BLOCK.index} is zeros` : `block ${BLOCK.index} holds "${before}"`)
+
+  const text = `${BLOCK.text} written by process ${process.pid}`
+  blocks.write(text, BLOCK.index)
+  say(`wrote "${text}" to it: the old block or the new one, durable on return`)
+}
+
+function readBlocks(base: string): void {
+  // The size of a block is in the file.
+  using blocks = pmemblk.open(`${base}.blk`)
+  title(`The blocks again, opened by process ${process.pid}`)
+  const text = blocks.readText(BLOCK.index)
+  assert.ok(text.startsWith(BLOCK.text), `the text of block ${BLOCK.index} is missing from ${base}.blk`)
+  say(`block ${BLOCK.index} of ${blocks.nblock()}: "${text}"`)
+}
+
+function engineText(engine: string): string {
+  return engine === 'pmdk' ? 'the C library of PMDK' : "this package's own, in Rust"
+}
+
+/** Leaves a pool alone that has something else where an earlier run would have put its text. */
+function refuseForeignText(path: string, found: string, own: string): void {
+  assert.ok(found === '' || found.startsWith(own), `${path} holds something else: give the path of a new file`)
 }
 
 /** Leaves a file alone that is neither blank nor of an earlier run. */
