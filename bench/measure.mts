@@ -14,15 +14,15 @@ const MIN_SAMPLES = 12
 /** In nanoseconds. Each side warms up as long as it measures. */
 const MIN_TIME = 100e6
 /** Calls a sample; a multiple of what mitata unrolls, 4. */
-const batchSize = (isPmem: boolean): number => (isPmem ? 1024 : 4)
+const batchSize = ({ batch = 1024 }: Operation, isPmem: boolean): number => (isPmem ? batch : 4)
 
 /** Measures both sides in turns, so that a change of the machine's speed meets both. */
 export async function compare(suite: string, operation: Operation, folder: string, isPmem: boolean): Promise<Figures> {
-  const batch = batchSize(isPmem)
+  const batch = batchSize(operation, isPmem)
   const c: number[] = []
   const js: number[] = []
   for (let round = 0; round < ROUNDS; round++) {
-    c.push(measureC(suite, operation.name, folder, batch))
+    c.push(measureC(suite, operation.against ?? operation.name, folder, batch))
     js.push(await measureJs(operation.run, batch))
   }
   return { c, js }

@@ -2,7 +2,7 @@ import type { Figures } from './measure.mjs'
 import type { Operation } from './suite.mjs'
 
 const NAME = 32
-const NUMBER = 9
+const NUMBER = 10
 const line = (name: string, cells: readonly string[]): string =>
   name.padEnd(NAME) + cells.map((cell) => cell.padStart(NUMBER)).join('')
 const group = (title: string): string => title.padStart(3 * NUMBER)
