@@ -4,7 +4,7 @@ import { randomFill } from 'node:crypto'
 import { closeSync, openSync, read, readFileSync, write } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { deflate, inflateSync } from 'node:zlib'
+import { type ZlibOptions, deflate, inflateSync } from 'node:zlib'
 import test from 'ava'
 import { capabilities, pmem } from 'pmem'
 import { external } from './helpers/external.js'
@@ -90,42 +90,51 @@ linux('a context keeps its region', async (t) => {
   t.is(text(path, 4), 'kept')
 })
 
-test('a job of zlib over a view, while the region is closed', external(async (t) => {
-  const { region } = mapped(t, Buffer.alloc(2 ** 22, 'x'))
-  const job = promisify(deflate)(region.view(Uint8Array))
+/** So long that a job over it is under way when the finalizers of its buffer run, if no other test keeps them waiting. */
+const LONG = 2 ** 24
+
+test.serial('a job of zlib over a view, while the region is closed', external(async (t) => {
+  const { region } = mapped(t, Buffer.alloc(LONG, 'x'))
+  // Node.js itself fails, or aborts, where it comes back to an emptied view for a second chunk.
+  const job = promisify<Uint8Array, ZlibOptions, Buffer>(deflate)(region.view(Uint8Array), { chunkSize: 2 ** 20 })
   region.close()
   const inflated = inflateSync(await job)
-  t.is(inflated.length, 2 ** 22)
-  t.true(inflated.every((byte) => byte === 0 || byte === 0x78))
+  t.is(inflated.length, LONG)
+  t.true(consistsOf(inflated, 0, 0x78))
 }))
 
-test('a job of fs.write over a view, while the region is closed', external(async (t) => {
-  const { path, region } = mapped(t, Buffer.alloc(2 ** 22, 'x'))
+test.serial('a job of fs.write over a view, while the region is closed', external(async (t) => {
+  const { path, region } = mapped(t, Buffer.alloc(LONG, 'x'))
   const target = join(path, '../target')
   const descriptor = openSync(target, 'w')
   const job = promisify(write)(descriptor, region.view(Uint8Array))
   region.close()
-  t.is((await job).bytesWritten, 2 ** 22)
+  t.is((await job).bytesWritten, LONG)
   closeSync(descriptor)
-  t.true(readFileSync(target).every((byte) => byte === 0 || byte === 0x78))
-  t.true(readFileSync(path).every((byte) => byte === 0x78))
+  t.true(consistsOf(readFileSync(target), 0, 0x78))
+  t.true(consistsOf(readFileSync(path), 0x78))
 }))
 
-test('a job of fs.read into a view, while the region is closed', external(async (t) => {
-  const { path, region } = mapped(t, 2 ** 22)
-  const descriptor = openSync(file(t, Buffer.alloc(2 ** 22, 'x')), 'r')
-  const job = promisify(read)(descriptor, region.view(Uint8Array), 0, 2 ** 22, 0)
+test.serial('a job of fs.read into a view, while the region is closed', external(async (t) => {
+  const { path, region } = mapped(t, LONG)
+  const descriptor = openSync(file(t, Buffer.alloc(LONG, 'x')), 'r')
+  const job = promisify(read)(descriptor, region.view(Uint8Array), 0, LONG, 0)
   region.close()
-  t.is((await job).bytesRead, 2 ** 22)
+  t.is((await job).bytesRead, LONG)
   closeSync(descriptor)
-  t.true(readFileSync(path).every((byte) => byte === 0 || byte === 0x78))
+  t.true(consistsOf(readFileSync(path), 0, 0x78))
 }))
 
-test('a job of crypto into a view, while the region is closed', external(async (t) => {
-  const { region } = mapped(t, 2 ** 22)
+test.serial('a job of crypto into a view, while the region is closed', external(async (t) => {
+  const { region } = mapped(t, LONG)
   const view = region.view(Uint8Array)
-  const job = promisify(randomFill)(view as never)
+  const job = promisify<Uint8Array, Uint8Array>(randomFill)(view)
   region.close()
-  await t.notThrowsAsync(job)
-  t.is(view.length, 0)
+  t.is((await job).length, 0)
 }))
+
+/** Whether bytes are all of these values. */
+function consistsOf(bytes: Buffer, ...values: number[]): boolean {
+  for (const byte of bytes) if (!values.includes(byte)) return false
+  return true
+}

@@ -7,8 +7,8 @@ use std::ptr::NonNull;
 
 use nix::libc::iovec;
 use pmem_sys::{
-    PMEMlogpool, pmemlog_appendv, pmemlog_close, pmemlog_create, pmemlog_nbyte, pmemlog_open, pmemlog_rewind,
-    pmemlog_tell, pmemlog_walk,
+    PMEMlogpool, pmemlog_append, pmemlog_appendv, pmemlog_close, pmemlog_create, pmemlog_nbyte, pmemlog_open,
+    pmemlog_rewind, pmemlog_tell, pmemlog_walk,
 };
 
 use super::{CREATE, LogEngine, OPEN};
@@ -55,6 +55,19 @@ impl PmdkLog {
     }
 }
 
+impl PmdkLog {
+    /// What the library says of one append of all parts.
+    fn append_all(&self, parts: &[&[u8]]) -> Result<c_int> {
+        let parts: Vec<iovec> =
+            parts.iter().map(|part| iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() }).collect();
+        let count = c_int::try_from(parts.len()).map_err(|_| {
+            Error::os(nix::libc::EINVAL, "pmemlog_appendv", Some(&self.path)).with_hint("these are too many parts")
+        })?;
+        // SAFETY: the pool is open until drop; each part is readable for its length.
+        Ok(unsafe { pmemlog_appendv(self.pool.as_ptr(), parts.as_ptr(), count) })
+    }
+}
+
 impl LogEngine for PmdkLog {
     fn capacity(&self) -> u64 {
         // SAFETY: the pool is open until drop.
@@ -68,13 +81,11 @@ impl LogEngine for PmdkLog {
     }
 
     fn append(&self, parts: &[&[u8]]) -> Result<()> {
-        let parts: Vec<iovec> =
-            parts.iter().map(|part| iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() }).collect();
-        let count = c_int::try_from(parts.len()).map_err(|_| {
-            Error::os(nix::libc::EINVAL, "pmemlog_appendv", Some(&self.path)).with_hint("these are too many parts")
-        })?;
-        // SAFETY: the pool is open until drop; each part is readable for its length.
-        let appended = unsafe { pmemlog_appendv(self.pool.as_ptr(), parts.as_ptr(), count) };
+        let appended = match parts {
+            // SAFETY: the pool is open until drop; the part is readable for its length.
+            [part] => unsafe { pmemlog_append(self.pool.as_ptr(), part.as_ptr().cast(), part.len()) },
+            parts => self.append_all(parts)?,
+        };
         if appended == 0 {
             return Ok(());
         }
