@@ -154,7 +154,7 @@ impl Log {
         self.pool.engine.tell()
     }
 
-    /// How often it was rewound through this process: what was read before is another log's content since.
+    /// Changes with each rewind through this process: what was read before is another log's content since.
     pub fn rewinds(&self) -> u64 {
         self.pool.rewinds.load(Ordering::Acquire)
     }
@@ -196,8 +196,11 @@ impl Log {
     pub fn rewind(&self) -> Result<()> {
         self.pool.check_writable("pmemlog_rewind")?;
         self.pool.settle();
-        self.pool.rewinds.fetch_add(1, Ordering::Release);
-        self.pool.engine.rewind()
+        // Raised on both sides: a scan that starts or goes on meanwhile sees it change.
+        self.pool.rewinds.fetch_add(1, Ordering::AcqRel);
+        let rewound = self.pool.engine.rewind();
+        self.pool.rewinds.fetch_add(1, Ordering::AcqRel);
+        rewound
     }
 }
 

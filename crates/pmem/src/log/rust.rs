@@ -16,7 +16,7 @@ pub(crate) struct RustLog<M> {
     end: u64,
     /// The write offset, once it is durable.
     tail: AtomicU64,
-    /// Raised before a rewind lets data be overwritten.
+    /// How often data was given up for being overwritten.
     rewinds: AtomicU64,
     writer: Mutex<Writer>,
     path: PathBuf,
@@ -105,8 +105,11 @@ impl<M: Medium> LogEngine for RustLog<M> {
     fn rewind(&self) -> Result<()> {
         const SYSCALL: &str = "pmemlog_rewind";
         let mut writer = self.writer(SYSCALL)?;
+        self.publish(&mut writer, DATA_START, SYSCALL)?;
+        // After the new write offset, and before an append, which needs the writer: so a reader that copies what is
+        // being overwritten took the old offset, and finds this raised.
         self.rewinds.fetch_add(1, Ordering::AcqRel);
-        self.publish(&mut writer, DATA_START, SYSCALL)
+        Ok(())
     }
 }
 
