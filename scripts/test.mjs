@@ -42,7 +42,11 @@ async function testAll() {
   // What replaces PMDK is tested also where it is there.
   if (pmdk && !quick) await testRust(false)
   const conditions = quick ? matrix().slice(0, 1) : matrix()
-  for (const condition of conditions) await testTypeScript(condition)
+  for (const [index, condition] of conditions.entries()) {
+    // With external buffers and without them is all that makes a difference to other releases of Node.js.
+    if (index > 1) condition.env.PMEM_TEST_RUNTIMES = '0'
+    await testTypeScript(condition)
+  }
   if (process.argv.includes('--lint')) total.failed += await lint(pmdk)
 }
 
