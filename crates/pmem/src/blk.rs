@@ -6,18 +6,16 @@ mod rust;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::capabilities::provide;
-use crate::file::{Made, write_zeros};
+use crate::file::{Made, descriptor, write_all_at, write_zeros};
 use crate::format::btt::Layout;
 use crate::format::header::Kind;
 use crate::medium::MappedMedium;
 use crate::pool::{self, Engine, Locked, NewPool, OpenOptions, Pool, Queue, Reference, Registry, Shared, Ticket};
-use crate::{Error, Result, format};
+use crate::{Error, Result, errno, format};
 use rust::RustBlocks;
 
 const CREATE: &str = "pmemblk_create";
@@ -93,7 +91,7 @@ impl BlockArray {
     /// ```
     pub fn create(path: &Path, block_size: u32, new: &NewPool) -> Result<Self> {
         let make = || {
-            let made = pool::make_file(path, new, Self::MIN_POOL, CREATE)?;
+            let mut made = pool::make_file(path, new, Self::MIN_POOL, CREATE)?;
             let size = made.file().metadata().map_err(|error| Error::io(&error, CREATE, Some(path)))?.len();
             let layout = Layout::new(size, block_size).ok_or_else(|| {
                 Error::out_of_range("blockSize", "> 0 and small enough for the pool to hold blocks".into(), block_size)
@@ -142,7 +140,7 @@ impl BlockArray {
     pub fn check(path: &Path, block_size: u32) -> Result<bool> {
         BlockPool::registry().apart(path, CHECK, || {
             let file = Locked::new(crate::file::open(path, true, CHECK)?, false, path, CHECK)?;
-            crate::file::regular_size(file.as_fd(), Some(path), CHECK)?;
+            crate::file::regular_size(descriptor(&file), Some(path), CHECK)?;
             match format::btt::check(&*file).map_err(|invalid| invalid.into_error(CHECK, Some(path))) {
                 Ok(format) => Ok(block_size == 0 || format.block_size == block_size),
                 Err(Error::Corrupt { .. }) => Ok(false),
@@ -266,7 +264,7 @@ impl BlockPool {
         if !self.readonly {
             return Ok(());
         }
-        Err(Error::os(nix::libc::EROFS, syscall, Some(&self.path)).with_hint("the array is open readonly"))
+        Err(Error::os(errno::EROFS, syscall, Some(&self.path)).with_hint("the array is open readonly"))
     }
 
     /// Checks that `len` bytes are whole blocks that exist from `first` on.
@@ -323,11 +321,11 @@ fn check_block_size(have: usize, wanted: u32, path: &Path) -> Result<()> {
     if wanted == 0 || wanted as usize == have {
         return Ok(());
     }
-    Err(Error::os(nix::libc::EINVAL, OPEN, Some(path)).with_hint("the pool has another block size"))
+    Err(Error::os(errno::EINVAL, OPEN, Some(path)).with_hint("the pool has another block size"))
 }
 
 fn read(file: &File, path: &Path, syscall: &'static str) -> Result<format::btt::Pool> {
-    crate::file::regular_size(file.as_fd(), Some(path), syscall)?;
+    crate::file::regular_size(descriptor(file), Some(path), syscall)?;
     format::btt::read(file).map_err(|invalid| invalid.into_error(syscall, Some(path)))
 }
 
@@ -345,7 +343,7 @@ fn create_rust(
             clear_metadata(&file, layout)?;
         }
         pool::write_pages(made, new.sparse)?;
-        file.write_all_at(&format::btt::make_descriptor(block_size, made.is_new()), format::PAGE)?;
+        write_all_at(&file, &format::btt::make_descriptor(block_size, made.is_new()), format::PAGE)?;
         pool::write_header(&file, Kind::Blk)
     };
     write().map_err(failed)?;

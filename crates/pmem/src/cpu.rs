@@ -47,6 +47,9 @@ pub(crate) fn flush_instruction() -> FlushInstruction {
 pub(crate) fn has_auto_flush() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
+        if cfg!(windows) {
+            return false;
+        }
         let Ok(devices) = std::fs::read_dir("/sys/bus/nd/devices") else { return false };
         let mut domains = devices
             .flatten()

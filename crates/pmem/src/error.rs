@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use crate::errno;
+
 /// The result of an operation of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -11,7 +13,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused a call.
-    #[error("{}: {}, {syscall}{}{}", os_code(*errno), os_text(*errno), quoted(path), hinted(hint))]
+    #[error("{}: {}, {syscall}{}{}", errno::name(*errno), errno::text(*errno), quoted(path), hinted(hint))]
     Os {
         /// The positive error number.
         errno: i32,
@@ -76,7 +78,7 @@ impl Error {
     /// The failure's name: an operating system's error name such as `ENOSPC`, or one that starts with `ERR_`.
     pub fn code(&self) -> Cow<'static, str> {
         match self {
-            Error::Os { errno, .. } => Cow::Owned(os_code(*errno)),
+            Error::Os { errno, .. } => Cow::Owned(errno::name(*errno)),
             Error::Closed(_) => Cow::Borrowed("ERR_PMEM_CLOSED"),
             Error::OutOfRange { .. } => Cow::Borrowed("ERR_OUT_OF_RANGE"),
             Error::InvalidValue { .. } => Cow::Borrowed("ERR_INVALID_ARG_VALUE"),
@@ -88,7 +90,7 @@ impl Error {
 
     /// The failure of `syscall` on `path`.
     pub(crate) fn io(error: &std::io::Error, syscall: &'static str, path: Option<&Path>) -> Self {
-        Self::os(error.raw_os_error().unwrap_or(nix::libc::EIO), syscall, path)
+        Self::os(errno::of(error), syscall, path)
     }
 
     /// The failure of `syscall` on `path` with the positive error number `errno`.
@@ -109,15 +111,6 @@ impl Error {
     }
 }
 
-fn os_code(errno: i32) -> String {
-    format!("{:?}", nix::errno::Errno::from_raw(errno))
-}
-
-fn os_text(errno: i32) -> String {
-    let text = std::io::Error::from_raw_os_error(errno).to_string().to_lowercase();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
-}
-
 fn quoted(path: &Option<PathBuf>) -> String {
     path.as_ref().map(|path| format!(" '{}'", path.display())).unwrap_or_default()
 }
@@ -130,16 +123,19 @@ fn hinted(hint: &Option<&'static str>) -> String {
 mod tests {
     use super::*;
 
+    /// The same everywhere.
+    const ENOENT: i32 = 2;
+
     #[test]
     fn an_os_error_reads_like_nodes_own() {
-        let error = Error::os(nix::libc::ENOENT, "open", Some(Path::new("/no/such")));
+        let error = Error::os(ENOENT, "open", Some(Path::new("/no/such")));
         assert_eq!(error.to_string(), "ENOENT: no such file or directory, open '/no/such'");
         assert_eq!(error.code(), "ENOENT");
     }
 
     #[test]
     fn the_first_hint_stays() {
-        let error = Error::os(nix::libc::EACCES, "mmap", None).with_hint("one").with_hint("two");
+        let error = Error::os(errno::EACCES, "mmap", None).with_hint("one").with_hint("two");
         assert!(error.to_string().ends_with("mmap (one)"), "{error}");
     }
 }

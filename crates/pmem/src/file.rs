@@ -1,12 +1,19 @@
 //! Files before they are mapped: opened, made, sized, and made durable.
 
+#[cfg_attr(unix, path = "file/unix.rs")]
+#[cfg_attr(windows, path = "file/windows.rs")]
+mod platform;
+
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Result};
+use crate::{Error, Result, errno};
+pub use platform::Descriptor;
+use platform::{allocate, can_be_named, name, open_unnamed, sync_folder};
+pub(crate) use platform::{descriptor, file_id, read_exact_at, regular_size, write_all_at};
+#[cfg(feature = "pmdk")]
+pub(crate) use platform::{punch_hole, through_proc};
 
 /// How [`Region::map_file`](crate::Region::map_file) makes its file: the flags of `pmem_map_file`.
 #[derive(Clone, Debug, Default)]
@@ -23,24 +30,15 @@ pub struct CreateOptions {
     pub tmpfile: bool,
     /// An existing longer file is cut; without it, it is refused.
     pub truncate: bool,
-    /// The new file's permissions, subject to the umask.
+    /// The new file's permissions, subject to the umask; Windows has none of the kind.
     pub mode: u32,
 }
 
 /// Opens an existing file for mapping.
 pub(crate) fn open(path: &Path, readonly: bool, syscall: &'static str) -> Result<File> {
-    let opened = OpenOptions::new().read(true).write(!readonly).custom_flags(nix::libc::O_NONBLOCK).open(path);
-    opened.map_err(|error| Error::io(&error, syscall, Some(path)))
-}
-
-/// The size of `file`, which must be a regular one.
-pub(crate) fn regular_size(file: BorrowedFd<'_>, path: Option<&Path>, syscall: &'static str) -> Result<u64> {
-    let stat = nix::sys::stat::fstat(file).map_err(|errno| Error::os(errno as i32, syscall, path))?;
-    match stat.st_mode & nix::libc::S_IFMT {
-        nix::libc::S_IFREG => Ok(stat.st_size as u64),
-        nix::libc::S_IFDIR => Err(Error::os(nix::libc::EISDIR, syscall, path)),
-        _ => Err(Error::os(nix::libc::ENODEV, syscall, path).with_hint("only regular files can be mapped")),
-    }
+    let mut how = OpenOptions::new();
+    platform::never_wait(how.read(true).write(!readonly));
+    platform::open(&how, path).map_err(|error| Error::io(&error, syscall, Some(path)))
 }
 
 /// A file that [`create`] made or resized. Dropping it takes that back, until [`Made::keep`].
@@ -72,14 +70,15 @@ impl Made {
         matches!(self.undo, Undo::Remove(_) | Undo::Unnamed)
     }
 
-    /// Keeps the file as it is, under `path`, durably: contents, size and name.
-    pub(crate) fn keep(mut self, path: &Path, syscall: &'static str) -> Result<File> {
+    /// Keeps the file as it is, under `path`, durably: contents, size and name. Where that fails, what maps the file has to
+    /// be dropped first: Windows neither cuts nor removes a file that is mapped.
+    pub(crate) fn keep(&mut self, path: &Path, syscall: &'static str) -> Result<File> {
         let keep = || -> io::Result<()> {
             self.file.sync_all()?;
             if matches!(self.undo, Undo::Unnamed) {
                 name(&self.file, path)?;
             }
-            if self.is_new() { sync_folder_of(path) } else { Ok(()) }
+            if self.is_new() { sync_folder(folder_of(path)) } else { Ok(()) }
         };
         keep().map_err(|error| Error::io(&error, syscall, Some(path)))?;
         self.undo = Undo::Nothing;
@@ -103,11 +102,11 @@ impl Drop for Made {
 pub(crate) fn create(path: &Path, options: &CreateOptions, syscall: &'static str) -> Result<Made> {
     let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
     let size = options.offset.checked_add(options.len as u64).filter(|size| i64::try_from(*size).is_ok());
-    let size = size.ok_or_else(|| Error::os(nix::libc::EFBIG, syscall, Some(path)))?;
+    let size = size.ok_or_else(|| Error::os(errno::EFBIG, syscall, Some(path)))?;
     let mut made =
         if options.tmpfile { open_unnamed(path, 0o600).map(Made::existing) } else { open_or_make(path, options) }
             .map_err(failed)?;
-    let before = regular_size(std::os::fd::AsFd::as_fd(&made.file), Some(path), syscall)?;
+    let before = regular_size(descriptor(&made.file), Some(path), syscall)?;
     if before > size && !options.truncate {
         let expected = format!(">= {before}, the existing file's size, unless truncate is set");
         return Err(Error::out_of_range("length", expected, size));
@@ -133,10 +132,10 @@ pub(crate) fn create(path: &Path, options: &CreateOptions, syscall: &'static str
 pub(crate) fn make(path: &Path, size: u64, mode: u32, sparse: bool, syscall: &'static str) -> Result<Made> {
     let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
     if path.symlink_metadata().is_ok() {
-        return Err(Error::os(nix::libc::EEXIST, syscall, Some(path)));
+        return Err(Error::os(errno::EEXIST, syscall, Some(path)));
     }
     let made = match open_unnamed(folder_of(path), mode) {
-        Ok(file) if through_proc(&file).exists() => Ok(Made { file, undo: Undo::Unnamed }),
+        Ok(file) if can_be_named(&file) => Ok(Made { file, undo: Undo::Unnamed }),
         _ => make_named(path, mode),
     };
     let made = made.map_err(failed)?;
@@ -148,43 +147,22 @@ pub(crate) fn make(path: &Path, size: u64, mode: u32, sparse: bool, syscall: &'s
 }
 
 fn make_named(path: &Path, mode: u32) -> io::Result<Made> {
-    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path)?;
+    let mut how = OpenOptions::new();
+    let file = platform::permit(how.read(true).write(true).create_new(true), mode).open(path)?;
     Ok(Made { file, undo: Undo::Remove(path.to_path_buf()) })
-}
-
-#[cfg(target_os = "linux")]
-fn open_unnamed(folder: &Path, mode: u32) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).custom_flags(nix::libc::O_TMPFILE).mode(mode).open(folder)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn open_unnamed(_: &Path, _: u32) -> io::Result<File> {
-    Err(io::Error::from_raw_os_error(nix::libc::ENOTSUP))
-}
-
-/// Gives an unnamed file its name, unless that is taken.
-fn name(file: &File, path: &Path) -> io::Result<()> {
-    use nix::fcntl::{AT_FDCWD, AtFlags};
-    nix::unistd::linkat(AT_FDCWD, &through_proc(file), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)?;
-    Ok(())
-}
-
-/// The name that every open file has on Linux, whatever its path leads to by now.
-pub(crate) fn through_proc(file: &File) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
 /// Opens the file, or makes it where it is missing, knowing which of the two it was.
 fn open_or_make(path: &Path, options: &CreateOptions) -> io::Result<Made> {
     let mut how = OpenOptions::new();
-    how.read(true).write(true).custom_flags(nix::libc::O_NONBLOCK).mode(options.mode);
+    platform::permit(platform::never_wait(how.read(true).write(true)), options.mode);
     loop {
         match how.clone().create_new(true).open(path) {
             Ok(file) => return Ok(Made { file, undo: Undo::Remove(path.to_path_buf()) }),
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists || options.exclusive => return Err(error),
             Err(_) => {}
         }
-        match how.open(path) {
+        match platform::open(&how, path) {
             Ok(file) => return Ok(Made { file, undo: Undo::Nothing }),
             // A dangling link exists for the first call and not for this one.
             Err(error) if error.kind() != io::ErrorKind::NotFound || path.is_symlink() => return Err(error),
@@ -193,40 +171,16 @@ fn open_or_make(path: &Path, options: &CreateOptions) -> io::Result<Made> {
     }
 }
 
-/// Gives the first `size` bytes of the file their blocks, so that no store to them can run out of space.
-#[cfg(target_os = "linux")]
-fn allocate(file: &File, size: u64) -> io::Result<()> {
-    Ok(nix::fcntl::posix_fallocate(file, 0, size as i64)?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn allocate(_: &File, _: u64) -> io::Result<()> {
-    Ok(())
-}
-
 /// Writes zeros, which gives a file's blocks contents of their own, not only room.
 pub(crate) fn write_zeros(file: &File, offset: u64, len: u64) -> io::Result<()> {
     const ZEROS: &[u8] = &[0; 1 << 18];
     let mut done = 0;
     while done < len {
         let count = usize::try_from(len - done).unwrap_or(usize::MAX).min(ZEROS.len());
-        file.write_all_at(&ZEROS[..count], offset + done)?;
+        write_all_at(file, &ZEROS[..count], offset + done)?;
         done += count as u64;
     }
     Ok(())
-}
-
-/// Takes the blocks of a range away; it reads as zeros.
-#[cfg(feature = "pmdk")]
-pub(crate) fn punch_hole(file: &File, offset: u64, len: u64) -> io::Result<()> {
-    use nix::fcntl::{FallocateFlags, fallocate};
-    let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-    Ok(fallocate(file, flags, offset as i64, len as i64)?)
-}
-
-/// Makes the directory entry of `path` durable.
-fn sync_folder_of(path: &Path) -> io::Result<()> {
-    File::open(folder_of(path))?.sync_all()
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -276,7 +230,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pool");
         drop(make(&path, 8192, 0o600, false, "open").unwrap());
-        let made = make(&path, 8192, 0o600, false, "open").unwrap();
+        let mut made = make(&path, 8192, 0o600, false, "open").unwrap();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), usize::from(!matches!(made.undo, Undo::Unnamed)));
         made.keep(&path, "open").unwrap();
         assert_eq!(path.metadata().unwrap().len(), 8192);
@@ -284,6 +238,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
     fn a_dangling_link_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("link");

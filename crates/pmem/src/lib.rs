@@ -9,6 +9,7 @@
 mod blk;
 pub mod capabilities;
 mod cpu;
+mod errno;
 mod error;
 mod file;
 mod flush;
@@ -21,7 +22,7 @@ mod region;
 
 pub use blk::{BlockArray, BlockTicket};
 pub use error::{Error, Result};
-pub use file::CreateOptions;
+pub use file::{CreateOptions, Descriptor};
 pub use log::{Log, LogTicket};
 pub use mapping::Mapping;
 pub use pool::{Engine, NewPool, OpenOptions};

@@ -6,18 +6,16 @@ mod rust;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::capabilities::provide;
-use crate::file::Made;
+use crate::file::{Made, descriptor, write_all_at};
 use crate::format::header::Kind;
 use crate::medium::MappedMedium;
 use crate::pool::{self, Engine, Locked, NewPool, OpenOptions, Pool, Queue, Reference, Registry, Shared, Ticket};
-use crate::{Error, Result, format};
+use crate::{Error, Result, errno, format};
 use rust::RustLog;
 
 const CREATE: &str = "pmemlog_create";
@@ -84,7 +82,7 @@ impl Log {
     /// ```
     pub fn create(path: &Path, new: &NewPool) -> Result<Self> {
         let make = || {
-            let made = pool::make_file(path, new, Self::MIN_POOL, CREATE)?;
+            let mut made = pool::make_file(path, new, Self::MIN_POOL, CREATE)?;
             let kind = Engine::for_new(made.file(), new.engine);
             let engine: Box<dyn LogEngine> = match kind {
                 #[cfg(feature = "pmdk")]
@@ -228,7 +226,7 @@ impl LogPool {
         if !self.readonly {
             return Ok(());
         }
-        Err(Error::os(nix::libc::EROFS, syscall, Some(&self.path)).with_hint("the log is open readonly"))
+        Err(Error::os(errno::EROFS, syscall, Some(&self.path)).with_hint("the log is open readonly"))
     }
 
     fn append(&self, parts: &[&[u8]]) -> Result<()> {
@@ -274,7 +272,7 @@ impl Drop for LogPool {
 }
 
 fn read(file: &File, path: &Path, syscall: &'static str) -> Result<format::log::Log> {
-    crate::file::regular_size(file.as_fd(), Some(path), syscall)?;
+    crate::file::regular_size(descriptor(file), Some(path), syscall)?;
     format::log::read(file).map_err(|invalid| invalid.into_error(syscall, Some(path)))
 }
 
@@ -283,7 +281,7 @@ fn create_rust(made: &Made, new: &NewPool, path: &Path) -> Result<RustLog<Mapped
     let file = Locked::new(made.file().try_clone().map_err(failed)?, false, path, CREATE)?;
     let write = || {
         pool::write_pages(made, new.sparse)?;
-        file.write_all_at(&format::log::make(file.metadata()?.len()), format::PAGE)?;
+        write_all_at(&file, &format::log::make(file.metadata()?.len()), format::PAGE)?;
         pool::write_header(&file, Kind::Log)
     };
     write().map_err(failed)?;

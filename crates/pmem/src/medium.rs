@@ -10,6 +10,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crate::file::descriptor;
 use crate::flush::native as cache;
 use crate::mapping::{Access, Mapping};
 use crate::pool::Locked;
@@ -67,7 +68,7 @@ impl MappedMedium {
     pub(crate) fn new(file: &File, len: u64, readonly: bool) -> io::Result<Self> {
         let len = usize::try_from(len).ok().and_then(NonZeroUsize::new).ok_or(io::ErrorKind::FileTooLarge)?;
         let access = if readonly { Access::Private } else { Access::Shared };
-        let mapping = Mapping::new(file, 0, len, access)?;
+        let mapping = Mapping::new(descriptor(file), 0, len, access)?;
         let is_pmem = mapping.is_pmem();
         Ok(Self { mapping, is_pmem, _lock: None })
     }
@@ -156,7 +157,7 @@ impl Medium for MappedMedium {
             cache::drain();
             return Ok(());
         }
-        Ok(self.mapping.sync(offset as usize, len as usize)?)
+        self.mapping.sync(offset as usize, len as usize)
     }
     /// One fence, or on Linux one msync of all that lies between: it writes dirty pages alone, so that the distance costs
     /// nothing, where two msyncs would be two commits of the file system's journal.

@@ -6,8 +6,6 @@ mod registry;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::ops::Deref;
-use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,7 +16,7 @@ use crate::file::{self, Made};
 use crate::format::header::{self, Header, Kind, Machine};
 use crate::format::{Identity, PAGE};
 use crate::mapping::is_on_pmem;
-use crate::{Error, Result};
+use crate::{Error, Result, errno};
 
 /// What implements a pool's operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +103,7 @@ pub struct OpenOptions {
 pub struct NewPool {
     /// The file's size in bytes; 0 takes an existing file whose first 4 KiB are zero.
     pub size: u64,
-    /// The new file's permissions, subject to the umask.
+    /// The new file's permissions, subject to the umask; Windows has none of the kind.
     pub mode: u32,
     /// Blocks are allocated when first written, not now.
     pub sparse: bool,
@@ -114,6 +112,9 @@ pub struct NewPool {
 }
 
 /// A file with the lock that keeps other users of the NVM Library's formats away from it.
+///
+/// On Windows the lock binds also who does not ask for it: other handles cannot write, nor read unless it is a shared one.
+/// So whoever reads a locked pool does it through this file or a duplicate of it. Mappings are not affected.
 #[derive(Debug)]
 pub(crate) struct Locked(File);
 
@@ -123,7 +124,7 @@ impl Locked {
         let locked = if readonly { file.try_lock_shared() } else { file.try_lock() };
         match locked {
             Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(Error::os(nix::libc::EAGAIN, syscall, Some(path))
+            Err(TryLockError::WouldBlock) => Err(Error::os(errno::EAGAIN, syscall, Some(path))
                 .with_hint("the pool is open elsewhere: in another process, or by another copy of this package")),
             Err(TryLockError::Error(error)) => Err(Error::io(&error, syscall, Some(path))),
         }
@@ -164,14 +165,14 @@ pub(crate) fn make_file(path: &Path, new: &NewPool, min_size: u64, syscall: &'st
 
 fn take_file(path: &Path, min_size: u64, syscall: &'static str) -> Result<Made> {
     let file = file::open(path, false, syscall)?;
-    let size = file::regular_size(file.as_fd(), Some(path), syscall)?;
+    let size = file::regular_size(file::descriptor(&file), Some(path), syscall)?;
     if size < min_size {
         return Err(Error::out_of_range("poolSize", format!("the size of a file of at least {min_size} bytes"), size));
     }
     let mut page = [0; PAGE as usize];
-    file.read_exact_at(&mut page, 0).map_err(|error| Error::io(&error, syscall, Some(path)))?;
+    file::read_exact_at(&file, &mut page, 0).map_err(|error| Error::io(&error, syscall, Some(path)))?;
     if page.iter().any(|&byte| byte != 0) {
-        let taken = Error::os(nix::libc::EEXIST, syscall, Some(path));
+        let taken = Error::os(errno::EEXIST, syscall, Some(path));
         return Err(taken.with_hint("the file's first 4096 bytes are not zero"));
     }
     Ok(Made::existing(file))
@@ -194,7 +195,7 @@ pub(crate) fn write_pages(made: &Made, sparse: bool) -> io::Result<()> {
 pub(crate) fn write_header(file: &File, kind: Kind) -> io::Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
     file.sync_all()?;
-    file.write_all_at(&header::make(kind, &Identity::random()?, now, Machine::HOST), 0)?;
+    file::write_all_at(file, &header::make(kind, &Identity::random()?, now, Machine::HOST), 0)?;
     file.sync_all()
 }
 
@@ -205,7 +206,7 @@ pub(crate) fn library_path(file: &File, path: &Path, syscall: &'static str) -> R
     let through_proc = file::through_proc(file);
     let name = if through_proc.exists() { through_proc.as_path() } else { path };
     let name = name.as_os_str().as_bytes();
-    std::ffi::CString::new(name).map_err(|_| Error::os(nix::libc::EINVAL, syscall, Some(path)))
+    std::ffi::CString::new(name).map_err(|_| Error::os(errno::EINVAL, syscall, Some(path)))
 }
 
 /// Takes the blocks away that the NVM Library gave to the zeros of a new pool that is to be sparse.

@@ -2,14 +2,13 @@
 #![allow(unsafe_code)]
 
 use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::file::{self, CreateOptions};
+use crate::file::{self, CreateOptions, Descriptor, descriptor};
 use crate::mapping::{Access, Mapping, page_size};
-use crate::{Error, Result, flush};
+use crate::{Error, Result, errno, flush};
 
 /// Which part of a file to map, and how.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,7 +44,7 @@ impl Region {
     /// # Errors
     /// [`Error::OutOfRange`] for an offset that is no multiple of the page size or a range past the file's end; `EINVAL`
     /// for an empty range; `ENODEV` for what is not a regular file; what the operating system says of `mmap`.
-    pub fn map(file: BorrowedFd<'_>, options: MapOptions) -> Result<Self> {
+    pub fn map(file: Descriptor<'_>, options: MapOptions) -> Result<Self> {
         Self::map_named(file, None, options, "mmap")
     }
 
@@ -55,7 +54,7 @@ impl Region {
     /// As [`Region::map`], and what the operating system says of opening the file.
     pub fn open(path: &Path, options: MapOptions) -> Result<Self> {
         let file = file::open(path, options.readonly, "open")?;
-        Self::map_named(file.as_fd(), Some(path), options, "mmap")
+        Self::map_named(descriptor(&file), Some(path), options, "mmap")
     }
 
     /// Creates or opens the file at `path` as `create` says and maps it: `pmem_map_file`.
@@ -78,9 +77,9 @@ impl Region {
         let len =
             NonZeroUsize::new(create.len).ok_or_else(|| Error::out_of_range("length", "greater than 0".into(), 0))?;
         check_alignment(create.offset)?;
-        let made = file::create(path, create, "pmem_map_file")?;
+        let mut made = file::create(path, create, "pmem_map_file")?;
         let options = MapOptions { offset: create.offset, len: Some(len.get()), readonly: false };
-        let region = Self::map_named(made.file().as_fd(), Some(path), options, "pmem_map_file")?;
+        let region = Self::map_named(descriptor(made.file()), Some(path), options, "pmem_map_file")?;
         made.keep(path, "pmem_map_file")?;
         Ok(region)
     }
@@ -91,11 +90,11 @@ impl Region {
     /// As [`Region::open`].
     pub fn map_existing(path: &Path, options: MapOptions) -> Result<Self> {
         let file = file::open(path, options.readonly, "pmem_map_file")?;
-        Self::map_named(file.as_fd(), Some(path), options, "pmem_map_file")
+        Self::map_named(descriptor(&file), Some(path), options, "pmem_map_file")
     }
 
     fn map_named(
-        file: BorrowedFd<'_>,
+        file: Descriptor<'_>,
         path: Option<&Path>,
         options: MapOptions,
         syscall: &'static str,
@@ -103,9 +102,9 @@ impl Region {
         let size = file::regular_size(file, path, syscall)?;
         let len = mapped_len(size, options, path, syscall)?;
         let access = if options.readonly { Access::Private } else { Access::Shared };
-        let mapping = Mapping::new(file, options.offset, len, access).map_err(|errno| {
-            let error = Error::os(errno as i32, syscall, path);
-            if errno != nix::errno::Errno::EACCES {
+        let mapping = Mapping::new(file, options.offset, len, access).map_err(|error| {
+            let error = Error::io(&error, syscall, path);
+            if !matches!(error, Error::Os { errno: errno::EACCES, .. }) {
                 return error;
             }
             error.with_hint("open the file for reading and writing, or map it readonly")
@@ -145,7 +144,7 @@ impl Region {
     }
 
     /// Lets the file go once the last clone is dropped, even while a [`Region::mapping`] is held: its addresses then
-    /// show zeros.
+    /// show zeros. On Windows the file stays until the mapping goes too.
     pub fn disconnect_on_drop(&self) {
         self.inner.disconnect.store(true, Ordering::Relaxed);
     }
@@ -213,7 +212,7 @@ impl Region {
             return Ok(());
         }
         let synced = self.inner.mapping.sync(offset, len);
-        synced.map_err(|errno| Error::os(errno as i32, "pmem_msync", self.inner.path.as_deref()))
+        synced.map_err(|error| Error::io(&error, "pmem_msync", self.inner.path.as_deref()))
     }
 
     /// `pmem_memmove`: copies `len` bytes from `source` to `offset`, and makes them durable where `durable` says so.
@@ -287,7 +286,7 @@ impl Region {
 
     #[cold]
     fn refused(&self) -> Error {
-        let refused = Error::os(nix::libc::EACCES, "pmem_map_file", self.inner.path.as_deref());
+        let refused = Error::os(errno::EACCES, "pmem_map_file", self.inner.path.as_deref());
         refused.with_hint("the region is readonly: stores to it never reach the file")
     }
 
@@ -337,7 +336,7 @@ fn mapped_len(size: u64, options: MapOptions, path: Option<&Path>, syscall: &'st
         return Err(Error::out_of_range("byteLength", expected, len));
     }
     let len = usize::try_from(len).ok().and_then(NonZeroUsize::new);
-    len.ok_or_else(|| Error::os(nix::libc::EINVAL, syscall, path).with_hint("there are no bytes to map"))
+    len.ok_or_else(|| Error::os(errno::EINVAL, syscall, path).with_hint("there are no bytes to map"))
 }
 
 #[cfg(test)]
@@ -347,7 +346,7 @@ mod tests {
     fn region(len: usize) -> (tempfile::NamedTempFile, Region) {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(len as u64).unwrap();
-        let region = Region::map(file.as_file().as_fd(), MapOptions::default()).unwrap();
+        let region = Region::map(descriptor(file.as_file()), MapOptions::default()).unwrap();
         (file, region)
     }
 
@@ -390,6 +389,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
     fn a_disconnected_mapping_shows_zeros_after_the_last_clone() {
         let (file, region) = region(4096);
         region.fill(0, 1, 9, true).unwrap();

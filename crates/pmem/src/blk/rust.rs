@@ -22,10 +22,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::BlockEngine;
-use crate::Error;
 use crate::format::btt::{Layout, MapEntry, Pool, State};
 use crate::format::{Damage, Invalid};
 use crate::medium::Medium;
+use crate::{Error, errno};
 use arena::Arena;
 use readers::Readers;
 
@@ -254,7 +254,7 @@ impl<M: Medium> RustBlocks<M> {
         match failure {
             Failure::Io(error) => Error::io(&error, syscall, Some(&self.path)),
             Failure::Damage(damage) => Invalid::Damage(damage).into_error(syscall, Some(&self.path)),
-            Failure::Refused => Error::os(nix::libc::EIO, syscall, Some(&self.path))
+            Failure::Refused => Error::os(errno::EIO, syscall, Some(&self.path))
                 .with_hint("making an earlier change durable failed: close the array and open it again"),
         }
     }
@@ -266,7 +266,7 @@ impl<M: Medium> BlockEngine for RustBlocks<M> {
         match self.read_block(index, target) {
             Ok(true) => Ok(()),
             Ok(false) => {
-                let error = Error::os(nix::libc::EIO, SYSCALL, Some(&self.path));
+                let error = Error::os(errno::EIO, SYSCALL, Some(&self.path));
                 Err(error.with_hint("the block is in the error state: write it or set it to zero"))
             }
             Err(failure) => Err(self.error(failure, SYSCALL)),

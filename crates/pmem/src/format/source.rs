@@ -20,7 +20,7 @@ impl Source for File {
     }
 
     fn read_at(&self, offset: u64, target: &mut [u8]) -> io::Result<()> {
-        std::os::unix::fs::FileExt::read_exact_at(self, target, offset)
+        crate::file::read_exact_at(self, target, offset)
     }
 }
 

@@ -14,7 +14,7 @@ use pmem_sys::{
 use super::{CREATE, LogEngine, OPEN};
 use crate::file::Made;
 use crate::pool::{Locked, library_path, make_sparse};
-use crate::{Error, Result};
+use crate::{Error, Result, errno};
 
 /// An open `PMEMlogpool`. The library locks around each of its functions.
 pub(crate) struct PmdkLog {
@@ -61,7 +61,7 @@ impl PmdkLog {
         let parts: Vec<iovec> =
             parts.iter().map(|part| iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() }).collect();
         let count = c_int::try_from(parts.len()).map_err(|_| {
-            Error::os(nix::libc::EINVAL, "pmemlog_appendv", Some(&self.path)).with_hint("these are too many parts")
+            Error::os(errno::EINVAL, "pmemlog_appendv", Some(&self.path)).with_hint("these are too many parts")
         })?;
         // SAFETY: the pool is open until drop; each part is readable for its length.
         Ok(unsafe { pmemlog_appendv(self.pool.as_ptr(), parts.as_ptr(), count) })

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::LogEngine;
 use crate::format::log::{DATA_START, WRITE_OFFSET};
 use crate::medium::Medium;
-use crate::{Error, Result};
+use crate::{Error, Result, errno};
 
 /// A log on a medium. Data below the write offset never changes but by a rewind, so reading takes no lock.
 pub(crate) struct RustLog<M> {
@@ -41,7 +41,7 @@ impl<M: Medium> RustLog<M> {
         if !writer.failed {
             return Ok(writer);
         }
-        let refused = Error::os(nix::libc::EIO, syscall, Some(&self.path));
+        let refused = Error::os(errno::EIO, syscall, Some(&self.path));
         Err(refused.with_hint("making an earlier change durable failed: close the log and open it again"))
     }
 
@@ -78,7 +78,7 @@ impl<M: Medium> LogEngine for RustLog<M> {
         let start = self.tail.load(Ordering::Relaxed);
         let len = parts.iter().map(|part| part.len() as u64).sum::<u64>();
         if len > self.end - start {
-            return Err(Error::os(nix::libc::ENOSPC, SYSCALL, Some(&self.path)));
+            return Err(Error::os(errno::ENOSPC, SYSCALL, Some(&self.path)));
         }
         let mut offset = start;
         for part in parts {

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Medium;
+use crate::errno;
 use crate::format::Source;
 
 const PAGE: usize = 4096;
@@ -230,7 +231,7 @@ impl State {
 
     fn sync(&mut self, offset: u64, len: u64) -> io::Result<()> {
         if !self.step(Step::Sync(offset, len)) {
-            return Err(io::Error::from_raw_os_error(nix::libc::EIO));
+            return Err(errno::failure(errno::EIO));
         }
         let fails = self.syncs == self.failing_sync;
         self.syncs += 1;
@@ -243,7 +244,7 @@ impl State {
             }
         }
         self.keep_crash();
-        if fails { Err(io::Error::from_raw_os_error(nix::libc::ENOSPC)) } else { Ok(()) }
+        if fails { Err(errno::failure(errno::ENOSPC)) } else { Ok(()) }
     }
 
     /// Counts a step; `false` if it is not to be done.
@@ -350,7 +351,7 @@ mod tests {
     fn it_stops_and_fails_when_told() {
         let medium = CrashMedium::new(Image::zeros(4096)).failing_sync(0).stopping_after(3);
         medium.store_u32(0, 1);
-        assert_eq!(medium.sync(0, 4).unwrap_err().raw_os_error(), Some(nix::libc::ENOSPC));
+        assert_eq!(errno::of(&medium.sync(0, 4).unwrap_err()), errno::ENOSPC);
         medium.sync(0, 4).unwrap();
         medium.store_u32(0, 2);
         assert!(medium.sync(0, 4).is_err());

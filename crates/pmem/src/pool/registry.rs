@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::ops::Deref;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::{Engine, OpenOptions};
-use crate::{Error, Result, file};
+use crate::{Error, Result, errno, file};
 
 /// What a registry holds.
 pub(crate) trait Pool: Sized + Send + Sync + 'static {
@@ -149,10 +148,9 @@ fn check_share<T: Pool>(pool: &T, options: OpenOptions, path: &Path) -> Result<(
 }
 
 fn in_use(path: &Path, syscall: &'static str, hint: &'static str) -> Error {
-    Error::os(nix::libc::EAGAIN, syscall, Some(path)).with_hint(hint)
+    Error::os(errno::EAGAIN, syscall, Some(path)).with_hint(hint)
 }
 
 fn identify(file: &File, path: &Path, syscall: &'static str) -> Result<FileId> {
-    let metadata = file.metadata().map_err(|error| Error::io(&error, syscall, Some(path)))?;
-    Ok((metadata.dev(), metadata.ino()))
+    file::file_id(file).map_err(|error| Error::io(&error, syscall, Some(path)))
 }

@@ -1,12 +1,12 @@
 //! Block pools that are made here, damaged here, and interrupted here.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 
 use proptest::prelude::*;
 
 use super::model::{Model, SIZE, STEPS, parts};
 use super::{damage, identity};
+use crate::file::write_all_at;
 use crate::format::btt::{self, ARENAS_START, Infos, LANES, Layout};
 use crate::format::bytes::u32_at;
 use crate::format::header::{self, Kind, Machine};
@@ -373,13 +373,13 @@ impl Two {
     fn new(stores: usize) -> Self {
         let file = tempfile::tempfile().unwrap();
         file.set_len(Self::SIZE).unwrap();
-        file.write_all_at(&header::make(Kind::Blk, &identity(), 1, Machine::HOST), 0).unwrap();
-        file.write_all_at(&btt::make_descriptor(Self::BLOCK, true), 4096).unwrap();
+        write_all_at(&file, &header::make(Kind::Blk, &identity(), 1, Machine::HOST), 0).unwrap();
+        write_all_at(&file, &btt::make_descriptor(Self::BLOCK, true), 4096).unwrap();
         let layout = Layout::new(Self::SIZE, Self::BLOCK).unwrap();
         let parts =
             layout.iter().flat_map(|extent| parts(&extent)).filter(|(_, bytes)| bytes.iter().any(|byte| *byte != 0));
         for (offset, bytes) in parts.take(stores) {
-            file.write_all_at(&bytes, offset).unwrap();
+            write_all_at(&file, &bytes, offset).unwrap();
         }
         Self { file, layout }
     }
@@ -392,9 +392,9 @@ fn the_second_arena_is_checked_as_the_first() {
     assert_eq!((pool.arenas.len(), pool.layout), (2, two.layout));
     assert_eq!(pool.arenas[0].extent.next, 512 << 30);
     let second = two.layout.arena(1);
-    two.file.write_all_at(&[1], second.start).unwrap();
+    write_all_at(&two.file, &[1], second.start).unwrap();
     assert!(btt::read(&two.file).unwrap().check_first_infos().is_err());
-    two.file.write_all_at(&[1], second.info_copy()).unwrap();
+    write_all_at(&two.file, &[1], second.info_copy()).unwrap();
     assert_eq!(damage(btt::read(&two.file)).offset, second.start);
 }
 
@@ -407,15 +407,15 @@ fn a_layout_of_two_arenas_that_was_interrupted_is_none() {
     // Once a block was written the second arena cannot be missing, nor can the first where the second is there.
     let two = Two::new(3);
     let first = two.layout.arena(0);
-    two.file.write_all_at(&3_u32.to_le_bytes(), first.flog_pair(0) + 16).unwrap();
-    two.file.write_all_at(&(3_u32 << 30 | 3).to_le_bytes(), first.flog_pair(0) + 20).unwrap();
+    write_all_at(&two.file, &3_u32.to_le_bytes(), first.flog_pair(0) + 16).unwrap();
+    write_all_at(&two.file, &(3_u32 << 30 | 3).to_le_bytes(), first.flog_pair(0) + 20).unwrap();
     assert!(!btt::read(&two.file).unwrap().is_laid_out(), "the write was interrupted");
-    two.file.write_all_at(&(3_u32 << 30 | first.geometry.blocks).to_le_bytes(), first.flog_pair(0) + 24).unwrap();
-    two.file.write_all_at(&2_u32.to_le_bytes(), first.flog_pair(0) + 28).unwrap();
+    write_all_at(&two.file, &(3_u32 << 30 | first.geometry.blocks).to_le_bytes(), first.flog_pair(0) + 24).unwrap();
+    write_all_at(&two.file, &2_u32.to_le_bytes(), first.flog_pair(0) + 28).unwrap();
     assert_eq!(damage(btt::read(&two.file)).offset, two.layout.arena(1).start);
     let two = Two::new(6);
-    two.file.write_all_at(&[0; 4096], ARENAS_START).unwrap();
-    two.file.write_all_at(&[0; 4096], two.layout.arena(0).info_copy()).unwrap();
+    write_all_at(&two.file, &[0; 4096], ARENAS_START).unwrap();
+    write_all_at(&two.file, &[0; 4096], two.layout.arena(0).info_copy()).unwrap();
     assert_eq!(damage(btt::read(&two.file)).offset, ARENAS_START);
 }
 

@@ -14,7 +14,7 @@ fn survives_crashes(block_size: u32, is_zeroed: bool, count: u64) {
         apply(&blocks, change, block_size).unwrap();
         for image in blocks.medium.take_crashes() {
             let found = model.check(&image, change, &indexes, block_size);
-            if random.below(4) == 0 {
+            if random.below(16) == 0 {
                 let mut model = model.clone();
                 model.0.insert(change.0, found);
                 survives_another(image, &model, &mut random, number, &indexes, block_size);

@@ -5,7 +5,7 @@ use super::*;
 /// In a pool of one arena.
 fn survives_interruption(is_zeroed: bool, first: Change) {
     let block_size = 512;
-    for seed in 0..20 {
+    for seed in 0..8 {
         let medium = CrashMedium::new(pool(SIZE, block_size, is_zeroed)).recording_crashes().with_seed(seed);
         let blocks = open(medium);
         apply(&blocks, first, block_size).unwrap();
