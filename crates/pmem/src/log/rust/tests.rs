@@ -74,7 +74,7 @@ fn used_pool(random: &mut Random) -> (Image, Vec<u8>) {
 #[test]
 fn a_stop_at_any_step_leaves_the_log_as_before_or_after() {
     let mut random = Random::new(1);
-    for _ in 0..60 {
+    for _ in 0..300 {
         let (pool, before) = used_pool(&mut random);
         let operation = operation(&mut random);
         let after = expected(before.clone(), &operation);
@@ -95,7 +95,7 @@ fn a_stop_at_any_step_leaves_the_log_as_before_or_after() {
 #[test]
 fn a_failed_sync_is_an_error_and_the_last_word() {
     let mut random = Random::new(2);
-    for _ in 0..60 {
+    for _ in 0..300 {
         let (pool, before) = used_pool(&mut random);
         let operation = operation(&mut random);
         let whole = open(CrashMedium::new(pool.clone()));
