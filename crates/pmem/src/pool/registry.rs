@@ -5,6 +5,7 @@ use std::fs::File;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use super::{Engine, OpenOptions};
 use crate::{Error, Result, errno, file};
@@ -45,6 +46,21 @@ impl<T: Pool> Registry<T> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The registry, locked, without a pool at `path`. One whose handles are closed may be held for a moment by a thread
+    /// that has just finished what was put off.
+    fn lock_without(&self, path: &Path, syscall: &'static str) -> Result<MutexGuard<'_, Pools<T>>> {
+        for _ in 0..50 {
+            let pools = self.lock();
+            if refuse_open(&pools, path, syscall).is_ok() {
+                return Ok(pools);
+            }
+            drop(pools);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let pools = self.lock();
+        refuse_open(&pools, path, syscall).map(|()| pools)
+    }
+
     /// The pool at `path`: shared where it is open, otherwise what `open` makes of its file.
     pub(crate) fn open(
         &self,
@@ -73,8 +89,7 @@ impl<T: Pool> Registry<T> {
         syscall: &'static str,
         make: impl FnOnce() -> Result<(File, T)>,
     ) -> Result<Shared<T>> {
-        let mut pools = self.lock();
-        refuse_open(&pools, path, syscall)?;
+        let mut pools = self.lock_without(path, syscall)?;
         let (file, pool) = make()?;
         let pool = Arc::new(pool);
         pools.insert(identify(&file, path, syscall)?, Arc::downgrade(&pool));
@@ -83,8 +98,7 @@ impl<T: Pool> Registry<T> {
 
     /// Calls `work` for a pool that is not open in this process, and is not opened meanwhile.
     pub(crate) fn apart<R>(&self, path: &Path, syscall: &'static str, work: impl FnOnce() -> Result<R>) -> Result<R> {
-        let pools = self.lock();
-        refuse_open(&pools, path, syscall)?;
+        let _pools = self.lock_without(path, syscall)?;
         work()
     }
 }
