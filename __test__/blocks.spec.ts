@@ -7,6 +7,7 @@ import {
   GiB,
   KiB,
   MiB,
+  durableIsCheap,
   eachEngine,
   eachPair,
   engines,
@@ -26,7 +27,7 @@ import {
 function blocksIn(poolSize: number, blockSize: number): number {
   const up = (value: number, unit: number): number => Math.ceil(value / unit) * unit
   const arena = 512 * GiB
-  let rest = (poolSize & ~0xfff) - 8192
+  let rest = poolSize - (poolSize % 4096) - 8192
   let count = 0
   while (rest >= 16 * MiB) {
     const size = Math.min(rest, arena)
@@ -81,9 +82,7 @@ eachEngine('the default is blocks of 512 bytes in the smallest pool', (t, engine
 
 test('what auto chooses is an engine of this build, and its blocks work', (t) => {
   const path = file(t)
-  const make = () => pmemblk.create(path)
-  if (engines.length === 0) return refuses(t, 'ERR_PMEM_UNSUPPORTED', make)
-  using blocks = make()
+  using blocks = pmemblk.create(path)
   t.true(engines.includes(blocks.engine as never))
   blocks.write('auto', 1)
   blocks.close()
@@ -366,14 +365,15 @@ for (const bsize of [64, 100_000]) {
 eachEngine('many blocks are read and written in a row', async (t, engine) => {
   const { blocks } = newBlocks(t, engine, 512)
   const last = blocks.nblock() - 1
-  const rows = pattern(1000 * 512)
+  const count = durableIsCheap ? 1000 : 200
+  const rows = pattern(count * 512)
   blocks.writeMany(100, rows)
   await blocks.writeManyAsync(5000n, rows)
   for (const start of [100, 5000]) {
-    sameBytes(t, blocks.readMany(start, 1000), rows)
-    sameBytes(t, blocks.read(start + 999), rows.subarray(-512))
+    sameBytes(t, blocks.readMany(start, count), rows)
+    sameBytes(t, blocks.read(start + count - 1), rows.subarray(-512))
     sameBytes(t, blocks.readMany(BigInt(start) - 1n, 2n), Buffer.concat([Buffer.alloc(512), rows.subarray(0, 512)]))
-    sameBytes(t, blocks.read(start + 1000), Buffer.alloc(512))
+    sameBytes(t, blocks.read(start + count), Buffer.alloc(512))
   }
   t.is(blocks.readMany(0, 0).length, 0)
   blocks.writeMany(0, '')
@@ -493,7 +493,7 @@ eachEngine('an iteration sees what is written behind its step, and ends when the
 eachEngine('asynchronous writes keep the order of calls, and reads see what was called before', async (t, engine) => {
   const { blocks } = newBlocks(t, engine, 64)
   const pending: Promise<void>[] = []
-  for (let round = 0; round < 200; round += 1) {
+  for (let round = 0; round < (durableIsCheap ? 200 : 40); round += 1) {
     const index = round % 5
     pending.push(blocks.writeAsync(`async ${round}`, index))
     if (round % 3 === 0) blocks.write(`sync ${round}`, index)
@@ -504,7 +504,7 @@ eachEngine('asynchronous writes keep the order of calls, and reads see what was 
   }
   t.deepEqual(new Set(await Promise.all(pending)), new Set([undefined]))
   pending.length = 0
-  for (let round = 0; round < 300; round += 1) pending.push(blocks.writeAsync(String(round), 9))
+  for (let round = 0; round < (durableIsCheap ? 300 : 50); round += 1) pending.push(blocks.writeAsync(String(round), 9))
   blocks.write('last', 9)
   await Promise.all(pending)
   t.is(blocks.readText(9), 'last')
@@ -558,6 +558,30 @@ for (const bsize of [512, 4096, 100_000]) {
     areThere(again)
   })
 }
+
+eachPair('an array of two arenas, more than 512 GiB, is one array', (t, made, opened) => {
+  const path = file(t)
+  const bsize = MiB
+  pmemblk.create(path, bsize, 540 * MiB, { engine: made, sparse: true }).close()
+  const size = 560 * GiB
+  growPool(path, size)
+  using blocks = pmemblk.open(path, bsize, { engine: made })
+  t.is(blocks.nblock(), blocksIn(size, bsize))
+  const boundary = blocksIn(512 * GiB + 8192, bsize)
+  t.true(boundary < blocks.nblock())
+  const indexes = [0, boundary - 1, boundary, boundary + 1, blocks.nblock() - 1]
+  for (const [seed, index] of indexes.entries()) blocks.write(pattern(bsize, seed + 1), index)
+  blocks.writeMany(boundary - 3, pattern(2 * bsize, 10))
+  blocks.setError(boundary + 2)
+  blocks.close()
+  t.true(pmemblk.check(path))
+  using again = pmemblk.open(path, 0, { engine: opened })
+  for (const [seed, index] of indexes.entries()) sameBytes(t, again.read(index), pattern(bsize, seed + 1))
+  sameBytes(t, again.readMany(boundary - 3, 2), pattern(2 * bsize, 10))
+  sameBytes(t, again.readMany(boundary - 1, 2), Buffer.concat([pattern(bsize, 2), pattern(bsize, 3)]))
+  refuses(t, 'EIO', () => again.read(boundary + 2))
+  sameBytes(t, again.read(boundary + 3), Buffer.alloc(bsize))
+})
 
 /** Numbers that look random and are the same in every run. */
 function dice(seed: number): (sides: number) => number {
@@ -614,8 +638,8 @@ for (const seed of [1, 2, 3]) {
         else sameBytes(t, blocks.read(index), expected, `block ${index}`)
       }
     }
-    for (let round = 0; round < 10; round += 1) {
-      const pending = Array.from({ length: 60 }, () => steps[roll(steps.length)]!())
+    for (let round = 0; round < (durableIsCheap ? 10 : 4); round += 1) {
+      const pending = Array.from({ length: durableIsCheap ? 60 : 15 }, () => steps[roll(steps.length)]!())
       compare()
       await Promise.all(pending)
       blocks.close()

@@ -189,6 +189,38 @@ eachEngine('a rewind ends an iteration', (t, engine) => {
   }
 })
 
+/** A log that another handle rewinds just after its length was asked for, as another thread may at any time. */
+function rewoundAfterTell(t: ExecutionContext, engine: EngineName): pmemlog.Log {
+  const { log, path } = newLog(t, engine, 4 * MiB)
+  log.append(pattern(3_000_000))
+  const other = pmemlog.open(path, { engine })
+  t.teardown(() => other.close())
+  log.tell = () => {
+    const length = other.tell()
+    other.rewind()
+    return length
+  }
+  return log
+}
+
+const WAYS: Record<string, (log: pmemlog.Log) => Promise<Buffer[]>> = {
+  'a walk over everything': async (log) => walked(log),
+  'a walk by chunks': async (log) => walked(log, 1000),
+  'an iteration': async (log) => [...log],
+  'a read': async (log) => [log.read(0, 1000)],
+  'a stream': async (log) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of log.createReadStream()) chunks.push(chunk)
+    return chunks
+  },
+}
+
+for (const [way, read] of Object.entries(WAYS)) {
+  eachEngine(`${way} of a log that is rewound just then gives nothing, and no zeros`, async (t, engine) => {
+    sameBytes(t, Buffer.concat(await read(rewoundAfterTell(t, engine))), Buffer.alloc(0))
+  })
+}
+
 eachEngine('closing ends an iteration with an error', (t, engine) => {
   for (const size of [127, MiB]) {
     const { log } = newLog(t, engine, 4 * MiB)

@@ -64,9 +64,7 @@ eachEngine('the log of the documentation', (t, engine) => {
 
 test('what auto chooses is an engine of this build, and its log works', (t) => {
   const path = file(t)
-  const make = () => pmemlog.create(path)
-  if (engines.length === 0) return refuses(t, 'ERR_PMEM_UNSUPPORTED', make)
-  using log = make()
+  using log = pmemlog.create(path)
   t.true(engines.includes(log.engine as never))
   log.append('auto')
   log.close()

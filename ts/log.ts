@@ -164,7 +164,7 @@ export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
   /** A stream of what the log held at its first read. */
   createReadStream(options?: LogReadOptions): Readable {
     this.#open()
-    return new LogReader(this, () => this.#rewinds(), options)
+    return new LogReader(this, () => this.#rewinds(), (offset, length) => this.#read(offset, length), options)
   }
 
   /** A stream that appends. `finish` means that all is durable; ending the stream does not close the log. */
@@ -254,8 +254,9 @@ export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
 
   /** Chunks of `size` bytes, cut out of larger copies. A log that is rewound ends the scan. */
   *#scan(size: number): Generator<Buffer, void, undefined> {
-    const end = this.tell()
-    const [before, step] = [this.#rewinds(), Math.max(1, Math.floor(SCAN / size)) * size]
+    // A rewind between the two must be seen as one after both.
+    const before = this.#rewinds()
+    const [end, step] = [this.tell(), Math.max(1, Math.floor(SCAN / size)) * size]
     for (let offset = 0; offset < end; offset += step) {
       const block = new Uint8Array(Math.min(step, end - offset))
       native.logRead(this.#open(), offset, block)

@@ -29,12 +29,15 @@ export class LogReader extends Readable {
   /** How often the log was rewound: now, and when reading started. */
   readonly #rewinds: () => number
   #before: number | undefined
+  /** Reads as far as the log goes. */
+  readonly #read: (offset: number, length: number) => Buffer
 
-  constructor(log: Log, rewinds: () => number, options?: LogReadOptions) {
+  constructor(log: Log, rewinds: () => number, read: (offset: number, length: number) => Buffer, options?: LogReadOptions) {
     const { start = 0, end, highWaterMark = 64 << 10, encoding } = toOptions(options)
     super({ highWaterMark, ...(encoding === undefined ? {} : { encoding }) })
     this.#log = log
     this.#rewinds = rewinds
+    this.#read = read
     this.#position = toInteger('start', start)
     this.#end = end === undefined ? undefined : toInteger('end', end) + 1
   }
@@ -53,12 +56,13 @@ export class LogReader extends Readable {
   /** The next bytes; null at the end, and once the log was rewound. */
   #next(size: number): Buffer | null {
     if (this.destroyed) return null
-    const rewinds = this.#rewinds()
-    this.#before ??= rewinds
+    this.#before ??= this.#rewinds()
     this.#end = Math.min(this.#end ?? Infinity, this.#log.tell())
     const length = Math.min(size, this.#end - this.#position)
-    if (length <= 0 || rewinds !== this.#before) return null
-    const bytes = this.#log.read(this.#position, length)
+    if (length <= 0) return null
+    const bytes = this.#read(this.#position, length)
+    // What was read may be another log's content, or less, if it was rewound at any time before this.
+    if (this.#rewinds() !== this.#before) return null
     this.#position += length
     return bytes
   }

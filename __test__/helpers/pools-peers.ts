@@ -2,6 +2,7 @@
 
 import { type ChildProcess, type ForkOptions, fork } from 'node:child_process'
 import type * as fs from 'node:fs'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { Worker } from 'node:worker_threads'
@@ -42,12 +43,15 @@ export abstract class Peer {
 
   /** Runs a function there. It is sent as text. */
   run<A extends unknown[], R>(work: Work<A, R>, ...args: A): Promise<R> {
-    return new Promise((resolve, reject) => {
+    const result = new Promise<R>((resolve, reject) => {
       if (this.#end) throw this.#end
       const id = (this.#calls += 1)
       this.#waiting.set(id, { resolve, reject })
       this.post({ id, source: work.toString(), args })
     })
+    // A test that fails before it awaits this has failed already.
+    result.catch(() => {})
+    return result
   }
 
   protected abstract post(call: Call): void
@@ -104,7 +108,7 @@ class ProcessPeer extends Peer {
 
   /** Whether the process keeps this one alive. */
   protected keep(kept: boolean): void {
-    for (const part of [this.#child, this.#child.channel]) {
+    for (const part of [this.#child, this.#child.channel, this.#child.stdio[3] as Socket | undefined]) {
       if (kept) part?.ref()
       else part?.unref()
     }

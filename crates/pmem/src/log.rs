@@ -7,8 +7,8 @@ mod rust;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::capabilities::provide;
 use crate::file::{Made, descriptor, write_all_at};
@@ -60,6 +60,7 @@ struct LogPool {
     path: PathBuf,
     queue: Queue<Vec<u8>>,
     rewinds: AtomicU64,
+    rewinding: Mutex<()>,
 }
 
 impl Log {
@@ -152,8 +153,14 @@ impl Log {
         self.pool.engine.tell()
     }
 
-    /// Changes with each rewind through this process: what was read before is another log's content since.
+    /// Changes with each rewind through this process: what was read before is another log's content since. It waits for
+    /// a rewind that is under way.
     pub fn rewinds(&self) -> u64 {
+        let rewinds = self.pool.rewinds.load(Ordering::Acquire);
+        if rewinds.is_multiple_of(2) {
+            return rewinds;
+        }
+        let _turn = self.pool.rewinding.lock().unwrap_or_else(PoisonError::into_inner);
         self.pool.rewinds.load(Ordering::Acquire)
     }
 
@@ -194,7 +201,8 @@ impl Log {
     pub fn rewind(&self) -> Result<()> {
         self.pool.check_writable("pmemlog_rewind")?;
         self.pool.settle();
-        // Raised on both sides: a scan that starts or goes on meanwhile sees it change.
+        // Odd while it is under way: whoever starts to scan waits for its end, whoever scans finds it raised.
+        let _turn = self.pool.rewinding.lock().unwrap_or_else(PoisonError::into_inner);
         self.pool.rewinds.fetch_add(1, Ordering::AcqRel);
         let rewound = self.pool.engine.rewind();
         self.pool.rewinds.fetch_add(1, Ordering::AcqRel);
@@ -219,7 +227,7 @@ impl LogTicket {
 impl LogPool {
     fn new(engine: Box<dyn LogEngine>, kind: Engine, readonly: bool, path: &Path) -> Self {
         let (queue, rewinds) = (Queue::new(), AtomicU64::new(0));
-        Self { engine, kind, readonly, path: path.to_path_buf(), queue, rewinds }
+        Self { engine, kind, readonly, path: path.to_path_buf(), queue, rewinds, rewinding: Mutex::new(()) }
     }
 
     fn check_writable(&self, syscall: &'static str) -> Result<()> {
