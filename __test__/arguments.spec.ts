@@ -1,7 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
 import { pmem } from 'pmem'
 import { rejects, throws } from './helpers/errors.js'
-import { external } from './helpers/external.js'
 import { file, folder, mapped } from './helpers/files.js'
 
 /** A value where the types allow none such. */
@@ -93,9 +92,9 @@ test('integers: regions and versions', (t) => {
   checkIntegers(t, CALLS)
 })
 
-test('integers: views', external((t) => {
+test('integers: views', (t) => {
   checkIntegers(t, VIEWS)
-}))
+})
 
 test('integers: persistAsync', async (t) => {
   const { region } = mapped(t)
@@ -255,7 +254,7 @@ test('ranges of persistMany', (t) => {
   throws(t, { code: 'ERR_INVALID_ARG_TYPE', says: '"byteOffset"' }, () => region.persistMany(any([[]])))
 })
 
-test('types of views', external((t) => {
+test('types of views', (t) => {
   const { region } = mapped(t)
   for (const value of [undefined, null, 1, 'Int32Array', {}, new Uint8Array(1), () => {}, Map, String, ArrayBuffer, pmem.Region].map(any)) {
     throws(t, { code: 'ERR_INVALID_ARG_TYPE', says: '"type"' }, () => region.view(value), String(value))
@@ -263,7 +262,7 @@ test('types of views', external((t) => {
   throws(t, { code: 'ERR_OUT_OF_RANGE', says: '"byteOffset"' }, () => region.view(Int32Array, 2))
   throws(t, { code: 'ERR_OUT_OF_RANGE', says: '"byteOffset"' }, () => region.view(Float64Array, 4))
   throws(t, { code: 'ERR_OUT_OF_RANGE', says: '"length"' }, () => region.view(Int32Array, 4, 1024))
-}))
+})
 
 test('a body is a function', (t) => {
   const { region } = mapped(t)

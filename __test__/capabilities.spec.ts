@@ -16,12 +16,13 @@ async function report(t: ExecutionContext, env: NodeJS.ProcessEnv): Promise<{ ca
 }
 
 test('every field', (t) => {
-  const { engines, pmdk, externalBuffers, flushInstruction, hwDrain, autoFlush, pageSize, ...others } = capabilities
+  const { engines, pmdk, externalBuffers, wasmMemory, flushInstruction, hwDrain, autoFlush, pageSize, ...others } = capabilities
   t.deepEqual(others, {})
   t.true(Array.isArray(engines))
   t.deepEqual(engines.filter((engine) => engine !== 'pmdk' && engine !== 'rust'), [])
   if (pmdk !== null) t.regex(pmdk, /^\d+\.\d+|^unknown$/)
   t.is(externalBuffers, process.env.PMEM_NO_EXTERNAL_BUFFERS !== '1')
+  t.is(wasmMemory, process.platform !== 'win32')
   t.true(INSTRUCTIONS.includes(flushInstruction), flushInstruction)
   t.is(typeof hwDrain, 'boolean')
   t.is(typeof autoFlush, 'boolean')

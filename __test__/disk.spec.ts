@@ -1,41 +1,19 @@
 /** A full disk: a file system of one megabyte, where this user may mount one. */
 
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import test, { type ExecutionContext } from 'ava'
+import type { ExecutionContext } from 'ava'
 import { pmem } from 'pmem'
+import { onSmall, smallDisk } from './helpers/disks.js'
 import { throws } from './helpers/errors.js'
-import { folder } from './helpers/files.js'
 
 const MEGABYTE = 2 ** 20
 
-const mount = (path: string) => execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', path], { stdio: 'ignore' })
-const unmount = (path: string) => execFileSync('umount', [path], { stdio: 'ignore' })
-
-function canMount(): boolean {
-  const path = mkdtempSync(join(tmpdir(), 'pmem-'))
-  try {
-    mount(path)
-    unmount(path)
-    return true
-  } catch {
-    return false
-  } finally {
-    rmSync(path, { recursive: true })
-  }
-}
-
-const full = canMount() ? test : test.skip
+const full = onSmall('tmpfs')
 
 /** The path of a file, which is not made, on a disk of one megabyte. */
 function onSmallDisk(t: ExecutionContext): string {
-  const path = join(folder(t), 'disk')
-  mkdirSync(path)
-  mount(path)
-  t.teardown(() => unmount(path))
-  return join(path, 'file')
+  return join(smallDisk(t, 'tmpfs', 1), 'file')
 }
 
 full('a new file that does not fit is not made', (t) => {

@@ -7,7 +7,6 @@ import { promisify } from 'node:util'
 import { type ZlibOptions, deflate, inflateSync } from 'node:zlib'
 import test from 'ava'
 import { capabilities, pmem } from 'pmem'
-import { external } from './helpers/external.js'
 import { file, mapped, text } from './helpers/files.js'
 import { linux } from './helpers/linux.js'
 import { collect, mappings, maps } from './helpers/memory.js'
@@ -47,7 +46,7 @@ linux('10,000 regions that are closed leave no mapping, nor addresses', async (t
   t.true(await collect(() => maps().length < before + 200), `${maps().length} mappings, ${before} before`)
 })
 
-linux('a view keeps the memory of a collected region', external(async (t) => {
+linux('a view keeps the memory of a collected region', async (t) => {
   const path = file(t)
   const views = new Map<string, Uint8Array>()
   const region = dropped(path, (mapping) => views.set('kept', mapping.view(Uint8Array, 10, 5)))
@@ -55,20 +54,20 @@ linux('a view keeps the memory of a collected region', external(async (t) => {
   t.is(views.get('kept')?.length, 5)
   views.get('kept')?.set(Buffer.from('later'))
   t.is(text(path, 15, 10), 'later')
-  t.is(mappings(path), 1)
+  t.true(mappings(path) > 0)
   views.clear()
   t.true(await collect(() => mappings(path) === 0))
-}))
+})
 
-linux('a buffer keeps the memory of a collected region', external(async (t) => {
-  const path = file(t)
+linux('a buffer keeps the memory of a collected region', async (t) => {
+  const path = file(t, 2 ** 16)
   const buffers: ArrayBuffer[] = []
   const region = dropped(path, (mapping) => buffers.push(mapping.buffer))
   t.true(await collect(() => region.deref() === undefined))
   for (const buffer of buffers) Buffer.from(buffer).write('later')
   t.is(text(path, 5), 'later')
-  t.is(mappings(path), 1)
-}))
+  t.true(mappings(path) > 0)
+})
 
 linux('a dropped region that is being persisted', async (t) => {
   const path = file(t, 2 ** 20)
@@ -93,7 +92,7 @@ linux('a context keeps its region', async (t) => {
 /** So long that a job over it is under way when the finalizers of its buffer run, if no other test keeps them waiting. */
 const LONG = 2 ** 24
 
-test.serial('a job of zlib over a view, while the region is closed', external(async (t) => {
+test.serial('a job of zlib over a view, while the region is closed', async (t) => {
   const { region } = mapped(t, Buffer.alloc(LONG, 'x'))
   // Node.js itself fails, or aborts, where it comes back to an emptied view for a second chunk.
   const job = promisify<Uint8Array, ZlibOptions, Buffer>(deflate)(region.view(Uint8Array), { chunkSize: 2 ** 20 })
@@ -101,9 +100,9 @@ test.serial('a job of zlib over a view, while the region is closed', external(as
   const inflated = inflateSync(await job)
   t.is(inflated.length, LONG)
   t.true(consistsOf(inflated, 0, 0x78))
-}))
+})
 
-test.serial('a job of fs.write over a view, while the region is closed', external(async (t) => {
+test.serial('a job of fs.write over a view, while the region is closed', async (t) => {
   const { path, region } = mapped(t, Buffer.alloc(LONG, 'x'))
   const target = join(path, '../target')
   const descriptor = openSync(target, 'w')
@@ -113,9 +112,9 @@ test.serial('a job of fs.write over a view, while the region is closed', externa
   closeSync(descriptor)
   t.true(consistsOf(readFileSync(target), 0, 0x78))
   t.true(consistsOf(readFileSync(path), 0x78))
-}))
+})
 
-test.serial('a job of fs.read into a view, while the region is closed', external(async (t) => {
+test.serial('a job of fs.read into a view, while the region is closed', async (t) => {
   const { path, region } = mapped(t, LONG)
   const descriptor = openSync(file(t, Buffer.alloc(LONG, 'x')), 'r')
   const job = promisify(read)(descriptor, region.view(Uint8Array), 0, LONG, 0)
@@ -123,15 +122,15 @@ test.serial('a job of fs.read into a view, while the region is closed', external
   t.is((await job).bytesRead, LONG)
   closeSync(descriptor)
   t.true(consistsOf(readFileSync(path), 0, 0x78))
-}))
+})
 
-test.serial('a job of crypto into a view, while the region is closed', external(async (t) => {
+test.serial('a job of crypto into a view, while the region is closed', async (t) => {
   const { region } = mapped(t, LONG)
   const view = region.view(Uint8Array)
   const job = promisify<Uint8Array, Uint8Array>(randomFill)(view)
   region.close()
   t.is((await job).length, 0)
-}))
+})
 
 /** Whether bytes are all of these values. */
 function consistsOf(bytes: Buffer, ...values: number[]): boolean {

@@ -24,7 +24,7 @@ test('both are one', async (t) => {
 
 test('the names of the pmem module', (t) => {
   t.deepEqual(names(pmem), [
-    'DrainContext', 'FlushContext', 'Region', 'checkVersion', 'drain', 'flush', 'hasAutoFlush', 'hasHwDrain', 'isPmem',
+    'DrainContext', 'FlushContext', 'Region', 'attach', 'checkVersion', 'drain', 'flush', 'hasAutoFlush', 'hasHwDrain', 'isPmem',
     'map', 'mapFile', 'msync', 'persist', 'unmap',
   ])
 })

@@ -39,22 +39,13 @@ function writeRegion(path: string): void {
   region.seek(0)
   say(`wrote text with the cursor, read it back: "${region.read(written)}"`)
 
-  if (capabilities.externalBuffers) {
-    // Views are the mapped memory itself: an assignment is a store to the file.
-    const squares = region.view(Int32Array, SQUARES.byteOffset, SQUARES.values.length)
-    const halves = region.view(Float64Array, HALVES.byteOffset, HALVES.values.length)
-    squares.set(SQUARES.values)
-    halves.set(HALVES.values)
-    say(`put an Int32Array at byte ${SQUARES.byteOffset} (${squares.join(', ')})`)
-    say(`put a Float64Array at byte ${HALVES.byteOffset} (${halves.join(', ')})`)
-  } else {
-    // The same bytes go through read and write, which copy.
-    region.seek(SQUARES.byteOffset)
-    region.write(Int32Array.from(SQUARES.values))
-    region.seek(HALVES.byteOffset)
-    region.write(Float64Array.from(HALVES.values))
-    say('views are not available in this runtime: wrote the bytes of an Int32Array and of a Float64Array instead')
-  }
+  // Views are the mapped memory itself: an assignment is a store to the file.
+  const squares = region.view(Int32Array, SQUARES.byteOffset, SQUARES.values.length)
+  const halves = region.view(Float64Array, HALVES.byteOffset, HALVES.values.length)
+  squares.set(SQUARES.values)
+  halves.set(HALVES.values)
+  say(`put an Int32Array at byte ${SQUARES.byteOffset} (${squares.join(', ')})`)
+  say(`put a Float64Array at byte ${HALVES.byteOffset} (${halves.join(', ')})`)
 
   // Until here a power failure may lose everything. What is persisted stays.
   region.persist(0, written)
@@ -74,24 +65,14 @@ function readRegion(path: string): void {
   assert.ok(text.startsWith(GREETING), `the text at byte 0 is missing from ${path}`)
   say(`text: "${text}"`)
 
-  const squares = capabilities.externalBuffers
-    ? region.view(Int32Array, SQUARES.byteOffset, SQUARES.values.length)
-    : new Int32Array(copy(region, SQUARES.byteOffset, SQUARES.values.length * Int32Array.BYTES_PER_ELEMENT))
+  const squares = region.view(Int32Array, SQUARES.byteOffset, SQUARES.values.length)
   assert.deepEqual([...squares], SQUARES.values)
   say(`Int32Array: ${squares.join(', ')}`)
 
-  const halves = capabilities.externalBuffers
-    ? region.view(Float64Array, HALVES.byteOffset, HALVES.values.length)
-    : new Float64Array(copy(region, HALVES.byteOffset, HALVES.values.length * Float64Array.BYTES_PER_ELEMENT))
+  const halves = region.view(Float64Array, HALVES.byteOffset, HALVES.values.length)
   assert.deepEqual([...halves], HALVES.values)
   say(`Float64Array: ${halves.join(', ')}`)
   region.close()
-}
-
-/** A copy of bytes of the region, in an ArrayBuffer of their own. */
-function copy(region: pmem.Region, byteOffset: number, byteLength: number): ArrayBuffer {
-  region.seek(byteOffset)
-  return Uint8Array.from(region.read(byteLength)).buffer
 }
 
 function writeLog(base: string): void {

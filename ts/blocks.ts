@@ -220,8 +220,9 @@ export class BlockArray implements Disposable, AsyncDisposable, Iterable<Buffer>
 
   /** The handle, which only an open array has. */
   #open(): number {
-    if (this.#handle !== 0) return this.#handle
-    throw closed('block array')
+    if (this.#handle === 0) throw closed('block array')
+    if (frame.alarmed()) native.arrayIntact(this.#handle)
+    return this.#handle
   }
 
   #index(index: Size): number {

@@ -1,5 +1,7 @@
 import { native } from './native.js'
 
+const found = native.capabilities()
+
 /** What this build of the package can do on this machine, in this runtime. */
 export interface Capabilities {
   /** The engines for log and block pools. */
@@ -8,6 +10,8 @@ export interface Capabilities {
   readonly pmdk: string | null
   /** Whether an ArrayBuffer may lie over mapped memory. False under Electron's memory cage. */
   readonly externalBuffers: boolean
+  /** Whether a WebAssembly memory can be a mapped file's. On Linux and macOS, also under Electron's memory cage. */
+  readonly wasmMemory: boolean
   /** What writes a cache line back: `clwb`, `clflushopt`, `clflush`, `dc cvap`, `dc cvac`, or `none` where nothing needs to. */
   readonly flushInstruction: string
   /** libpmem's `pmem_has_hw_drain`. */
@@ -26,4 +30,4 @@ export interface Capabilities {
  *
  * console.log(capabilities.pageSize, capabilities.flushInstruction)
  */
-export const capabilities: Capabilities = Object.freeze({ pmdk: null, ...native.capabilities() })
+export const capabilities: Capabilities = Object.freeze({ pmdk: null, ...found, wasmMemory: found.wasmMemory && 'WebAssembly' in globalThis })

@@ -2,7 +2,7 @@
 
 import { toBoolean, toOptions } from './arguments.js'
 import { wrongType } from './errors.js'
-import { Region } from './region.js'
+import { type AnyRegion, Region } from './region.js'
 
 /** How a context ends. */
 export interface ContextOptions {
@@ -10,12 +10,12 @@ export interface ContextOptions {
   unmap?: boolean
 }
 
-abstract class Context implements Disposable {
+abstract class Context<Mapped extends AnyRegion = Region> implements Disposable {
   /** The region in whose scope this is. */
-  readonly region: Region
+  readonly region: Mapped
   readonly #unmap: boolean
 
-  constructor(region: Region, options?: ContextOptions) {
+  constructor(region: Mapped, options?: ContextOptions) {
     if (!(region instanceof Region)) throw wrongType('region', 'a Region', region)
     requireOpen(region)
     this.region = region
@@ -25,7 +25,7 @@ abstract class Context implements Disposable {
   protected abstract settle(): void
 
   /** Calls `body` with the region and ends the context, also when `body` throws; after a promise, once it settles. */
-  run<T>(body: (region: Region) => T): T {
+  run<T>(body: (region: Mapped) => T): T {
     requireOpen(this.region)
     if (typeof body !== 'function') throw wrongType('body', 'a function', body)
     let result: T
@@ -69,7 +69,7 @@ abstract class Context implements Disposable {
   }
 }
 
-function requireOpen(region: Region): void {
+function requireOpen(region: AnyRegion): void {
   void region.byteLength
 }
 
@@ -87,7 +87,7 @@ function requireOpen(region: Region): void {
  * pmem.drain(region)
  * region.close()
  */
-export class FlushContext extends Context {
+export class FlushContext<Mapped extends AnyRegion = Region> extends Context<Mapped> {
   protected settle(): void {
     this.region.flush()
   }
@@ -106,7 +106,7 @@ export class FlushContext extends Context {
  *   region.flush(0, 3)
  * })
  */
-export class DrainContext extends Context {
+export class DrainContext<Mapped extends AnyRegion = Region> extends Context<Mapped> {
   protected settle(): void {
     this.region.drain()
   }

@@ -9,6 +9,11 @@ import { native } from './native.js'
 const frame = native.callFrame()
 const slots = new Float64Array(frame.slots)
 
+/** Whether any region or pool of the process may be broken: each is asked then, before and after it is used. */
+export function alarmed(): boolean {
+  return slots[7] !== 0
+}
+
 /** Payload bytes that cross with a call. What is longer crosses by an ordinary one. */
 export const staging = Buffer.from(frame.staging)
 const numbers = new Float64Array(frame.staging)

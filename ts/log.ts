@@ -202,8 +202,9 @@ export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
 
   /** The handle, which only an open log has. */
   #open(): number {
-    if (this.#handle !== 0) return this.#handle
-    throw closed('log')
+    if (this.#handle === 0) throw closed('log')
+    if (frame.alarmed()) native.logIntact(this.#handle)
+    return this.#handle
   }
 
   /** How often the log was rewound, by whichever thread of this process. */

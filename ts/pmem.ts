@@ -1,15 +1,20 @@
 /** Mapped persistent regions: libpmem of the NVM Library. */
 
+import { types } from 'node:util'
 import { type Path, type Size, toBoolean, toInteger, toOptions, toPath, toVersion } from './arguments.js'
 import { capabilities } from './capabilities.js'
-import { PmemError, wrongType, wrongValue } from './errors.js'
+import { AttachedMemory } from './attached.js'
+import { wrongType, wrongValue } from './errors.js'
+import { unsupported } from './memory.js'
 import { native } from './native.js'
-import { Region } from './region.js'
+import { type AnyRegion, type MemoryKind, Region } from './region.js'
 
 export { DrainContext, FlushContext } from './contexts.js'
 export type { ContextOptions } from './contexts.js'
 export { Region } from './region.js'
-export type { StoreOptions, ViewConstructor } from './region.js'
+export type { AnyBuffer, BareMemory, WebAssemblyMemory } from './memory.js'
+export type { AnyRegion, StoreOptions } from './region.js'
+export type { ViewConstructor, ViewOver } from './views.js'
 export type { Data, Path, Size } from './arguments.js'
 
 /** An open file: a descriptor, or what has one, such as a FileHandle. */
@@ -19,8 +24,13 @@ export type OpenFile = number | { readonly fd: number }
 export interface MapOptions {
   /** The first byte to map: a multiple of `capabilities.pageSize`. Default: 0. */
   offset?: Size
-  /** How JavaScript reaches the memory. `external`: an ArrayBuffer over it. Default: `auto`, what the runtime allows. */
-  memory?: 'auto' | 'external'
+  /**
+   * How JavaScript reaches the memory without copying. `external`: an ArrayBuffer over it. `wasm`: a WebAssembly memory, which
+   * is also `region.memory`. Default: `auto`, `external` where the runtime allows it, and otherwise `wasm`.
+   */
+  memory?: 'auto' | 'external' | 'wasm'
+  /** The buffer is a SharedArrayBuffer, for workers and Atomics, in a WebAssembly memory. Default: false. */
+  shared?: boolean
   /** Stores stay in this mapping and never reach the file; `write` throws. Default: false. */
   readonly?: boolean
 }
@@ -71,11 +81,13 @@ export function checkVersion(major: number, minor: number): true {
  * region.persist(0, 4)
  * region.close()
  */
-export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptions): Region {
-  const { offset, readonly } = mapArguments(options)
+export function map(file: OpenFile | Path, byteLength: Size | undefined, options: MapOptions & { shared: true }): Region<SharedArrayBuffer>
+export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptions): Region
+export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptions): AnyRegion {
+  const { offset, readonly, kind, coverable } = mapArguments(options)
   const length = byteLength === undefined ? undefined : toInteger('byteLength', byteLength, 1)
   const opened = toOpenFile(file) ?? toPath('file', file as Path)
-  return new Region(native.regionMap(opened, offset, length, readonly), readonly)
+  return new Region(native.regionMap(opened, offset, length, readonly, coverable), kind)
 }
 
 /**
@@ -86,8 +98,10 @@ export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptio
  *
  * @throws As {@link map}; `EEXIST`; `ENOSPC`; `ERR_OUT_OF_RANGE` for a length below the existing file's without `truncate`.
  */
-export function mapFile(path: Path, options?: MapFileOptions): Region {
-  const { offset, readonly } = mapArguments(options)
+export function mapFile(path: Path, options: MapFileOptions & { shared: true }): Region<SharedArrayBuffer>
+export function mapFile(path: Path, options?: MapFileOptions): Region
+export function mapFile(path: Path, options?: MapFileOptions): AnyRegion {
+  const { offset, readonly, kind, coverable } = mapArguments(options)
   const bytes = toPath('path', path)
   const flags = toOptions(options)
   const length = flags.length === undefined ? undefined : toInteger('length', flags.length, 1)
@@ -100,30 +114,43 @@ export function mapFile(path: Path, options?: MapFileOptions): Region {
   }
   if (!create && !tmpfile) {
     if (made.exclusive || made.sparse || made.truncate) throw wrongValue('options', 'exclusive, sparse and truncate need create')
-    return new Region(native.regionMapExisting(bytes, offset, length, readonly), readonly)
+    return new Region(native.regionMapExisting(bytes, offset, length, readonly, coverable), kind)
   }
   if (readonly) throw wrongValue('readonly', 'a file that is made is written')
   if (length === undefined) throw wrongType('length', 'an integer where a file is made', length)
-  return new Region(native.regionCreate(bytes, { ...made, tmpfile, length, offset }), false)
+  return new Region(native.regionCreate(bytes, { ...made, tmpfile, length, offset, coverable }), kind)
+}
+
+/**
+ * Another handle on the region whose `shared` buffer another thread of this process sent: to persist it from here. Its
+ * `close` leaves the buffer to the others; once the region that made the buffer is closed, this one is too.
+ *
+ * @throws `ERR_INVALID_ARG_VALUE` for a buffer of no open region.
+ */
+export function attach(buffer: SharedArrayBuffer): Region<SharedArrayBuffer> {
+  if (!types.isSharedArrayBuffer(buffer)) throw wrongType('buffer', 'a SharedArrayBuffer', buffer)
+  const info = native.regionAttach(new Uint8Array(buffer))
+  if (info === null) throw wrongValue('buffer', 'it is of no open region that was mapped with shared: true')
+  return new Region(info, 'shared', new AttachedMemory(buffer, info.byteLength))
 }
 
 /** Makes a range durable: `region.persist`. */
-export function persist(region: Region, byteOffset?: Size, byteLength?: Size): void {
+export function persist(region: AnyRegion, byteOffset?: Size, byteLength?: Size): void {
   toRegion(region).persist(byteOffset, byteLength)
 }
 
 /** Starts making a range durable: `region.flush`. */
-export function flush(region: Region, byteOffset?: Size, byteLength?: Size): void {
+export function flush(region: AnyRegion, byteOffset?: Size, byteLength?: Size): void {
   toRegion(region).flush(byteOffset, byteLength)
 }
 
 /** Synchronises the pages of a range: `region.msync`. */
-export function msync(region: Region, byteOffset?: Size, byteLength?: Size): void {
+export function msync(region: AnyRegion, byteOffset?: Size, byteLength?: Size): void {
   toRegion(region).msync(byteOffset, byteLength)
 }
 
 /** Waits for flushes, of any region on persistent memory: `pmem_drain`. */
-export function drain(region?: Region): void {
+export function drain(region?: AnyRegion): void {
   if (region === undefined) native.drainAll()
   else toRegion(region).drain()
 }
@@ -133,13 +160,13 @@ export function drain(region?: Region): void {
  *
  * @throws `ERR_PMEM_CLOSED` where it is closed already.
  */
-export function unmap(region: Region): void {
+export function unmap(region: AnyRegion): void {
   void toRegion(region).byteLength
   region.close()
 }
 
 /** Whether a region lies on persistent memory: `pmem_is_pmem`. */
-export function isPmem(region: Region): boolean {
+export function isPmem(region: AnyRegion): boolean {
   return toRegion(region).isPmem
 }
 
@@ -153,7 +180,7 @@ export function hasAutoFlush(): boolean {
   return capabilities.autoFlush
 }
 
-function toRegion(region: Region): Region {
+function toRegion(region: AnyRegion): AnyRegion {
   if (region instanceof Region) return region
   throw wrongType('region', 'a Region', region)
 }
@@ -165,11 +192,35 @@ function toOpenFile(file: OpenFile | Path): number | undefined {
   return toInteger('file.fd', file.fd, -1, 2 ** 31 - 1)
 }
 
-function mapArguments(options: MapOptions | undefined): { offset: number; readonly: boolean } {
-  const { offset = 0, memory = 'auto', readonly = false } = toOptions(options)
-  if (memory !== 'auto' && memory !== 'external') throw wrongValue('memory', "it must be 'auto' or 'external'")
-  if (memory === 'external' && !capabilities.externalBuffers) {
-    throw new PmemError('ERR_PMEM_UNSUPPORTED', "this runtime lets no ArrayBuffer lie over mapped memory; use memory: 'auto'")
+interface MapArguments {
+  offset: number
+  readonly: boolean
+  kind: MemoryKind
+  /** The native side keeps the file for a WebAssembly memory. */
+  coverable: boolean
+}
+
+function mapArguments(options: MapOptions | undefined): MapArguments {
+  const { offset = 0, memory = 'auto', readonly = false, shared = false } = toOptions(options)
+  const kind = toKind(memory, toBoolean('shared', shared))
+  const coverable = kind === 'wasm' || kind === 'shared'
+  return { offset: toInteger('offset', offset), readonly: toBoolean('readonly', readonly), kind, coverable }
+}
+
+function toKind(memory: 'auto' | 'external' | 'wasm', shared: boolean): MemoryKind {
+  const { externalBuffers, wasmMemory } = capabilities
+  if (memory !== 'auto' && memory !== 'external' && memory !== 'wasm') {
+    throw wrongValue('memory', "it must be 'auto', 'external' or 'wasm'")
   }
-  return { offset: toInteger('offset', offset), readonly: toBoolean('readonly', readonly) }
+  if (shared && memory === 'external') throw wrongValue('memory', "what is shared is a WebAssembly memory: use 'wasm'")
+  if (memory === 'external' && !externalBuffers) {
+    throw unsupported("this runtime lets no ArrayBuffer lie over mapped memory; use memory: 'auto'")
+  }
+  if ((memory === 'wasm' || shared) && !wasmMemory) {
+    throw unsupported('no WebAssembly memory can be a file here: Linux and macOS, with WebAssembly, can')
+  }
+  if (shared) return 'shared'
+  if (memory !== 'auto') return memory
+  if (externalBuffers) return 'external'
+  return wasmMemory ? 'wasm' : 'none'
 }

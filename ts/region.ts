@@ -1,26 +1,31 @@
 import { constants } from 'node:buffer'
 import { type Data, type Size, toBoolean, toBytes, toInteger, toOptions } from './arguments.js'
 import { PmemError, closed, outOfRange, wrongType } from './errors.js'
+import { ExternalMemory } from './external.js'
 import * as frame from './frame.js'
+import { type AnyBuffer, type MappedMemory, type WebAssemblyMemory, unsupported } from './memory.js'
 import { native } from './native.js'
+import { type ViewConstructor, type ViewOver, isViewConstructor } from './views.js'
+import { WasmMemory } from './wasm.js'
 
 /** What the native side tells of a new region. */
 export interface RegionInfo {
   handle: number
   byteLength: number
   isPmem: boolean
+  readonly: boolean
 }
+
+/** A region in whatever memory. */
+export type AnyRegion = Region<AnyBuffer>
+
+/** How JavaScript reaches a region's memory without copying. */
+export type MemoryKind = 'none' | 'external' | 'wasm' | 'shared'
 
 /** How a copy or fill ends. */
 export interface StoreOptions {
   /** Whether the bytes are durable on return. Default: true. Without it, `persist` their range later. */
   durable?: boolean
-}
-
-/** A TypedArray class or DataView. */
-export interface ViewConstructor<V extends NodeJS.ArrayBufferView> {
-  new (buffer: ArrayBuffer, byteOffset?: number, length?: number): V
-  readonly BYTES_PER_ELEMENT?: number
 }
 
 /** Drops regions that are collected without having been closed. */
@@ -41,23 +46,28 @@ const collected = new FinalizationRegistry<number>((handle) => native.regionDrop
  * region.persist(0, 8)
  * region.close()
  */
-export class Region implements Disposable {
+export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposable {
   /** 0 once closed. */
   #handle: number
   #position = 0
-  /** The memory: undefined before the first use, null where the runtime forbids it. */
-  #buffer: ArrayBuffer | null | undefined
-  #bytes: Buffer | null | undefined
+  /** Made when it is first asked for. */
+  #memory: MappedMemory | undefined
+  readonly #kind: MemoryKind
+  /** By whose end the handle is dropped: the region, or the memory of WebAssembly that it made, which may live longer. */
+  #owner: WeakKey
   readonly #byteLength: number
   readonly #isPmem: boolean
   readonly #readonly: boolean
 
   /** @internal */
-  constructor(info: RegionInfo, readonly: boolean) {
+  constructor(info: RegionInfo, kind: MemoryKind, memory?: MappedMemory) {
     this.#handle = info.handle
     this.#byteLength = info.byteLength
     this.#isPmem = info.isPmem
-    this.#readonly = readonly
+    this.#readonly = info.readonly
+    this.#kind = kind
+    this.#memory = memory
+    this.#owner = this
     collected.register(this, info.handle, this)
   }
 
@@ -97,9 +107,10 @@ export class Region implements Disposable {
     if (end > this.#byteLength) {
       throw outOfRange('data.byteLength', `<= ${this.#byteLength - this.#position}, what is left from the cursor on`, bytes.length)
     }
-    const memory = this.#memory()
+    const memory = this.#bytes()
     if (memory === null || this.#readonly) frame.copyFrom(this.#handle, this.#position, bytes, false)
     else memory.set(bytes, this.#position)
+    this.#open()
     this.#position = end
     return bytes.length
   }
@@ -116,10 +127,11 @@ export class Region implements Disposable {
     const length = byteLength === undefined ? rest : Math.min(toInteger('byteLength', byteLength), rest)
     if (rest === 0) throw new PmemError('ERR_PMEM_EOF', `the cursor is at the region's end, ${this.#byteLength}`)
     const target = Buffer.allocUnsafe(length)
-    const memory = this.#memory()
+    const memory = this.#bytes()
     if (memory === null) native.regionCopyTo(this.#handle, this.#position, target)
     // Not Buffer.copy, which takes numbers of 32 bits on Node.js 22 and 24.
     else target.set(new Uint8Array(memory.buffer, this.#position, length))
+    this.#open()
     this.#position += length
     return target
   }
@@ -131,17 +143,27 @@ export class Region implements Disposable {
   }
 
   /**
-   * The region's memory itself, not a copy: stores to it are stores to the file. `close` empties it.
+   * The region's memory itself, not a copy: stores to it are stores to the file. `close` empties it; a SharedArrayBuffer,
+   * which `shared: true` gives, turns into zeros.
    *
-   * @throws `ERR_PMEM_UNSUPPORTED` where the runtime lets no ArrayBuffer lie over mapped memory (Electron), and once the
-   * buffer was transferred away.
+   * @throws `ERR_PMEM_UNSUPPORTED` where the runtime has no such memory; in a memory of WebAssembly, for a region that is no
+   * multiple of 64 KiB, of which `view` is exact; and once the buffer was transferred away.
    */
-  get buffer(): ArrayBuffer {
+  get buffer(): Memory {
     this.#open()
-    if (this.#memory() !== null && this.#buffer) return this.#buffer
-    const size = this.#byteLength > constants.MAX_LENGTH ? ` of more than ${constants.MAX_LENGTH} bytes` : ''
-    const reason = this.#buffer ? 'the buffer was transferred away' : `this runtime lets no ArrayBuffer${size} lie over mapped memory`
-    throw new PmemError('ERR_PMEM_UNSUPPORTED', `${reason}; read, write and copyFrom copy instead`)
+    return this.#whole(this.#reach()).buffer as Memory
+  }
+
+  /**
+   * The WebAssembly memory that is the region: a program that imports it has the file as its heap. Undefined unless the
+   * region was mapped with `memory: 'wasm'`, or the runtime has no other.
+   *
+   * @throws `ERR_PMEM_UNSUPPORTED` for a region that is no multiple of 64 KiB.
+   */
+  get memory(): WebAssemblyMemory | undefined {
+    this.#open()
+    if (this.#kind !== 'wasm' && this.#kind !== 'shared') return undefined
+    return this.#whole(this.#reach()).wasm
   }
 
   /**
@@ -151,14 +173,15 @@ export class Region implements Disposable {
    * @param length - In elements (bytes for DataView); as many as fit by default.
    * @throws `ERR_OUT_OF_RANGE` for what lies outside or is not aligned; as `buffer`.
    */
-  view<V extends NodeJS.ArrayBufferView>(type: ViewConstructor<V>, byteOffset: Size = 0, length?: Size): V {
+  view<V extends NodeJS.ArrayBufferView>(type: ViewConstructor<V>, byteOffset: Size = 0, length?: Size): ViewOver<V, Memory> {
     this.#open()
     if (!isViewConstructor(type)) throw wrongType('type', 'a TypedArray class or DataView', type)
     const unit = type.BYTES_PER_ELEMENT ?? 1
     const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
     if (offset % unit !== 0) throw outOfRange('byteOffset', `a multiple of ${unit}`, byteOffset)
     const fitting = Math.floor((this.#byteLength - offset) / unit)
-    return new type(this.buffer, offset, length === undefined ? fitting : toInteger('length', length, 0, fitting))
+    const count = length === undefined ? fitting : toInteger('length', length, 0, fitting)
+    return new type(this.#reach().buffer as ArrayBuffer, offset, count) as unknown as ViewOver<V, Memory>
   }
 
   /**
@@ -227,7 +250,9 @@ export class Region implements Disposable {
     const durable = toBoolean('durable', toOptions(options).durable ?? true)
     const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
     const bytes = toBytes('source', source)
-    frame.copyFrom(this.#handle, offset, bytes, durable)
+    // At another address, the region's own bytes would overlap unseen.
+    const own = this.#memory?.bytes?.buffer === bytes.buffer
+    frame.copyFrom(this.#handle, offset, own ? Buffer.from(bytes) : bytes, durable)
   }
 
   /**
@@ -250,9 +275,10 @@ export class Region implements Disposable {
     if (this.#handle === 0) return
     const handle = this.#handle
     this.#handle = 0
-    collected.unregister(this)
-    native.regionClose(handle, this.#buffer ?? null)
-    this.#buffer = this.#bytes = null
+    collected.unregister(this.#owner)
+    if (this.#memory) this.#memory.close(handle)
+    else native.regionClose(handle, null, false)
+    this.#memory = undefined
   }
 
   /** Persists the whole region, unless it is readonly, and closes it. */
@@ -265,10 +291,11 @@ export class Region implements Disposable {
     }
   }
 
-  /** The handle, which only an open region has. */
+  /** The handle, which only an open region has, and none of whose pages was lost. */
   #open(): number {
-    if (this.#handle !== 0) return this.#handle
-    throw closed('region')
+    if (this.#handle === 0) throw closed('region')
+    if (frame.alarmed()) native.regionIntact(this.#handle)
+    return this.#handle
   }
 
   #length(byteOffset: number, byteLength: Size | undefined): number {
@@ -276,19 +303,32 @@ export class Region implements Disposable {
     return byteLength === undefined ? rest : toInteger('byteLength', byteLength, 0, rest)
   }
 
-  /** The memory as a Buffer; null where the runtime forbids it or its owner transferred it away. */
-  #memory(): Buffer | null {
-    if (this.#buffer === undefined) {
-      // Node.js 20 makes no external ArrayBuffer that is longer than a Buffer can be.
-      this.#buffer = this.#byteLength > constants.MAX_LENGTH ? null : native.regionBuffer(this.#open())
-      this.#bytes = this.#buffer && Buffer.from(this.#buffer)
-    }
-    return this.#bytes?.length === this.#byteLength ? this.#bytes : null
+  /** The memory, made at the first use. */
+  #reach(): MappedMemory {
+    if (this.#memory) return this.#memory
+    if (this.#kind === 'none') throw unsupported('this runtime has no zero-copy memory; read, write and copyFrom copy instead')
+    if (this.#kind === 'external') return (this.#memory = new ExternalMemory(this.#open(), this.#byteLength))
+    const memory = new WasmMemory(this.#open(), this.#byteLength, this.#kind === 'shared')
+    collected.unregister(this)
+    collected.register(memory.wasm, this.#handle, memory.wasm)
+    this.#owner = memory.wasm
+    return (this.#memory = memory)
   }
-}
 
-/** Whether `type` is a TypedArray class or DataView, or extends one, in whatever realm. */
-function isViewConstructor(type: unknown): boolean {
-  if (typeof type !== 'function') return false
-  return 'BYTES_PER_ELEMENT' in type || type.prototype?.[Symbol.toStringTag] === 'DataView'
+  /** The memory, which must be the region and nothing else. */
+  #whole(memory: MappedMemory): MappedMemory {
+    if (memory.buffer.byteLength === this.#byteLength) return memory
+    throw unsupported(`a WebAssembly memory is a multiple of 64 KiB, and the region has ${this.#byteLength} bytes: use view`)
+  }
+
+  /** The memory as a Buffer for the cursor, which copies without one; null then. */
+  #bytes(): Buffer | null {
+    if (this.#memory === undefined && this.#canBeExternal()) this.#reach()
+    return this.#memory?.bytes ?? null
+  }
+
+  /** Whether an ArrayBuffer can lie over the mapping, which costs little to make. */
+  #canBeExternal(): boolean {
+    return this.#kind === 'external' && this.#byteLength <= constants.MAX_LENGTH
+  }
 }

@@ -1,7 +1,7 @@
 import type { ExecutionContext } from 'ava'
-import { capabilities } from 'pmem'
+import { capabilities, pmem } from 'pmem'
 import { throws } from './errors.js'
-import { mapped } from './files.js'
+import { file } from './files.js'
 
 /**
  * A test that needs an ArrayBuffer over mapped memory. In a runtime that forbids them it asserts the refusal instead.
@@ -12,8 +12,7 @@ export function external(body: (t: ExecutionContext) => unknown): (t: ExecutionC
       await body(t)
       return
     }
-    const { region } = mapped(t)
-    throws(t, 'ERR_PMEM_UNSUPPORTED', () => region.buffer)
-    throws(t, 'ERR_PMEM_UNSUPPORTED', () => region.view(Uint8Array))
+    const path = file(t)
+    throws(t, 'ERR_PMEM_UNSUPPORTED', () => pmem.map(path, undefined, { memory: 'external' }))
   }
 }

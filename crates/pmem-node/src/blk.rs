@@ -99,6 +99,12 @@ pub fn array_set_error(env: &Env, handle: f64, index: f64) -> napi::Result<()> {
     with(env, handle, |array| array.set_error(index as u64))
 }
 
+/// That no page of the array's file was lost.
+#[napi(catch_unwind)]
+pub fn array_intact(env: &Env, handle: f64) -> napi::Result<()> {
+    with(env, handle, BlockArray::check_intact)
+}
+
 /// Waits, off the main thread, for all writes that were put off.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn array_settle_async(env: &Env, handle: f64) -> napi::Result<AsyncTask<Deferred>> {

@@ -2,7 +2,7 @@
 
 use napi::Env;
 use napi_derive::napi;
-use pmem::capabilities;
+use pmem::{Region, capabilities};
 
 use crate::errors::Crossing;
 use crate::state::State;
@@ -16,6 +16,8 @@ pub struct NativeCapabilities {
     pub pmdk: Option<String>,
     /// Whether ArrayBuffers may lie over mapped memory here.
     pub external_buffers: bool,
+    /// Whether WebAssembly memories can be covered with a file on this platform.
+    pub wasm_memory: bool,
     /// The instruction that writes a cache line back.
     pub flush_instruction: String,
     /// `pmem_has_hw_drain`.
@@ -33,6 +35,7 @@ pub fn capabilities(env: &Env) -> napi::Result<NativeCapabilities> {
         engines: capabilities::engines().iter().map(ToString::to_string).collect(),
         pmdk: capabilities::pmdk_version().map(String::from),
         external_buffers: State::of(env)?.external_buffers,
+        wasm_memory: Region::CAN_COVER,
         flush_instruction: capabilities::flush_instruction().to_owned(),
         hw_drain: capabilities::has_hw_drain(),
         auto_flush: capabilities::has_auto_flush(),

@@ -49,7 +49,9 @@ fn to_js<'env>(env: &'env Env, error: &Error) -> napi::Result<Unknown<'env>> {
         object.set("errno", -errno)?;
         object.set("syscall", *syscall)?;
     }
-    if let Error::Os { path: Some(path), .. } | Error::Corrupt { path: Some(path), .. } = error {
+    if let Error::Os { path, .. } | Error::Corrupt { path, .. } | Error::Fault { path } = error
+        && let Some(path) = path
+    {
         object.set("path", path.to_string_lossy().as_ref())?;
     }
     object.into_unknown(env)

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use napi::bindgen_prelude::{FromNapiValue, Object, Unknown};
 use napi::{Env, check_status, sys};
 use napi_derive::napi;
+use pmem::Alarm;
 
 use crate::errors;
 use crate::state::State;
@@ -19,6 +20,8 @@ const HANDLE: usize = 0;
 const OFFSET: usize = 1;
 const LENGTH: usize = 2;
 const DURABLE: usize = 3;
+/// Not 0 once any region or pool of the process may be broken.
+const ALARM: usize = 7;
 const SLOTS: usize = 8;
 
 /// The size of the staging area in bytes. Longer payloads cross by an ordinary call.
@@ -28,6 +31,8 @@ const STAGING: usize = 64 << 10;
 pub(crate) struct Frame {
     slots: Memory,
     staging: Memory,
+    /// Writes to the slots as long as they live, which is as long as the environment.
+    _alarm: Alarm,
 }
 
 /// An ArrayBuffer of the runtime's own that nobody detaches, kept alive by a reference.
@@ -59,7 +64,10 @@ impl Memory {
 
 impl Frame {
     pub(crate) fn new(env: &Env) -> napi::Result<Self> {
-        Ok(Self { slots: Memory::new(env, SLOTS * 8)?, staging: Memory::new(env, STAGING)? })
+        let (slots, staging) = (Memory::new(env, SLOTS * 8)?, Memory::new(env, STAGING)?);
+        // SAFETY: the slots outlive the frame, whose reference to them is never given back.
+        let alarm = unsafe { Alarm::new(slots.start.cast::<f64>().add(ALARM)) };
+        Ok(Self { slots, staging, _alarm: alarm })
     }
 
     fn handle(&self) -> f64 {

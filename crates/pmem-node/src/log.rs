@@ -102,13 +102,19 @@ pub fn log_append_async(env: &Env, handle: f64, data: Uint8ArraySlice<'_>) -> na
 pub fn log_read(env: &Env, handle: f64, offset: f64, mut target: Uint8ArraySlice<'_>) -> napi::Result<f64> {
     // SAFETY: the target is a live view, and JavaScript does not run meanwhile.
     let target = unsafe { target.as_mut() };
-    with(env, handle, |log| Ok(log.read(offset as u64, target) as f64))
+    with(env, handle, |log| Ok(log.read(offset as u64, target)? as f64))
 }
 
 /// `pmemlog_rewind`.
 #[napi(catch_unwind)]
 pub fn log_rewind(env: &Env, handle: f64) -> napi::Result<()> {
     with(env, handle, Log::rewind)
+}
+
+/// That no page of the log's file was lost.
+#[napi(catch_unwind)]
+pub fn log_intact(env: &Env, handle: f64) -> napi::Result<()> {
+    with(env, handle, Log::check_intact)
 }
 
 /// Waits, off the main thread, for all appends that were put off.

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::ptr::NonNull;
 
 use napi::Env;
 use napi::bindgen_prelude::{AsyncTask, Either, Float64ArraySlice, Uint8ArraySlice, Unknown};
@@ -25,6 +26,8 @@ pub struct RegionInfo {
     pub byte_length: f64,
     /// Whether flushing caches makes its stores durable.
     pub is_pmem: bool,
+    /// Whether stores stay private.
+    pub readonly: bool,
 }
 
 /// `pmem_map_file`'s flags.
@@ -44,6 +47,8 @@ pub struct FileFlags {
     pub truncate: bool,
     /// The new file's permissions.
     pub mode: u32,
+    /// Whether a memory may be covered later.
+    pub coverable: bool,
 }
 
 /// Maps a descriptor, or the file at a path.
@@ -54,8 +59,9 @@ pub fn region_map(
     offset: f64,
     byte_length: Option<f64>,
     readonly: bool,
+    coverable: bool,
 ) -> napi::Result<RegionInfo> {
-    let options = map_options(offset, byte_length, readonly);
+    let options = map_options(offset, byte_length, readonly, coverable);
     let mapped = match file {
         Either::A(descriptor) => borrow(descriptor).and_then(|file| Region::map(file, options)),
         Either::B(path) => Region::open(&path_of(&path), options),
@@ -71,8 +77,9 @@ pub fn region_map_existing(
     offset: f64,
     byte_length: Option<f64>,
     readonly: bool,
+    coverable: bool,
 ) -> napi::Result<RegionInfo> {
-    keep(env, Region::map_existing(&path_of(&path), map_options(offset, byte_length, readonly)))
+    keep(env, Region::map_existing(&path_of(&path), map_options(offset, byte_length, readonly, coverable)))
 }
 
 /// `pmem_map_file` with its create flag.
@@ -86,6 +93,7 @@ pub fn region_create(env: &Env, path: Uint8ArraySlice<'_>, flags: FileFlags) -> 
         tmpfile: flags.tmpfile,
         truncate: flags.truncate,
         mode: flags.mode,
+        coverable: flags.coverable,
     };
     keep(env, Region::map_file(&path_of(&path), &options))
 }
@@ -101,15 +109,46 @@ pub fn region_buffer(env: &Env, handle: f64) -> napi::Result<Option<Unknown<'_>>
     buffers::over(env, &mapping)
 }
 
-/// Closes a region and empties its buffer, if it has one. An unknown handle is closed already.
+/// Maps the region once more, over the pages of a WebAssembly memory of TypeScript's, which was just made and lives as long
+/// as the handle.
+#[napi(catch_unwind)]
+pub fn region_cover(env: &Env, handle: f64, mut memory: Uint8ArraySlice<'_>) -> napi::Result<()> {
+    let region = open(env, handle)?;
+    // SAFETY: the memory is TypeScript's own, and nothing is in it yet.
+    unsafe {
+        let memory = memory.as_mut();
+        region.cover(NonNull::from(&mut memory[..]).cast(), memory.len()).cross(env)
+    }
+}
+
+/// Another handle on the region that covers a shared memory; `null` where none does.
+#[napi(catch_unwind, ts_return_type = "RegionInfo | null")]
+pub fn region_attach(env: &Env, memory: Uint8ArraySlice<'_>) -> napi::Result<Option<RegionInfo>> {
+    let region = Region::covering(NonNull::from(&memory[..]).cast());
+    region.map(|region| keep(env, Ok(region))).transpose()
+}
+
+/// That no page of the region was lost, and that the memory it covers was not closed by another thread.
+#[napi(catch_unwind)]
+pub fn region_intact(env: &Env, handle: f64) -> napi::Result<()> {
+    open(env, handle)?.check_intact().cross(env)
+}
+
+/// Closes a region and empties its buffer, if it has one, or puts zeros into the memory that it made and covers. An
+/// unknown handle is closed already.
 #[napi(catch_unwind)]
 pub fn region_close(
     env: &Env,
     handle: f64,
     #[napi(ts_arg_type = "ArrayBuffer | null")] buffer: Option<Unknown<'_>>,
+    uncover: bool,
 ) -> napi::Result<()> {
     let taken = State::of(env)?.regions.borrow_mut().take(handle);
     let Some(region) = taken else { return Ok(()) };
+    if uncover {
+        // SAFETY: TypeScript holds the memory. Where it fails the memory shows the file still, and closing goes on.
+        let _ = unsafe { region.uncover() };
+    }
     if buffer.is_some_and(|buffer| buffers::detach(env, &buffer, &region.mapping())) {
         region.disconnect_on_drop();
     }
@@ -140,8 +179,8 @@ pub fn region_persist_many(env: &Env, handle: f64, ranges: Float64ArraySlice<'_>
 /// `pmem_persist` of a range, off the main thread.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn region_persist_async(env: &Env, handle: f64, offset: f64, length: f64) -> napi::Result<AsyncTask<Deferred>> {
-    let region = open(env, handle)?;
-    Ok(deferred(move || region.persist(offset as usize, length as usize)))
+    let persist = open(env, handle)?.persist_later(offset as usize, length as usize).cross(env)?;
+    Ok(deferred(persist))
 }
 
 /// `pmem_memmove` into the region.
@@ -184,13 +223,13 @@ fn open(env: &Env, handle: f64) -> napi::Result<Region> {
 
 fn keep(env: &Env, mapped: pmem::Result<Region>) -> napi::Result<RegionInfo> {
     let region = mapped.cross(env)?;
-    let (byte_length, is_pmem) = (region.len() as f64, region.is_pmem());
+    let (byte_length, is_pmem, readonly) = (region.len() as f64, region.is_pmem(), region.is_readonly());
     let handle = State::of(env)?.regions.borrow_mut().insert(region);
-    Ok(RegionInfo { handle, byte_length, is_pmem })
+    Ok(RegionInfo { handle, byte_length, is_pmem, readonly })
 }
 
-fn map_options(offset: f64, byte_length: Option<f64>, readonly: bool) -> MapOptions {
-    MapOptions { offset: offset as u64, len: byte_length.map(|length| length as usize), readonly }
+fn map_options(offset: f64, byte_length: Option<f64>, readonly: bool, coverable: bool) -> MapOptions {
+    MapOptions { offset: offset as u64, len: byte_length.map(|length| length as usize), readonly, coverable }
 }
 
 /// The path whose bytes TypeScript gave.

@@ -35,6 +35,9 @@ pub(crate) trait BlockEngine: Send + Sync {
 
     /// Makes reads of a block fail until it is written or zeroed, durably.
     fn set_error(&self, index: u64) -> Result<()>;
+
+    /// Whether bytes were lost: a page of the file cannot be had.
+    fn is_faulted(&self) -> bool;
 }
 
 /// A handle on an open block array. Clones, and handles from opening the same file again in this process, share it; the
@@ -176,19 +179,27 @@ impl BlockArray {
     ///
     /// # Errors
     /// [`Error::OutOfRange`] for blocks that do not exist, or a target that is not whole blocks; `EIO` for a block in the
-    /// error state, with the blocks before it read.
+    /// error state, with the blocks before it read; [`Error::Fault`] where a page of the file was lost, now or before.
     pub fn read(&self, first: u64, target: &mut [u8]) -> Result<()> {
         self.pool.check_blocks(first, target.len())?;
         self.pool.settle();
         let blocks = target.chunks_exact_mut(self.pool.block_size);
-        (first..).zip(blocks).try_for_each(|(index, block)| self.pool.engine.read(index, block))
+        self.pool.guarded(|| (first..).zip(blocks).try_for_each(|(index, block)| self.pool.engine.read(index, block)))
+    }
+
+    /// That no page of the file was lost.
+    ///
+    /// # Errors
+    /// [`Error::Fault`].
+    pub fn check_intact(&self) -> Result<()> {
+        self.pool.check_intact()
     }
 
     /// Writes blocks in a row from `first`: `pmemblk_write` of each, which is atomic and durable by itself.
     ///
     /// # Errors
     /// [`Error::OutOfRange`] for blocks that do not exist, or data that is not whole blocks; `EROFS` for a readonly array;
-    /// what the engine meets, with the blocks before it written.
+    /// what the engine meets, with the blocks before it written; [`Error::Fault`].
     pub fn write(&self, first: u64, data: &[u8]) -> Result<()> {
         self.pool.check_writable("pmemblk_write")?;
         self.pool.check_blocks(first, data.len())?;
@@ -219,7 +230,7 @@ impl BlockArray {
         self.pool.check_writable("pmemblk_set_zero")?;
         self.pool.check_blocks(index, self.pool.block_size)?;
         self.pool.settle();
-        self.pool.engine.set_zero(index)
+        self.pool.guarded(|| self.pool.engine.set_zero(index))
     }
 
     /// Makes reads of a block fail with `EIO` until it is written or zeroed, durably: `pmemblk_set_error`.
@@ -230,7 +241,7 @@ impl BlockArray {
         self.pool.check_writable("pmemblk_set_error")?;
         self.pool.check_blocks(index, self.pool.block_size)?;
         self.pool.settle();
-        self.pool.engine.set_error(index)
+        self.pool.guarded(|| self.pool.engine.set_error(index))
     }
 }
 
@@ -282,7 +293,7 @@ impl BlockPool {
 
     fn write(&self, first: u64, data: &[u8]) -> Result<()> {
         let blocks = data.chunks_exact(self.block_size);
-        (first..).zip(blocks).try_for_each(|(index, block)| self.engine.write(index, block))
+        self.guarded(|| (first..).zip(blocks).try_for_each(|(index, block)| self.engine.write(index, block)))
     }
 
     fn settle(&self) {
@@ -308,6 +319,11 @@ impl Pool for BlockPool {
 
     fn is_readonly(&self) -> bool {
         self.readonly
+    }
+
+    #[inline]
+    fn check_intact(&self) -> Result<()> {
+        if self.engine.is_faulted() { Err(Error::Fault { path: Some(self.path.clone()) }) } else { Ok(()) }
     }
 }
 

@@ -60,6 +60,16 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
+    /// A page of a mapped file was lost: what was stored there, or would be, does not reach the file.
+    #[error(
+        "a page of the mapped file{} is lost: the file was cut, its disk is full or its medium failed; nothing more can be \
+         made durable, so close it",
+        quoted(path)
+    )]
+    Fault {
+        /// The file, where it is known by a path.
+        path: Option<PathBuf>,
+    },
     /// The interface asked for is not the one this build has.
     #[error("{library} {have} does not provide version {major}.{minor}")]
     Version {
@@ -83,6 +93,7 @@ impl Error {
             Error::OutOfRange { .. } => Cow::Borrowed("ERR_OUT_OF_RANGE"),
             Error::InvalidValue { .. } => Cow::Borrowed("ERR_INVALID_ARG_VALUE"),
             Error::Corrupt { .. } => Cow::Borrowed("ERR_PMEM_CORRUPT"),
+            Error::Fault { .. } => Cow::Borrowed("ERR_PMEM_FAULT"),
             Error::Unsupported(_) => Cow::Borrowed("ERR_PMEM_UNSUPPORTED"),
             Error::Version { .. } => Cow::Borrowed("ERR_PMEM_VERSION"),
         }

@@ -32,6 +32,8 @@ pub struct CreateOptions {
     pub truncate: bool,
     /// The new file's permissions, subject to the umask; Windows has none of the kind.
     pub mode: u32,
+    /// As in [`MapOptions`](crate::MapOptions).
+    pub coverable: bool,
 }
 
 /// Opens an existing file for mapping.

@@ -8,9 +8,11 @@
 
 mod blk;
 pub mod capabilities;
+mod cover;
 mod cpu;
 mod errno;
 mod error;
+mod fault;
 mod file;
 mod flush;
 mod format;
@@ -22,6 +24,7 @@ mod region;
 
 pub use blk::{BlockArray, BlockTicket};
 pub use error::{Error, Result};
+pub use fault::Alarm;
 pub use file::{CreateOptions, Descriptor};
 pub use log::{Log, LogTicket};
 pub use mapping::Mapping;

@@ -38,6 +38,9 @@ pub(crate) trait LogEngine: Send + Sync {
 
     /// Empties the log, durably.
     fn rewind(&self) -> Result<()>;
+
+    /// Whether bytes were lost: a page of the file cannot be had.
+    fn is_faulted(&self) -> bool;
 }
 
 /// A handle on an open log. Clones, and handles from opening the same file again in this process, share it; the last
@@ -168,7 +171,8 @@ impl Log {
     /// durable on return.
     ///
     /// # Errors
-    /// `ENOSPC` where they do not fit, and the log is as it was; `EROFS` for a readonly log.
+    /// `ENOSPC` where they do not fit, and the log is as it was; `EROFS` for a readonly log; a failed msync;
+    /// [`Error::Fault`] where a page of the file was lost, now or before.
     pub fn append(&self, parts: &[&[u8]]) -> Result<()> {
         self.pool.check_writable("pmemlog_append")?;
         self.pool.settle();
@@ -190,21 +194,32 @@ impl Log {
     }
 
     /// Copies from `offset` to `target`, as far as the log goes, and returns the number of bytes.
-    pub fn read(&self, offset: u64, target: &mut [u8]) -> usize {
-        self.pool.engine.read(offset, target)
+    ///
+    /// # Errors
+    /// [`Error::Fault`].
+    pub fn read(&self, offset: u64, target: &mut [u8]) -> Result<usize> {
+        self.pool.guarded(|| Ok(self.pool.engine.read(offset, target)))
+    }
+
+    /// That no page of the file was lost.
+    ///
+    /// # Errors
+    /// [`Error::Fault`].
+    pub fn check_intact(&self) -> Result<()> {
+        self.pool.check_intact()
     }
 
     /// Empties the log, durably, after all that was put off before: `pmemlog_rewind`.
     ///
     /// # Errors
-    /// `EROFS` for a readonly log; a failed msync.
+    /// `EROFS` for a readonly log; a failed msync; [`Error::Fault`].
     pub fn rewind(&self) -> Result<()> {
         self.pool.check_writable("pmemlog_rewind")?;
         self.pool.settle();
         // Odd while it is under way: whoever starts to scan waits for its end, whoever scans finds it raised.
         let _turn = self.pool.rewinding.lock().unwrap_or_else(PoisonError::into_inner);
         self.pool.rewinds.fetch_add(1, Ordering::AcqRel);
-        let rewound = self.pool.engine.rewind();
+        let rewound = self.pool.guarded(|| self.pool.engine.rewind());
         self.pool.rewinds.fetch_add(1, Ordering::AcqRel);
         rewound
     }
@@ -241,7 +256,7 @@ impl LogPool {
         if parts.iter().all(|part| part.is_empty()) {
             return Ok(());
         }
-        self.engine.append(parts)
+        self.guarded(|| self.engine.append(parts))
     }
 
     /// One append for all that waits; where that does not fit, one for each.
@@ -270,6 +285,11 @@ impl Pool for LogPool {
 
     fn is_readonly(&self) -> bool {
         self.readonly
+    }
+
+    #[inline]
+    fn check_intact(&self) -> Result<()> {
+        if self.engine.is_faulted() { Err(Error::Fault { path: Some(self.path.clone()) }) } else { Ok(()) }
     }
 }
 

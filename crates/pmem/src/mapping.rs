@@ -9,12 +9,14 @@ use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use crate::fault::{FaultFlag, Watch};
 use crate::file::Descriptor;
 use platform::View;
 #[cfg(windows)]
 pub(crate) use platform::file_id;
+pub(crate) use platform::{CAN_COVER, cover, uncover};
 
 /// Whether stores reach the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub(crate) enum Access {
 /// It hands out an address, not a slice: other processes, threads and JavaScript store into the same bytes.
 #[derive(Debug)]
 pub struct Mapping {
+    /// Ends before the view does, whose addresses may then be someone else's.
+    watch: Watch,
     view: View,
 }
 
@@ -41,7 +45,25 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// Maps `len` bytes of `file` from the page-aligned `offset`, readable and writable.
     pub(crate) fn new(file: Descriptor<'_>, offset: u64, len: NonZeroUsize, access: Access) -> io::Result<Self> {
-        Ok(Self { view: View::new(file, offset, len, access)? })
+        let view = View::new(file, offset, len, access)?;
+        let watch = Watch::over(view.start.as_ptr(), len.get(), Arc::default());
+        Ok(Self { watch, view })
+    }
+
+    /// Whether a page of it was lost. Then stores to it may not reach the file, and what is read may be zeros.
+    #[inline]
+    pub(crate) fn is_faulted(&self) -> bool {
+        self.watch.is_raised()
+    }
+
+    /// What tells of lost pages, for other mappings of the same bytes.
+    pub(crate) fn fault_flag(&self) -> Arc<FaultFlag> {
+        self.watch.flag()
+    }
+
+    /// Whether the file takes `MAP_SYNC`, and this mapping has it.
+    pub(crate) fn is_synchronous(&self) -> bool {
+        self.view.is_synchronous()
     }
 
     /// The first byte's address.
@@ -61,10 +83,22 @@ impl Mapping {
     }
 
     /// Makes the pages that hold `[offset, offset + len)`, a range inside the mapping, durable: `msync(MS_SYNC)`, or
-    /// `FlushViewOfFile` and `FlushFileBuffers`.
+    /// `FlushViewOfFile` and `FlushFileBuffers`. Of a page that is lost it says nothing: [`Mapping::is_faulted`] does
+    /// afterwards.
     pub(crate) fn sync(&self, offset: usize, len: usize) -> io::Result<()> {
         debug_assert!(offset + len <= self.len());
-        self.view.sync(offset, len)
+        let synced = self.view.sync(offset, len);
+        self.touch(offset, len);
+        synced
+    }
+
+    /// Reads the last byte of a range. Where the file was cut since the range was stored to, the page is lost, and nothing
+    /// else would tell.
+    fn touch(&self, offset: usize, len: usize) {
+        if len > 0 {
+            // SAFETY: the byte lies in the mapping.
+            unsafe { self.start().as_ptr().add(offset + len - 1).read_volatile() };
+        }
     }
 
     /// Puts anonymous zero pages over the mapping. The addresses stay valid until drop, the file is let go.

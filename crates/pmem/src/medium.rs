@@ -8,8 +8,12 @@ pub(crate) mod crashing;
 use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
+#[cfg(feature = "pmdk")]
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+#[cfg(feature = "pmdk")]
+use crate::fault::FaultFlag;
 use crate::file::descriptor;
 use crate::flush::native as cache;
 use crate::mapping::{Access, Mapping};
@@ -45,6 +49,11 @@ pub(crate) trait Medium: Send + Sync {
     /// A failed msync. What of the range is durable is unknown then.
     fn sync(&self, offset: u64, len: u64) -> io::Result<()>;
 
+    /// Whether bytes were lost: a page of the file cannot be had. Syncs fail then.
+    fn is_faulted(&self) -> bool {
+        false
+    }
+
     /// Makes all stores to two ranges durable, of `(offset, length)` each, at the cost of one sync where that is possible.
     ///
     /// # Errors
@@ -77,6 +86,12 @@ impl MappedMedium {
     pub(crate) fn locked(file: Locked, len: u64, readonly: bool) -> io::Result<Self> {
         let medium = Self::new(&file, len, readonly)?;
         Ok(Self { _lock: Some(file), ..medium })
+    }
+
+    /// What tells of lost pages, for other mappings of the same file.
+    #[cfg(feature = "pmdk")]
+    pub(crate) fn fault_flag(&self) -> Arc<FaultFlag> {
+        self.mapping.fault_flag()
     }
 
     fn at(&self, offset: u64, len: u64) -> *mut u8 {
@@ -151,14 +166,20 @@ impl Medium for MappedMedium {
         self.write_back(offset, 8);
     }
 
+    fn is_faulted(&self) -> bool {
+        self.mapping.is_faulted()
+    }
+
     fn sync(&self, offset: u64, len: u64) -> io::Result<()> {
         self.at(offset, len);
         if self.is_pmem {
             cache::drain();
-            return Ok(());
+        } else {
+            self.mapping.sync(offset as usize, len as usize)?;
         }
-        self.mapping.sync(offset as usize, len as usize)
+        if self.is_faulted() { Err(io::Error::other("a page is lost")) } else { Ok(()) }
     }
+
     /// One fence, or on Linux one msync of all that lies between: it writes dirty pages alone, so that the distance costs
     /// nothing, where two msyncs would be two commits of the file system's journal.
     fn sync_two(&self, one: (u64, u64), other: (u64, u64)) -> io::Result<()> {

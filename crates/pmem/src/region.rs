@@ -1,14 +1,17 @@
 //! A mapped file and its durability: what libpmem's functions do, on ranges that are checked.
 #![allow(unsafe_code)]
 
+use std::fs::File;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::cover::{Cover, Covers};
 use crate::file::{self, CreateOptions, Descriptor, descriptor};
-use crate::mapping::{Access, Mapping, page_size};
-use crate::{Error, Result, errno, flush};
+use crate::mapping::{Access, CAN_COVER, Mapping, page_size};
+use crate::{Error, Result, errno, fault, flush};
 
 /// Which part of a file to map, and how.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,6 +22,8 @@ pub struct MapOptions {
     pub len: Option<usize>,
     /// Stores stay private to the mapping and never reach the file.
     pub readonly: bool,
+    /// The file stays open, so that [`Region::cover`] can map it again.
+    pub coverable: bool,
 }
 
 /// A file mapped as memory.
@@ -36,7 +41,17 @@ struct Inner {
     is_pmem: bool,
     readonly: bool,
     disconnect: AtomicBool,
+    /// The file of a region that may be covered, until it is, and where in it the region starts.
+    file: Mutex<Option<(File, u64)>>,
+    cover: OnceLock<Cover>,
+    /// Another thread found the region by the memory that it covers.
+    found: AtomicBool,
+    /// The cover was lifted: what is stored in the memory below goes nowhere.
+    lifted: AtomicBool,
 }
+
+/// The regions that cover memory.
+static COVERS: Covers<Inner> = Covers::new();
 
 impl Region {
     /// Maps an open file. Its own mode must allow reading, and writing unless `readonly`.
@@ -78,7 +93,8 @@ impl Region {
             NonZeroUsize::new(create.len).ok_or_else(|| Error::out_of_range("length", "greater than 0".into(), 0))?;
         check_alignment(create.offset)?;
         let mut made = file::create(path, create, "pmem_map_file")?;
-        let options = MapOptions { offset: create.offset, len: Some(len.get()), readonly: false };
+        let (offset, len, coverable) = (create.offset, Some(len.get()), create.coverable);
+        let options = MapOptions { offset, len, readonly: false, coverable };
         let region = Self::map_named(descriptor(made.file()), Some(path), options, "pmem_map_file")?;
         made.keep(path, "pmem_map_file")?;
         Ok(region)
@@ -109,6 +125,8 @@ impl Region {
             }
             error.with_hint("open the file for reading and writing, or map it readonly")
         })?;
+        let kept = if options.coverable { Some(file.try_clone_to_owned()) } else { None };
+        let kept = kept.transpose().map_err(|error| Error::io(&error, syscall, path))?;
         let is_pmem = mapping.is_pmem();
         let inner = Inner {
             mapping: Arc::new(mapping),
@@ -116,6 +134,10 @@ impl Region {
             is_pmem,
             readonly: options.readonly,
             disconnect: AtomicBool::new(false),
+            file: Mutex::new(kept.map(|file| (file.into(), options.offset))),
+            cover: OnceLock::new(),
+            found: AtomicBool::new(false),
+            lifted: AtomicBool::new(false),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -149,18 +171,108 @@ impl Region {
         self.inner.disconnect.store(true, Ordering::Relaxed);
     }
 
+    /// Whether regions can [`Region::cover`] memory on this platform.
+    pub const CAN_COVER: bool = CAN_COVER;
+
+    /// Maps the region's file range once more, over the `len` bytes of someone else's memory at `start`: stores there are
+    /// stores to the file, which [`Region::persist`] and its kin make durable. It happens once a region. Dropping the
+    /// region leaves the file there; it goes with the memory.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for memory that does not start at a page or is too short, for a region that was not mapped
+    /// as coverable or covers memory already, and on Windows; what the operating system says of `mmap`.
+    ///
+    /// # Safety
+    /// The memory is readable and writable, was just allocated, and stays allocated as long as any clone of the region.
+    pub unsafe fn cover(&self, start: NonNull<u8>, len: usize) -> Result<()> {
+        let inner = &self.inner;
+        let needed = self.len().checked_next_multiple_of(page_size());
+        if !(start.as_ptr() as usize).is_multiple_of(page_size()) || needed.is_none_or(|needed| needed > len) {
+            return Err(Error::Unsupported("the memory does not consist of whole pages that hold the region"));
+        }
+        let kept = inner.file.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (file, offset) =
+            kept.ok_or(Error::Unsupported("the region covers memory already, or was not made for it"))?;
+        let access = if inner.readonly { Access::Private } else { Access::Shared };
+        // SAFETY: the caller's promise; the memory was checked to hold the mapping.
+        let cover = unsafe { Cover::new(start, &inner.mapping, &file, offset, access) };
+        let cover = cover.map_err(|error| Error::io(&error, "mmap", inner.path.as_deref()))?;
+        let _ = inner.cover.set(cover);
+        COVERS.enter(start, Arc::downgrade(inner));
+        Ok(())
+    }
+
+    /// The region that covers the memory at `start`.
+    pub fn covering(start: NonNull<u8>) -> Option<Self> {
+        let inner = COVERS.find(start)?;
+        inner.found.store(true, Ordering::SeqCst);
+        let region = Self { inner };
+        region.check_intact().is_ok().then_some(region)
+    }
+
+    /// Puts zeros over the memory that the region covers. From then on every use of the region, through whichever clone,
+    /// is [`Error::Closed`].
+    ///
+    /// # Errors
+    /// What the operating system says of `mmap`; the memory then shows the file still.
+    ///
+    /// # Safety
+    /// The memory is still allocated.
+    pub unsafe fn uncover(&self) -> Result<()> {
+        let Some(cover) = self.inner.cover.get() else { return Ok(()) };
+        // First, so that nobody is told that what went into the zeros is durable.
+        self.inner.lifted.store(true, Ordering::SeqCst);
+        if self.inner.found.load(Ordering::SeqCst) {
+            fault::raise_alarm();
+        }
+        // SAFETY: the caller's promise.
+        unsafe { cover.lift() }.map_err(|error| Error::io(&error, "mmap", self.inner.path.as_deref()))
+    }
+
+    /// That no page was lost and the memory below was not uncovered: what this thread stored before is in the file, if
+    /// perhaps not durable.
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Closed`].
+    #[inline]
+    pub fn check_intact(&self) -> Result<()> {
+        if self.inner.lifted.load(Ordering::Relaxed) {
+            return Err(Error::Closed("region"));
+        }
+        self.check_pages()
+    }
+
+    /// That no page was lost.
+    #[inline]
+    fn check_pages(&self) -> Result<()> {
+        if self.inner.mapping.is_faulted() { Err(self.fault()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn fault(&self) -> Error {
+        Error::Fault { path: self.inner.path.clone() }
+    }
+
     /// `pmem_flush`: starts making `[offset, offset + len)` durable; [`Region::drain`] waits for it. On page-cache
     /// files it is [`Region::msync`], since nothing less works there.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a range that leaves the region, `EACCES` for a readonly region, a failed msync.
+    /// [`Error::OutOfRange`] for a range that leaves the region, `EACCES` for a readonly region, a failed msync;
+    /// [`Error::Fault`] where a page of the region was lost, now or before.
     #[inline]
     pub fn flush(&self, offset: usize, len: usize) -> Result<()> {
+        let start = self.writable(offset, len)?;
+        self.write_back(start, offset, len)
+    }
+
+    /// [`Region::flush`] of a range that was checked, which starts at the address `start`.
+    #[inline]
+    fn write_back(&self, start: *mut u8, offset: usize, len: usize) -> Result<()> {
         if !self.is_pmem() {
-            return self.msync(offset, len);
+            return self.sync(offset, len);
         }
-        flush::flush(self.writable(offset, len)?, len);
-        Ok(())
+        flush::flush(start, len);
+        self.check_pages()
     }
 
     /// `pmem_drain`: waits for flushes. Promises nothing on page-cache files.
@@ -180,6 +292,21 @@ impl Region {
         self.flush(offset, len)?;
         self.drain();
         Ok(())
+    }
+
+    /// [`Region::persist`] for later: what was stored before this call is durable once the work returned is done, also
+    /// where the region is uncovered meanwhile.
+    ///
+    /// # Errors
+    /// As [`Region::flush`], of the arguments now, of the rest then.
+    pub fn persist_later(&self, offset: usize, len: usize) -> Result<impl FnOnce() -> Result<()> + Send + use<>> {
+        self.writable(offset, len)?;
+        let region = self.clone();
+        Ok(move || {
+            region.write_back(region.at(offset), offset, len)?;
+            region.drain();
+            Ok(())
+        })
     }
 
     /// [`Region::persist`] of several `(offset, len)` ranges: one drain for all, or on page-cache files one msync of the
@@ -208,10 +335,16 @@ impl Region {
     /// As [`Region::flush`].
     pub fn msync(&self, offset: usize, len: usize) -> Result<()> {
         self.writable(offset, len)?;
+        self.sync(offset, len)
+    }
+
+    /// [`Region::msync`] of a range that was checked.
+    fn sync(&self, offset: usize, len: usize) -> Result<()> {
         if len == 0 {
             return Ok(());
         }
         let synced = self.inner.mapping.sync(offset, len);
+        self.check_pages()?;
         synced.map_err(|error| Error::io(&error, "pmem_msync", self.inner.path.as_deref()))
     }
 
@@ -253,7 +386,7 @@ impl Region {
     /// Copies `len` bytes at `offset` to `target`.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a range that leaves the region.
+    /// [`Error::OutOfRange`] for a range that leaves the region; [`Error::Fault`].
     ///
     /// # Safety
     /// `target` is writable for `len` bytes. It may lie in the region.
@@ -261,19 +394,18 @@ impl Region {
         let source = self.checked(offset, len)?;
         // SAFETY: the source was checked, the target is the caller's promise.
         unsafe { std::ptr::copy(source, target, len) };
-        Ok(())
+        self.check_pages()
     }
 
     /// Ends a copy or fill that has written caches back already on persistent memory.
     fn settle(&self, offset: usize, len: usize, durable: bool) -> Result<()> {
-        match (durable, self.is_pmem()) {
-            (false, _) => Ok(()),
-            (true, true) => {
-                flush::drain();
-                Ok(())
-            }
-            (true, false) => self.msync(offset, len),
+        if durable && !self.is_pmem() {
+            return self.msync(offset, len);
         }
+        if durable {
+            flush::drain();
+        }
+        self.check_pages()
     }
 
     #[inline]
@@ -292,11 +424,16 @@ impl Region {
 
     #[inline]
     fn checked(&self, offset: usize, len: usize) -> Result<*mut u8> {
+        self.check_intact()?;
         let size = self.len();
         if offset > size || len > size - offset {
             return Err(outside(size, offset, len));
         }
-        Ok(self.inner.mapping.start().as_ptr().wrapping_add(offset))
+        Ok(self.at(offset))
+    }
+
+    fn at(&self, offset: usize) -> *mut u8 {
+        self.inner.mapping.start().as_ptr().wrapping_add(offset)
     }
 }
 
@@ -311,6 +448,9 @@ fn outside(size: usize, offset: usize, len: usize) -> Error {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        if let Some(cover) = self.cover.get() {
+            COVERS.forget(cover.start());
+        }
         if self.disconnect.load(Ordering::Relaxed) && Arc::strong_count(&self.mapping) > 1 {
             self.mapping.disconnect();
         }

@@ -71,7 +71,7 @@ impl Subject {
             Operation::Fill => log.append(&[&vec![9; (log.nbyte() - log.tell()) as usize]]).map_err(code)?,
             Operation::Read(offset, len) => {
                 let mut target = vec![0; *len];
-                let count = log.read(*offset, &mut target);
+                let count = log.read(*offset, &mut target).map_err(code)?;
                 target.truncate(count);
                 return Ok(target);
             }
@@ -84,7 +84,7 @@ impl Subject {
 
     fn contents(&self) -> Vec<u8> {
         let mut target = vec![0; self.log().tell() as usize];
-        assert_eq!(self.log().read(0, &mut target), target.len());
+        assert_eq!(self.log().read(0, &mut target), Ok(target.len()));
         target
     }
 }

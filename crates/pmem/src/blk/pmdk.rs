@@ -15,6 +15,7 @@ use pmem_sys::{
 };
 
 use super::{BlockEngine, CREATE, OPEN};
+use crate::fault::Watch;
 use crate::file::Made;
 use crate::format::Invalid;
 use crate::format::btt::{Layout, Pool as Format};
@@ -29,6 +30,8 @@ pub(crate) struct PmdkBlocks {
     layout: Layout,
     /// The library's file once more, for its maps.
     medium: MappedMedium,
+    /// Outlives the library's mapping, which it stores to as it closes. It has the medium's flag.
+    _watch: Watch,
     laid_out: AtomicBool,
     laying_out: Mutex<()>,
 }
@@ -83,9 +86,12 @@ impl PmdkBlocks {
 
     fn new(pool: Handle, file: &File, format: &Format, path: &Path, syscall: &'static str) -> Result<Self> {
         let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
-        let medium = MappedMedium::new(file, file.metadata().map_err(failed)?.len(), false).map_err(failed)?;
+        let size = file.metadata().map_err(failed)?.len();
+        let medium = MappedMedium::new(file, size, false).map_err(failed)?;
+        // SAFETY: the library names a pool by the address of its first byte.
+        let watch = unsafe { Watch::over_pool(pool.as_ptr().cast(), size, medium.fault_flag()) };
         let (laid_out, laying_out) = (AtomicBool::new(format.is_laid_out()), Mutex::new(()));
-        Ok(Self { pool, path: path.to_path_buf(), layout: format.layout, medium, laid_out, laying_out })
+        Ok(Self { pool, path: path.to_path_buf(), layout: format.layout, medium, _watch: watch, laid_out, laying_out })
     }
 
     /// Zeroes the maps before the first change lays the array out: the library forgets whether it has to when another
@@ -118,7 +124,8 @@ impl PmdkBlocks {
         let Some((arena, block)) = self.layout.locate(index) else { return Ok(()) };
         let extent = self.layout.arena(arena);
         let checked = extent.decode_entry(block, self.medium.load_u32(extent.map_entry(block)));
-        checked.map(drop).map_err(|damage| Invalid::from(damage).into_error(OPEN, Some(&self.path)))
+        checked.map_err(|damage| Invalid::from(damage).into_error(OPEN, Some(&self.path)))?;
+        if self.is_faulted() { Err(Error::Fault { path: Some(self.path.clone()) }) } else { Ok(()) }
     }
 
     fn outcome(&self, result: c_int, syscall: &'static str) -> Result<()> {
@@ -158,5 +165,9 @@ impl BlockEngine for PmdkBlocks {
         // SAFETY: the pool is open until drop.
         let result = unsafe { pmemblk_set_error(self.pool.as_ptr(), index as i64) };
         self.outcome(result, "pmemblk_set_error")
+    }
+
+    fn is_faulted(&self) -> bool {
+        self.medium.is_faulted()
     }
 }

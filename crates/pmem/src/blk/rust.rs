@@ -284,6 +284,10 @@ impl<M: Medium> BlockEngine for RustBlocks<M> {
     fn set_error(&self, index: u64) -> crate::Result<()> {
         self.set(index, State::Error).map_err(|failure| self.error(failure, "pmemblk_set_error"))
     }
+
+    fn is_faulted(&self) -> bool {
+        self.medium.is_faulted()
+    }
 }
 
 fn arenas_of<M: Medium>(medium: &M, pool: &Pool) -> Vec<Arena> {

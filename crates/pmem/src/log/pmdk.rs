@@ -2,8 +2,11 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use nix::libc::iovec;
 use pmem_sys::{
@@ -12,6 +15,7 @@ use pmem_sys::{
 };
 
 use super::{CREATE, LogEngine, OPEN};
+use crate::fault::Watch;
 use crate::file::Made;
 use crate::pool::{Locked, library_path, make_sparse};
 use crate::{Error, Result, errno};
@@ -20,6 +24,8 @@ use crate::{Error, Result, errno};
 pub(crate) struct PmdkLog {
     pool: NonNull<PMEMlogpool>,
     path: PathBuf,
+    /// Outlives the library's mapping, which it stores to as it closes.
+    watch: Watch,
 }
 
 // SAFETY: libpmemlog allows calls on one pool from any thread at once.
@@ -33,7 +39,7 @@ impl PmdkLog {
         let name = library_path(made.file(), path, CREATE)?;
         // SAFETY: the path is a C string; size 0 takes the file as it is.
         let pool = unsafe { pmemlog_create(name.as_ptr(), 0, 0) };
-        let log = Self::opened(pool, path, CREATE)?;
+        let log = Self::opened(pool, made.file(), path, CREATE)?;
         make_sparse(made, sparse, path, CREATE)?;
         Ok(log)
     }
@@ -44,14 +50,16 @@ impl PmdkLog {
         let name = library_path(&file, path, OPEN)?;
         // SAFETY: the path is a C string.
         let pool = unsafe { pmemlog_open(name.as_ptr()) };
-        Self::opened(pool, path, OPEN)
+        Self::opened(pool, &file, path, OPEN)
     }
 
-    fn opened(pool: *mut PMEMlogpool, path: &Path, syscall: &'static str) -> Result<Self> {
-        match NonNull::new(pool) {
-            Some(pool) => Ok(Self { pool, path: path.to_path_buf() }),
-            None => Err(Error::io(&std::io::Error::last_os_error(), syscall, Some(path))),
-        }
+    fn opened(pool: *mut PMEMlogpool, file: &File, path: &Path, syscall: &'static str) -> Result<Self> {
+        let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
+        let pool = NonNull::new(pool).ok_or_else(|| failed(io::Error::last_os_error()))?;
+        let size = file.metadata().map_err(failed)?.len();
+        // SAFETY: the library names a pool by the address of its first byte.
+        let watch = unsafe { Watch::over_pool(pool.as_ptr().cast(), size, Arc::default()) };
+        Ok(Self { pool, path: path.to_path_buf(), watch })
     }
 }
 
@@ -89,7 +97,7 @@ impl LogEngine for PmdkLog {
         if appended == 0 {
             return Ok(());
         }
-        Err(Error::io(&std::io::Error::last_os_error(), "pmemlog_append", Some(&self.path)))
+        Err(Error::io(&io::Error::last_os_error(), "pmemlog_append", Some(&self.path)))
     }
 
     fn read(&self, offset: u64, target: &mut [u8]) -> usize {
@@ -103,6 +111,10 @@ impl LogEngine for PmdkLog {
         // SAFETY: the pool is open until drop.
         unsafe { pmemlog_rewind(self.pool.as_ptr()) };
         Ok(())
+    }
+
+    fn is_faulted(&self) -> bool {
+        self.watch.is_raised()
     }
 }
 

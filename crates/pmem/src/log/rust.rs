@@ -111,6 +111,10 @@ impl<M: Medium> LogEngine for RustLog<M> {
         self.rewinds.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
+
+    fn is_faulted(&self) -> bool {
+        self.medium.is_faulted()
+    }
 }
 
 #[cfg(test)]

@@ -72,11 +72,8 @@ impl View {
     }
 
     pub(super) fn disconnect(&self) {
-        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED | MapFlags::MAP_NORESERVE;
-        let start = NonZeroUsize::new(self.start.as_ptr() as usize);
-        // SAFETY: only this mapping's own pages are replaced, with pages that are as readable and writable.
-        let _ = unsafe { mmap_anonymous(start, self.len, protection, flags) };
+        // SAFETY: only this mapping's own pages are replaced.
+        let _ = unsafe { uncover(self.start, self.len) };
     }
 }
 
@@ -87,6 +84,47 @@ impl Drop for View {
     }
 }
 
+/// Whether [`cover`] can be done here.
+pub(crate) const CAN_COVER: bool = true;
+
+/// Maps `len` bytes of `file` from `offset` in the place of what is at `start`, which is a page's, with `MAP_SYNC` where
+/// `synchronous` says so.
+///
+/// # Safety
+/// The pages are readable and writable memory that may be replaced.
+pub(crate) unsafe fn cover(
+    start: NonNull<u8>,
+    len: NonZeroUsize,
+    file: &File,
+    offset: u64,
+    access: Access,
+    synchronous: bool,
+) -> io::Result<()> {
+    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    let offset = i64::try_from(offset).map_err(|_| nix::errno::Errno::EOVERFLOW)?;
+    let flags = match access {
+        Access::Private => MapFlags::MAP_PRIVATE,
+        Access::Shared if synchronous => synchronous_flags(),
+        Access::Shared => MapFlags::MAP_SHARED,
+    };
+    let address = NonZeroUsize::new(start.as_ptr() as usize);
+    // SAFETY: the caller says that the pages may be replaced.
+    unsafe { mmap(address, len, protection, flags | MapFlags::MAP_FIXED, file, offset) }?;
+    Ok(())
+}
+
+/// Puts anonymous zero pages in the place of what is at `start`.
+///
+/// # Safety
+/// As [`cover`].
+pub(crate) unsafe fn uncover(start: NonNull<u8>, len: NonZeroUsize) -> io::Result<()> {
+    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED | MapFlags::MAP_NORESERVE;
+    // SAFETY: the caller says that the pages may be replaced; the new ones are as readable and writable.
+    unsafe { mmap_anonymous(NonZeroUsize::new(start.as_ptr() as usize), len, protection, flags) }?;
+    Ok(())
+}
+
 fn map(file: impl AsFd, offset: u64, len: NonZeroUsize, protection: ProtFlags, flags: MapFlags) -> Result<NonNull<u8>> {
     let offset = i64::try_from(offset).map_err(|_| nix::errno::Errno::EOVERFLOW)?;
     // SAFETY: without MAP_FIXED the kernel picks unused addresses, so no existing memory changes.
@@ -95,8 +133,19 @@ fn map(file: impl AsFd, offset: u64, len: NonZeroUsize, protection: ProtFlags, f
 
 #[cfg(target_os = "linux")]
 fn map_synchronously(file: impl AsFd, offset: u64, len: NonZeroUsize, protection: ProtFlags) -> Result<View> {
-    let start = map(file, offset, len, protection, MapFlags::MAP_SHARED_VALIDATE | MapFlags::MAP_SYNC)?;
+    let start = map(file, offset, len, protection, synchronous_flags())?;
     Ok(View { start, len, synchronous: true })
+}
+
+#[cfg(target_os = "linux")]
+fn synchronous_flags() -> MapFlags {
+    MapFlags::MAP_SHARED_VALIDATE | MapFlags::MAP_SYNC
+}
+
+/// No mapping is synchronous here.
+#[cfg(not(target_os = "linux"))]
+fn synchronous_flags() -> MapFlags {
+    MapFlags::MAP_SHARED
 }
 
 #[cfg(not(target_os = "linux"))]

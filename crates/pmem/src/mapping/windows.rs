@@ -84,6 +84,17 @@ impl View {
     pub(super) fn disconnect(&self) {}
 }
 
+/// Between giving pages back and mapping a file in their place, another thread could get the addresses.
+pub(crate) const CAN_COVER: bool = false;
+
+pub(crate) unsafe fn cover(_: NonNull<u8>, _: NonZeroUsize, _: &File, _: u64, _: Access, _: bool) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) unsafe fn uncover(_: NonNull<u8>, _: NonZeroUsize) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// `FlushViewOfFile`, which reads no memory itself and fails where none is mapped.
 fn flush_view(start: *const c_void, len: usize) -> io::Result<()> {
     // SAFETY: the function changes no memory, and checks the addresses.

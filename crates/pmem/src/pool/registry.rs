@@ -21,6 +21,17 @@ pub(crate) trait Pool: Sized + Send + Sync + 'static {
     fn engine(&self) -> Engine;
 
     fn is_readonly(&self) -> bool;
+
+    /// [`Error::Fault`] where bytes of the pool were lost.
+    fn check_intact(&self) -> Result<()>;
+
+    /// Does `work` on a pool that was intact before, and is after.
+    fn guarded<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<R> {
+        self.check_intact()?;
+        let result = work();
+        self.check_intact()?;
+        result
+    }
 }
 
 /// The open pools of one kind, by file.

@@ -74,6 +74,9 @@ fn read_whole_blocks(blocks: &crate::BlockArray, indexes: u64, block_size: u32, 
         fn set_error(&self, index: u64) -> crate::Result<()> {
             self.0.set_error(index)
         }
+        fn is_faulted(&self) -> bool {
+            self.0.check_intact().is_err()
+        }
     }
     let mut reads = 0;
     while !is_done.load(Ordering::Relaxed) || reads < 1000 {

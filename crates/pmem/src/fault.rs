@@ -1,0 +1,149 @@
+//! Pages that cannot be had: of a file that someone else cut, of a sparse one on a full disk, on a bad medium.
+//!
+//! An access to such a page is a signal that ends the process. Ranges that are watched survive it: the signal's handler
+//! puts zeros in the page's place and raises the range's flag, which is asked after the work and before anything is
+//! acknowledged.
+#![allow(unsafe_code)]
+
+#[cfg_attr(unix, path = "fault/unix.rs")]
+#[cfg_attr(windows, path = "fault/windows.rs")]
+mod platform;
+mod table;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use table::{Entry, Slot, Table};
+
+/// Whether a page of a mapping was lost. Once raised it stays so.
+#[derive(Debug, Default)]
+pub(crate) struct FaultFlag(AtomicBool);
+
+impl FaultFlag {
+    #[inline]
+    pub(crate) fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn raise(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+static WATCHES: Table = Table::new();
+static ALARMS: Table = Table::new();
+
+/// A range of mapped addresses in which losing a page raises a flag instead of ending the process, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    slot: &'static Slot,
+    flag: Arc<FaultFlag>,
+    /// What the start of a range that is cut off as a whole keeps.
+    _kept: Option<Box<[u8]>>,
+}
+
+impl Watch {
+    /// Watches `len` bytes from `start`, which is a page's. A page that is lost is replaced by zeros.
+    pub(crate) fn over(start: *const u8, len: usize, flag: Arc<FaultFlag>) -> Self {
+        Self::with(start, len, flag, None)
+    }
+
+    /// Watches an open pool of the NVM Library in a file of `size` bytes. The library goes on after a fault, and must not
+    /// reach the file any more: where a page is lost all others are let go too. The pool's first pages, which hold pointers
+    /// of the library, become what they are now; the rest zeros.
+    ///
+    /// # Safety
+    /// The pool is mapped from `start`, and stays mapped longer than this lives, or until nothing is mapped there.
+    #[cfg(feature = "pmdk")]
+    pub(crate) unsafe fn over_pool(start: *const u8, size: u64, flag: Arc<FaultFlag>) -> Self {
+        let page = crate::mapping::page_size();
+        let len = size as usize & !(page - 1);
+        let kept = (2 * crate::format::PAGE as usize).next_multiple_of(page);
+        // SAFETY: every pool is longer than its first pages, and the caller says that it is mapped.
+        let kept = unsafe { std::slice::from_raw_parts(start, kept) }.into();
+        Self::with(start, len, flag, Some(kept))
+    }
+
+    fn with(start: *const u8, len: usize, flag: Arc<FaultFlag>, kept: Option<Box<[u8]>>) -> Self {
+        platform::install_handler();
+        let (copy, copied) = kept.as_ref().map_or((std::ptr::null(), 0), |kept| (kept.as_ptr(), kept.len()));
+        let entry = Entry { start: start as usize, len, flag: Arc::as_ptr(&flag), kept: copy, kept_len: copied };
+        Self { slot: WATCHES.add(&entry), flag, _kept: kept }
+    }
+
+    #[inline]
+    pub(crate) fn is_raised(&self) -> bool {
+        self.flag.is_raised()
+    }
+
+    pub(crate) fn flag(&self) -> Arc<FaultFlag> {
+        Arc::clone(&self.flag)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        WATCHES.remove(self.slot);
+    }
+}
+
+/// A number in someone else's memory that is not 0 once any region or pool of this process may be broken: a page was lost,
+/// or a region that others hold was uncovered. Who sees it asks each that it uses.
+#[derive(Debug)]
+pub struct Alarm(&'static Slot);
+
+impl Alarm {
+    /// Sets `number`, which should be 0, until the alarm is dropped. What happened before counts too.
+    ///
+    /// # Safety
+    /// The number stays writable until the alarm is dropped.
+    pub unsafe fn new(number: *mut f64) -> Self {
+        let entry = Entry { start: number as usize, ..Entry::EMPTY };
+        let alarm = Self(ALARMS.add(&entry));
+        if RAISED.load(Ordering::SeqCst) {
+            ring(alarm.0);
+        }
+        alarm
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        ALARMS.remove(self.0);
+    }
+}
+
+static RAISED: AtomicBool = AtomicBool::new(false);
+
+/// Sets the number of every alarm.
+pub(crate) fn raise_alarm() {
+    let _scan = table::scan();
+    RAISED.store(true, Ordering::SeqCst);
+    ALARMS.used().for_each(ring);
+}
+
+/// Handles an access to `address` that failed, on the thread and at the moment of the access. False where it lies in no
+/// watched range.
+fn handle(address: usize) -> bool {
+    let _scan = table::scan();
+    let mut handled = false;
+    // A range may be watched by a stale entry too, whose memory went before it: each is told, and the pages go once.
+    for slot in WATCHES.used() {
+        let entry = slot.entry();
+        if !entry.contains(address) {
+            continue;
+        }
+        // SAFETY: the flag lives as long as its watch, whose drop waits for this scan.
+        unsafe { (*entry.flag).raise() };
+        handled = handled || platform::replace(&entry, address);
+    }
+    if handled {
+        raise_alarm();
+    }
+    handled
+}
+
+fn ring(alarm: &Slot) {
+    // SAFETY: the number is writable as long as its alarm lives, whose drop waits for scans.
+    unsafe { AtomicU64::from_ptr(alarm.entry().start as *mut u64) }.store(1f64.to_bits(), Ordering::SeqCst);
+}

@@ -1,0 +1,154 @@
+//! Entries that a signal's handler reads without a lock.
+
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::FaultFlag;
+
+/// A range of addresses and what belongs to it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) start: usize,
+    pub(super) len: usize,
+    pub(super) flag: *const FaultFlag,
+    /// What the start of the range keeps where all of it is let go; null where only pages are.
+    pub(super) kept: *const u8,
+    pub(super) kept_len: usize,
+}
+
+impl Entry {
+    pub(super) const EMPTY: Self =
+        Self { start: 0, len: 0, flag: std::ptr::null(), kept: std::ptr::null(), kept_len: 0 };
+
+    pub(super) fn contains(&self, address: usize) -> bool {
+        address.wrapping_sub(self.start) < self.len
+    }
+}
+
+/// Room for an entry. Its start is written last and cleared first: what is not 0 has everything else in place.
+#[derive(Debug)]
+pub(super) struct Slot {
+    start: AtomicUsize,
+    len: AtomicUsize,
+    flag: AtomicPtr<FaultFlag>,
+    kept: AtomicPtr<u8>,
+    kept_len: AtomicUsize,
+}
+
+impl Slot {
+    const fn free() -> Self {
+        Self {
+            start: AtomicUsize::new(0),
+            len: AtomicUsize::new(0),
+            flag: AtomicPtr::new(std::ptr::null_mut()),
+            kept: AtomicPtr::new(std::ptr::null_mut()),
+            kept_len: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn entry(&self) -> Entry {
+        Entry {
+            start: self.start.load(Ordering::SeqCst),
+            len: self.len.load(Ordering::Relaxed),
+            flag: self.flag.load(Ordering::Relaxed),
+            kept: self.kept.load(Ordering::Relaxed),
+            kept_len: self.kept_len.load(Ordering::Relaxed),
+        }
+    }
+
+    fn fill(&self, entry: &Entry) {
+        self.len.store(entry.len, Ordering::Relaxed);
+        self.flag.store(entry.flag.cast_mut(), Ordering::Relaxed);
+        self.kept.store(entry.kept.cast_mut(), Ordering::Relaxed);
+        self.kept_len.store(entry.kept_len, Ordering::Relaxed);
+        self.start.store(entry.start, Ordering::SeqCst);
+    }
+}
+
+const BLOCK: usize = 128;
+
+/// Slots, which are never given back, in blocks that lead from one to the next.
+struct Block {
+    slots: [Slot; BLOCK],
+    next: AtomicPtr<Block>,
+}
+
+impl Block {
+    const fn free() -> Self {
+        Self { slots: [const { Slot::free() }; BLOCK], next: AtomicPtr::new(std::ptr::null_mut()) }
+    }
+
+    fn next(&self) -> Option<&'static Block> {
+        // SAFETY: a block is linked once it is whole, and never freed.
+        unsafe { self.next.load(Ordering::Acquire).as_ref() }
+    }
+}
+
+/// Entries that come and go by any thread, and are read by any signal's handler at the same time.
+pub(super) struct Table {
+    first: Block,
+    free: Mutex<Free>,
+}
+
+struct Free {
+    slots: Vec<&'static Slot>,
+    last: Option<&'static Block>,
+}
+
+impl Table {
+    pub(super) const fn new() -> Self {
+        Self { first: Block::free(), free: Mutex::new(Free { slots: Vec::new(), last: None }) }
+    }
+
+    pub(super) fn add(&'static self, entry: &Entry) -> &'static Slot {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = free.slots.pop().unwrap_or_else(|| {
+            let block = self.append_block(free.last);
+            free.last = Some(block);
+            free.slots.extend(&block.slots[1..]);
+            &block.slots[0]
+        });
+        slot.fill(entry);
+        slot
+    }
+
+    /// The block behind `last`: the first of all where there is none.
+    fn append_block(&'static self, last: Option<&'static Block>) -> &'static Block {
+        let Some(last) = last else { return &self.first };
+        let block: &'static Block = Box::leak(Box::new(Block::free()));
+        last.next.store(std::ptr::from_ref(block).cast_mut(), Ordering::Release);
+        block
+    }
+
+    /// Takes an entry out, and waits for handlers that may have read it.
+    pub(super) fn remove(&self, slot: &'static Slot) {
+        slot.start.store(0, Ordering::SeqCst);
+        while SCANS.load(Ordering::SeqCst) > 0 {
+            std::thread::yield_now();
+        }
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).slots.push(slot);
+    }
+
+    /// The slots in use. What they point to stays in place during a [`scan`].
+    pub(super) fn used(&'static self) -> impl Iterator<Item = &'static Slot> {
+        let blocks = std::iter::successors(Some(&self.first), |block| block.next());
+        blocks.flat_map(|block| &block.slots).filter(|slot| slot.start.load(Ordering::SeqCst) != 0)
+    }
+}
+
+/// How many handlers are reading tables.
+static SCANS: AtomicUsize = AtomicUsize::new(0);
+
+/// A handler's reading of tables, which ends with the value's life.
+pub(super) struct Scan(());
+
+pub(super) fn scan() -> Scan {
+    SCANS.fetch_add(1, Ordering::SeqCst);
+    Scan(())
+}
+
+impl Drop for Scan {
+    fn drop(&mut self) {
+        SCANS.fetch_sub(1, Ordering::SeqCst);
+    }
+}

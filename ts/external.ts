@@ -1,0 +1,33 @@
+import { constants } from 'node:buffer'
+import { type MappedMemory, unsupported } from './memory.js'
+import { native } from './native.js'
+
+/** An ArrayBuffer over the mapping itself. */
+export class ExternalMemory implements MappedMemory {
+  readonly wasm = undefined
+  readonly #buffer: ArrayBuffer
+  readonly #bytes: Buffer
+  readonly #byteLength: number
+
+  constructor(handle: number, byteLength: number) {
+    // Node.js 20 makes no external ArrayBuffer that is longer than a Buffer can be.
+    const buffer = byteLength > constants.MAX_LENGTH ? null : native.regionBuffer(handle)
+    if (buffer === null) throw unsupported(`this runtime lets no ArrayBuffer of ${byteLength} bytes lie over mapped memory`)
+    this.#buffer = buffer
+    this.#bytes = Buffer.from(buffer)
+    this.#byteLength = byteLength
+  }
+
+  get bytes(): Buffer | null {
+    return this.#bytes.length === this.#byteLength ? this.#bytes : null
+  }
+
+  get buffer(): ArrayBuffer {
+    if (this.bytes !== null) return this.#buffer
+    throw unsupported('the buffer was transferred away; read, write and copyFrom copy instead')
+  }
+
+  close(handle: number): void {
+    native.regionClose(handle, this.#buffer, false)
+  }
+}
