@@ -122,6 +122,9 @@ pub(crate) fn raise_alarm() {
     ALARMS.used().for_each(ring);
 }
 
+/// After so many lost pages all of a range is let go: each is a mapping of its own, of which a process may have so many.
+const MOST_PAGES: usize = 256;
+
 /// Handles an access to `address` that failed, on the thread and at the moment of the access. False where it lies in no
 /// watched range.
 fn handle(address: usize) -> bool {
@@ -135,7 +138,7 @@ fn handle(address: usize) -> bool {
         }
         // SAFETY: the flag lives as long as its watch, whose drop waits for this scan.
         unsafe { (*entry.flag).raise() };
-        handled = handled || platform::replace(&entry, address);
+        handled = handled || platform::replace(&entry, address, slot.count_loss() < MOST_PAGES);
     }
     if handled {
         raise_alarm();

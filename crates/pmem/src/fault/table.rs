@@ -33,6 +33,7 @@ pub(super) struct Slot {
     flag: AtomicPtr<FaultFlag>,
     kept: AtomicPtr<u8>,
     kept_len: AtomicUsize,
+    losses: AtomicUsize,
 }
 
 impl Slot {
@@ -43,7 +44,13 @@ impl Slot {
             flag: AtomicPtr::new(std::ptr::null_mut()),
             kept: AtomicPtr::new(std::ptr::null_mut()),
             kept_len: AtomicUsize::new(0),
+            losses: AtomicUsize::new(0),
         }
+    }
+
+    /// Counts a page that is lost, and gives how many were before.
+    pub(super) fn count_loss(&self) -> usize {
+        self.losses.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn entry(&self) -> Entry {
@@ -61,6 +68,7 @@ impl Slot {
         self.flag.store(entry.flag.cast_mut(), Ordering::Relaxed);
         self.kept.store(entry.kept.cast_mut(), Ordering::Relaxed);
         self.kept_len.store(entry.kept_len, Ordering::Relaxed);
+        self.losses.store(0, Ordering::Relaxed);
         self.start.store(entry.start, Ordering::SeqCst);
     }
 }

@@ -91,14 +91,14 @@ fn call(handler: usize, flags: c_int, signal: c_int, info: *mut siginfo_t, conte
     }
 }
 
-/// Puts memory without a file in the place of the page at `address`, or of the whole range. False where the kernel refuses.
-pub(super) fn replace(entry: &Entry, address: usize) -> bool {
+/// Puts memory without a file in the place of the page at `address`, or of the whole range, where that `page_alone` is not
+/// to go. False where the kernel refuses.
+pub(super) fn replace(entry: &Entry, address: usize, page_alone: bool) -> bool {
     if !entry.kept.is_null() {
         return put_copy(entry) && put_zeros(entry.start + entry.kept_len, entry.len - entry.kept_len);
     }
     let page = address & !(page_size() - 1);
-    // A process may have so many mappings only, and each page becomes one. All of the range needs no more than it had.
-    put_zeros(page, page_size()) || put_zeros(entry.start, entry.len)
+    (page_alone && put_zeros(page, page_size())) || put_zeros(entry.start, entry.len)
 }
 
 fn put_zeros(start: usize, len: usize) -> bool {

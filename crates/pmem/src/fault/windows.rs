@@ -4,6 +4,6 @@ use super::table::Entry;
 
 pub(super) fn install_handler() {}
 
-pub(super) fn replace(_: &Entry, _: usize) -> bool {
+pub(super) fn replace(_: &Entry, _: usize, _: bool) -> bool {
     false
 }
