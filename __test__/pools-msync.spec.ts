@@ -1,0 +1,143 @@
+/** An msync that fails, in another process, whose C library a preloaded object fails: what the engine `rust` makes of it. */
+
+import { execFileSync } from 'node:child_process'
+import { dirname, join } from 'node:path'
+import type { ExecutionContext } from 'ava'
+import { pmemblk, pmemlog } from 'pmem'
+import { linux } from './helpers/linux.js'
+import { contents, folder, sameBytes } from './helpers/pools.js'
+import { type It, startProcess } from './helpers/pools-peers.js'
+
+type Calls<Pool> = (pool: Pool) => (() => unknown)[]
+
+/** What is done there. Functions are sent as text, and use nothing but their parameters. */
+interface Attempt<Pool> {
+  /** Makes the pool, and acknowledges changes. */
+  readonly make: (it: It, path: string) => Pool
+  /** One of these calls is to fail. */
+  readonly change: Calls<Pool>
+  /** These are to be refused then. */
+  readonly later: Calls<Pool>
+}
+
+type Refusal = { readonly code?: string; readonly message: string } | undefined
+
+interface Outcome {
+  readonly failed: boolean
+  readonly change: readonly Refusal[]
+  readonly later: readonly Refusal[]
+}
+
+/** Makes an attempt in which the msync after some that succeed fails. The last one makes fewer, and succeeds. */
+async function attempt(it: It, path: string, passing: number, make: string, change: string, later: string): Promise<Outcome> {
+  // eslint-disable-next-line no-eval -- the sources are functions of this file, which use their parameters alone
+  const run = (source: string, ...args: unknown[]) => (0, eval)(`(${source})`)(...args)
+  const outcomes = (calls: (() => unknown)[]) =>
+    Promise.all(
+      calls.map(async (call): Promise<Refusal> => {
+        try {
+          return void (await call())
+        } catch (error) {
+          return { code: (error as NodeJS.ErrnoException).code, message: (error as Error).message }
+        }
+      }),
+    )
+  const pool = run(make, it, path)
+  process.env.MSYNCS_LEFT = String(passing)
+  const changed = await outcomes(run(change, pool))
+  const failed = process.env.MSYNCS_LEFT === undefined
+  delete process.env.MSYNCS_LEFT
+  const refused = failed ? await outcomes(run(later, pool)) : []
+  pool.close()
+  return { failed, change: changed, later: refused }
+}
+
+/** Fails each msync of a change in turn. `check` looks at the file afterwards; it is told how many calls returned. */
+async function failEach<Pool>(t: ExecutionContext, made: Attempt<Pool>, check: (path: string, done: number, failed: boolean) => void) {
+  const where = folder(t)
+  const object = join(where, 'failing-msync.so')
+  const source = join(dirname(require.resolve('pmem/package.json')), '__test__/c/failing-msync.c')
+  execFileSync('cc', ['-std=gnu11', '-Wall', '-Werror', '-shared', '-fPIC', '-o', object, source])
+  const env = { ...process.env, LD_PRELOAD: object, MSYNC_FOLDER: where, PMEM_IS_PMEM_FORCE: '0' }
+  const peer = startProcess(t, { env })
+  const sources = [`${made.make}`, `${made.change}`, `${made.later}`] as const
+  for (let passing = 0; ; passing += 1) {
+    const path = join(where, `pool ${passing}`)
+    const { failed, change, later } = await peer.run(attempt, path, passing, ...sources)
+    const refused = change.filter((refusal) => refusal !== undefined)
+    t.is(refused.length > 0, failed)
+    for (const refusal of refused) t.is(refusal.code, 'EIO', refusal.message)
+    for (const refusal of later) {
+      t.is(refusal?.code, 'EIO')
+      t.regex(refusal?.message ?? '', /open it again/)
+    }
+    check(path, change.length - refused.length, failed)
+    if (failed) continue
+    t.true(passing > 0, 'no msync was seen')
+    return
+  }
+}
+
+const ACKNOWLEDGED = 'acknowledged before'
+
+const LOG_CHANGES: Record<string, Calls<pmemlog.Log>> = {
+  append: (log) => [() => log.append('change')],
+  'append of much': (log) => [() => log.append('change'.repeat(20_000))],
+  appendv: (log) => [() => log.appendv(['cha', 'nge'])],
+  appendMany: (log) => [() => log.appendMany(['cha', 'n', 'ge'.repeat(9000)])],
+  appendAsync: (log) => [() => log.appendAsync('change')],
+  'appendAsync, several at once': (log) => [...'change'].map((part) => () => log.appendAsync(part)),
+  rewind: (log) => [() => log.rewind()],
+}
+
+for (const [name, change] of Object.entries(LOG_CHANGES)) {
+  linux(`log, ${name}: each msync that fails is an error, and what was acknowledged is there`, async (t) => {
+    const made: Attempt<pmemlog.Log> = {
+      make: ({ pmemlog }, path) => {
+        const log = pmemlog.create(path, undefined, { engine: 'rust' })
+        log.append('acknow')
+        log.appendMany(['ledged', ' before'])
+        return log
+      },
+      change,
+      later: (log) => [() => log.append('x'), () => log.appendMany(['x', 'y']), () => log.appendAsync('x'), () => log.rewind()],
+    }
+    await failEach(t, made, (path, done, failed) => {
+      t.true(pmemlog.check(path))
+      using log = pmemlog.open(path, { engine: 'rust' })
+      // Of several that are put off, the first group may be durable before the next one fails.
+      if (failed) t.is(contents(log).toString(), ACKNOWLEDGED + 'change'.slice(0, done))
+      else t.is(contents(log).toString().slice(0, 25), name === 'rewind' ? '' : `${ACKNOWLEDGED}change`)
+      log.append('.')
+    })
+  })
+}
+
+const BLOCK_CHANGES: Record<string, Calls<pmemblk.BlockArray>> = {
+  write: (blocks) => [() => blocks.write('change', 1)],
+  writeMany: (blocks) => [() => blocks.writeMany(1, Buffer.alloc(1024, 'change'))],
+  writeAsync: (blocks) => [() => blocks.writeAsync('change', 1)],
+  setZero: (blocks) => [() => blocks.setZero(1)],
+  setError: (blocks) => [() => blocks.setError(1)],
+}
+
+for (const [name, change] of Object.entries(BLOCK_CHANGES)) {
+  linux(`blk, ${name}: each msync that fails is an error, and what was acknowledged is there`, async (t) => {
+    const made: Attempt<pmemblk.BlockArray> = {
+      make: ({ pmemblk }, path) => {
+        const blocks = pmemblk.create(path, 512, undefined, { engine: 'rust', sparse: true })
+        for (let index = 0; index < 8; index += 1) blocks.write(Buffer.alloc(512, `${index}`), index)
+        return blocks
+      },
+      change,
+      later: (blocks) => [() => blocks.write('x', 5), () => blocks.writeAsync('x', 5), () => blocks.setZero(5), () => blocks.setError(5)],
+    }
+    await failEach(t, made, (path) => {
+      t.true(pmemblk.check(path))
+      using blocks = pmemblk.open(path, 0, { engine: 'rust' })
+      for (const index of [0, 3, 4, 5, 6, 7]) sameBytes(t, blocks.read(index), Buffer.alloc(512, `${index}`), `block ${index}`)
+      blocks.write('reopened', 1)
+      t.is(blocks.readText(1), 'reopened')
+    })
+  })
+}
