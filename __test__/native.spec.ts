@@ -9,15 +9,27 @@ import { file, folder } from './helpers/files.js'
 import { linux } from './helpers/linux.js'
 import { ended, root } from './helpers/programs.js'
 
+/** The native module in use. */
+function loaded(): string {
+  return Object.keys(require.cache).find((name) => name.endsWith('.node')) ?? ''
+}
+
 /** What every system with the C library has. */
 const SYSTEM = /^(linux-vdso|libc|libm|libdl|librt|libpthread|libgcc_s|ld-linux[-\w]*)\.so\.\d+$/
 
 linux('it needs the C library and its kin alone', (t) => {
-  const [binary = ''] = Object.keys(require.cache).filter((name) => name.endsWith('.node'))
-  const needed = execFileSync('ldd', [binary], { encoding: 'utf8' }).trimEnd().split('\n')
+  const needed = execFileSync('ldd', [loaded()], { encoding: 'utf8' }).trimEnd().split('\n')
   const names = needed.map((line) => basename(line.trim().split(' ')[0] ?? ''))
   t.true(names.includes('libc.so.6'), names.join())
   t.deepEqual(names.filter((name) => !SYSTEM.test(name)), [])
+})
+
+test('NAPI_RS_NATIVE_LIBRARY_PATH chooses it', async (t) => {
+  const chosen = join(folder(t), 'chosen.node')
+  cpSync(loaded(), chosen)
+  const script = `require(process.argv[1]); console.log(Object.keys(require.cache).filter((name) => name.endsWith('.node')).join())`
+  const { stdout, stderr } = await ended(process.execPath, ['-e', script, root], { NAPI_RS_NATIVE_LIBRARY_PATH: chosen })
+  t.is(stdout, `${chosen}\n`, stderr)
 })
 
 linux('it works without loading a library of the NVM Library', (t) => {
@@ -34,7 +46,7 @@ test('its absence is explained', async (t) => {
     cpSync(join(root, name), join(here, name), { recursive: true })
   }
   const script = `try { require(process.argv[1]) } catch (error) { console.log(JSON.stringify([error.code, error.message, !!error.cause])) }`
-  const { status, stdout, stderr } = await ended(process.execPath, ['-e', script, here])
+  const { status, stdout, stderr } = await ended(process.execPath, ['-e', script, here], { NAPI_RS_NATIVE_LIBRARY_PATH: undefined })
   t.is(status, 0, stderr)
   const [code, message, cause] = JSON.parse(stdout) as [string, string, boolean]
   t.is(code, 'ERR_PMEM_UNSUPPORTED')

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { pbkdf2 } from 'node:crypto'
-import { cpSync, linkSync, readdirSync, renameSync, statSync, symlinkSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { cpSync, linkSync, renameSync, statSync, symlinkSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { pmemblk, pmemlog } from 'pmem'
@@ -413,10 +413,15 @@ eachEngine('a process waits for what is pending before it ends', async (t, engin
 eachKind('another copy of this package gets EAGAIN', (t, kind, engine) => {
   const where = folder(t)
   const root = dirname(require.resolve('pmem/package.json'))
-  const parts = ['package.json', 'dist', 'binding.cjs', ...readdirSync(root).filter((name) => name.endsWith('.node'))]
-  for (const part of parts) cpSync(join(root, part), join(where, part), { recursive: true })
+  for (const part of ['package.json', 'dist', 'binding.cjs']) cpSync(join(root, part), join(where, part), { recursive: true })
+  const binary = Object.keys(require.cache).find((name) => name.endsWith('.node'))!
+  cpSync(binary, join(where, basename(binary)))
+  // It names this one's native module, where one is chosen.
+  const { NAPI_RS_NATIVE_LIBRARY_PATH: chosen } = process.env
+  delete process.env.NAPI_RS_NATIVE_LIBRARY_PATH
   // eslint-disable-next-line typescript/no-require-imports -- it is not on any path
   const copy = require(join(where, 'dist/index.js')) as typeof import('pmem')
+  if (chosen !== undefined) process.env.NAPI_RS_NATIVE_LIBRARY_PATH = chosen
   const path = join(where, 'pool')
   const pool = kind.create(path, kind.minPool, { engine })
   const module = kind.name === 'log' ? copy.pmemlog : copy.pmemblk

@@ -3,10 +3,10 @@
 import { join } from 'node:path'
 import { add, countAva, countCargo, describe } from './lib/counts.mjs'
 import { lint } from './lib/lint.mjs'
-import { matrix, withFolder } from './lib/matrix.mjs'
+import { matrix, matrixWithoutPmdk, withFolder } from './lib/matrix.mjs'
 import { installModules } from './lib/modules.mjs'
 import { bin, main, report, root } from './lib/run.mjs'
-import { setUp, workspace } from './lib/setup.mjs'
+import { buildWithoutPmdk, setUp, workspace } from './lib/setup.mjs'
 
 const quick = process.argv.includes('--quick')
 let total = { passed: 0, failed: 0, skipped: 0 }
@@ -46,6 +46,9 @@ async function testAll() {
     // With external buffers and without them is all that makes a difference to other releases of Node.js.
     if (index > 1) condition.env.PMEM_TEST_RUNTIMES = '0'
     await testTypeScript(condition)
+  }
+  if (pmdk && !quick) {
+    for (const condition of matrixWithoutPmdk(await buildWithoutPmdk())) await testTypeScript(condition)
   }
   if (process.argv.includes('--lint')) total.failed += await lint(pmdk)
 }

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { installModules } from './modules.mjs'
 import { preparePmdk } from './pmdk.mjs'
@@ -15,6 +15,13 @@ export async function setUp() {
   return pmdk
 }
 
+/** Builds the native module without PMDK beside the one that the package loads; resolves to its path. */
+export async function buildWithoutPmdk() {
+  const folder = join(root, 'build/without-pmdk')
+  await napiBuild('native module without PMDK', '--no-default-features', '--output-dir', folder, '--no-js')
+  return join(folder, readdirSync(folder).find((name) => name.endsWith('.node')))
+}
+
 /** Cargo's arguments for all crates that the build with or without PMDK has. */
 export function workspace(pmdk) {
   return pmdk ? ['--workspace'] : ['--workspace', '--exclude', 'pmem-sys', '--no-default-features']
@@ -26,10 +33,13 @@ async function requireCommand(command, message) {
 }
 
 function buildNative(pmdk) {
-  const args = ['build', '--platform', '--release', '--manifest-path', 'crates/pmem-node/Cargo.toml']
-  args.push('--output-dir', '.', '--js', 'binding.cjs', '--dts', 'binding.d.cts')
-  if (!pmdk) args.push('--no-default-features')
-  return step('native module', bin('napi'), args)
+  const features = pmdk ? [] : ['--no-default-features']
+  return napiBuild('native module', '--output-dir', '.', '--js', 'binding.cjs', '--dts', 'binding.d.cts', ...features)
+}
+
+function napiBuild(label, ...args) {
+  const common = ['build', '--platform', '--release', '--manifest-path', 'crates/pmem-node/Cargo.toml']
+  return step(label, bin('napi'), [...common, ...args])
 }
 
 async function buildTypeScript() {
