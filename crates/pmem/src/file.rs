@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::{Error, Result, errno};
 pub use platform::Descriptor;
 use platform::{allocate, can_be_named, name, open_unnamed, sync_folder};
-pub(crate) use platform::{descriptor, file_id, read_exact_at, regular_size, write_all_at};
+pub(crate) use platform::{descriptor, file_id, forget_pages, read_exact_at, regular_size, write_all_at};
 #[cfg(feature = "pmdk")]
 pub(crate) use platform::{punch_hole, through_proc};
 

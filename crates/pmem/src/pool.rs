@@ -182,13 +182,16 @@ fn take_file(path: &Path, min_size: u64, syscall: &'static str) -> Result<Made> 
 const WRITTEN: u64 = 64 << 20;
 
 /// Writes the pages of a new pool that is not too large, so that later writes find their extents in place and pay for no
-/// entry in the file system's journal.
+/// entry in the file system's journal. The page cache is not to keep them as they were written.
 pub(crate) fn write_pages(made: &Made, sparse: bool) -> io::Result<()> {
     let size = made.file().metadata()?.len();
     if !made.is_new() || sparse || size > WRITTEN || is_on_pmem(made.file()) {
         return Ok(());
     }
-    file::write_zeros(made.file(), 0, size)
+    file::write_zeros(made.file(), 0, size)?;
+    made.file().sync_all()?;
+    file::forget_pages(made.file());
+    Ok(())
 }
 
 /// Writes the header, which makes a pool of a file that has everything else, and makes all of it durable in that order.

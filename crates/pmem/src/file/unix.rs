@@ -83,6 +83,17 @@ pub(super) fn allocate(_: &File, _: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Drops the file's clean pages from the page cache. Pages that were written by many at once are written back by many at
+/// once, so that each msync of one would pay for its neighbours; those that a mapping brings in again are single ones.
+#[cfg(target_os = "linux")]
+pub(crate) fn forget_pages(file: &File) {
+    use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+    let _ = posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn forget_pages(_: &File) {}
+
 /// Takes the blocks of a range away; it reads as zeros.
 #[cfg(feature = "pmdk")]
 pub(crate) fn punch_hole(file: &File, offset: u64, len: u64) -> io::Result<()> {

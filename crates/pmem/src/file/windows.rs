@@ -68,6 +68,9 @@ pub(super) fn allocate(_: &File, _: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Nothing is gained by it here.
+pub(crate) fn forget_pages(_: &File) {}
+
 /// Nothing can be done: a folder cannot be flushed. NTFS keeps a journal of names.
 pub(super) fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
