@@ -48,11 +48,14 @@ export function toBytes(name: string, data: Data): Uint8Array {
   throw wrongType(name, 'a string, a Buffer, a TypedArray, a DataView or an ArrayBuffer', data)
 }
 
+/** The global `Buffer` is a getter, which each look at it would call. */
+const bufferPrototype: unknown = Buffer.prototype
+
 /** Whether these are bytes without code of a caller behind their properties. */
 function isPlain(data: Data): data is Uint8Array {
   if (!types.isUint8Array(data)) return false
   const prototype: unknown = Object.getPrototypeOf(data)
-  return prototype === Buffer.prototype || prototype === Uint8Array.prototype
+  return prototype === bufferPrototype || prototype === Uint8Array.prototype
 }
 
 /** The bytes of a path, as the operating system takes them. */
