@@ -286,9 +286,15 @@ mod tests {
     use super::*;
     use crate::format::tests::{damage, identity};
 
+    const CREATED: u64 = 1_600_000_000;
+
     fn pool(kind: Kind) -> Vec<u8> {
-        let mut bytes = make(kind, &identity(), 1_600_000_000, Machine::X86_64).to_vec();
-        bytes.resize(kind.min_size() as usize, 0);
+        pool_of(kind, Machine::X86_64)
+    }
+
+    fn pool_of(kind: Kind, machine: Machine) -> Vec<u8> {
+        let mut bytes = vec![0; kind.min_size() as usize];
+        put(&mut bytes, 0, make(kind, &identity(), CREATED, machine));
         bytes
     }
 
@@ -309,10 +315,8 @@ mod tests {
     fn what_is_made_is_read() {
         for kind in [Kind::Log, Kind::Blk] {
             for machine in [Machine::X86_64, Machine::Aarch64] {
-                let mut bytes = make(kind, &identity(), 7, machine).to_vec();
-                bytes.resize(kind.min_size() as usize, 0);
-                let expected = Header { kind, identity: identity(), created: 7, machine, shutdown: None };
-                assert_eq!(read(&bytes[..], kind).unwrap(), expected);
+                let expected = Header { kind, identity: identity(), created: CREATED, machine, shutdown: None };
+                assert_eq!(read(&pool_of(kind, machine)[..], kind).unwrap(), expected);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
 
 use super::Medium;
 use crate::errno;
@@ -117,6 +117,7 @@ pub(crate) enum Step {
 /// A medium in memory. Each store and each sync of a range is a step.
 pub(crate) struct CrashMedium {
     state: Mutex<State>,
+    pause: Option<Arc<Barrier>>,
 }
 
 #[derive(Clone)]
@@ -151,7 +152,7 @@ impl CrashMedium {
             random: Random::new(1),
             crashes: None,
         };
-        Self { state: Mutex::new(state) }
+        Self { state: Mutex::new(state), pause: None }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -177,6 +178,11 @@ impl CrashMedium {
         self
     }
 
+    /// Meets someone else at `pause` twice in each sync, so that the other one sees what is possible meanwhile.
+    pub(crate) fn pausing_syncs(self, pause: &Arc<Barrier>) -> Self {
+        Self { pause: Some(Arc::clone(pause)), ..self }
+    }
+
     /// Keeps what a crash might leave after each step, for [`CrashMedium::take_crashes`].
     pub(crate) fn recording_crashes(self) -> Self {
         self.state().crashes = Some(Vec::new());
@@ -188,7 +194,7 @@ impl CrashMedium {
         let mut state = self.state().clone();
         (state.stop_after, state.failing_sync) = (usize::MAX, usize::MAX);
         (state.steps, state.syncs, state.crashes) = (Vec::new(), 0, None);
-        Self { state: Mutex::new(state) }
+        Self { state: Mutex::new(state), pause: None }
     }
 
     /// What the steps so far were.
@@ -321,6 +327,10 @@ impl Medium for CrashMedium {
     }
 
     fn sync(&self, offset: u64, len: u64) -> io::Result<()> {
+        if let Some(pause) = &self.pause {
+            pause.wait();
+            pause.wait();
+        }
         self.state().sync(offset, len)
     }
 }

@@ -1,6 +1,7 @@
 //! Power failures and failing syncs at every step.
 
 use std::path::Path;
+use std::sync::{Arc, Barrier};
 
 use super::*;
 use crate::format::header::{self, Kind, Machine};
@@ -113,6 +114,33 @@ fn a_failed_sync_is_an_error_and_the_last_word() {
             assert!(found == before || found == expected(before.clone(), &operation));
         }
     }
+}
+
+#[test]
+fn readers_do_not_wait_for_a_writer_and_see_what_is_durable() {
+    let pause = Arc::new(Barrier::new(2));
+    let log = open(CrashMedium::new(empty_pool()).pausing_syncs(&pause));
+    std::thread::scope(|scope| {
+        for (operation, before, syncs) in [
+            (Operation::Append(vec![vec![1; 64]]), vec![], 2),
+            (Operation::Append(vec![vec![2; 64]]), vec![1; 64], 2),
+            (Operation::Rewind, [[1; 64], [2; 64]].concat(), 1),
+        ] {
+            let writer = scope.spawn({
+                let (log, operation) = (&log, operation.clone());
+                move || apply(log, &operation).unwrap()
+            });
+            for _ in 0..syncs {
+                pause.wait();
+                let mut target = [0; 200];
+                let count = log.read(0, &mut target);
+                assert_eq!((log.tell(), &target[..count]), (before.len() as u64, &before[..]), "{operation:?}");
+                pause.wait();
+            }
+            writer.join().unwrap();
+        }
+    });
+    assert_eq!(log.tell(), 0);
 }
 
 #[test]
