@@ -1,5 +1,6 @@
+import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { pmem } from 'pmem'
+import { pmem, pmemlog } from 'pmem'
 import { rejects, throws } from './helpers/errors.js'
 import { file, folder, mapped } from './helpers/files.js'
 
@@ -279,4 +280,19 @@ test('versions', (t) => {
   for (const [major, minor] of [[0, 0], [2, 0], [1, 2], [1, 2 ** 32 - 1], [2 ** 32 - 1, 0]] as const) {
     throws(t, { code: 'ERR_PMEM_VERSION', says: `${major}.${minor}` }, () => pmem.checkVersion(major, minor))
   }
+})
+
+test('data whose memory is gone is refused by a log too', async (t) => {
+  using log = pmemlog.create(join(folder(t), 'log'))
+  for (const view of [Buffer.from(new ArrayBuffer(16)), new DataView(new ArrayBuffer(16)), new Float64Array(2)]) {
+    structuredClone(view.buffer, { transfer: [view.buffer] })
+    for (const data of [view, view.buffer]) {
+      const gone = (name: string) => ({ code: 'ERR_INVALID_ARG_VALUE', says: `"${name}" is not valid here: its memory` })
+      throws(t, gone('data'), () => log.append(data))
+      throws(t, gone('parts'), () => log.appendv(['part', data]))
+      throws(t, gone('records'), () => log.appendMany(['part', data]))
+      await rejects(t, gone('data'), () => log.appendAsync(data))
+    }
+  }
+  t.is(log.tell(), 0)
 })

@@ -419,6 +419,9 @@ test('data over a detached buffer is refused', (t) => {
   structuredClone(source.buffer, { transfer: [source.buffer] })
   refuses(t, region, source)
   refuses(t, region, source.buffer)
+  const words = new DataView(new ArrayBuffer(16), 8)
+  structuredClone(words.buffer, { transfer: [words.buffer] })
+  refuses(t, region, words)
   t.deepEqual(region.read(), Buffer.alloc(4096))
 })
 
@@ -431,6 +434,7 @@ test('data over a closed region is refused', (t) => {
 })
 
 function refuses(t: ExecutionContext, region: pmem.Region, data: pmem.Data): void {
-  t.throws(() => region.write(data), { instanceOf: TypeError })
-  t.throws(() => region.copyFrom(data), { instanceOf: TypeError })
+  const expected = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE', message: /transferred away/ }
+  t.throws(() => region.write(data), expected)
+  t.throws(() => region.copyFrom(data), expected)
 }

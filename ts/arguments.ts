@@ -42,10 +42,23 @@ export function toOptions<T extends object>(value: T | undefined): Partial<T> {
 /** The bytes of `data`: not copied, unless it is text. */
 export function toBytes(name: string, data: Data): Uint8Array {
   if (typeof data === 'string') return Buffer.from(data)
-  if (isPlain(data)) return data
-  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-  if (types.isAnyArrayBuffer(data)) return new Uint8Array(data)
-  throw wrongType(name, 'a string, a Buffer, a TypedArray, a DataView or an ArrayBuffer', data)
+  if (isPlain(data) && data.length > 0) return data
+  const isView = ArrayBuffer.isView(data)
+  if (!isView && !types.isAnyArrayBuffer(data)) {
+    throw wrongType(name, 'a string, a Buffer, a TypedArray, a DataView or an ArrayBuffer', data)
+  }
+  if (isDetached(isView ? data.buffer : data)) throw wrongValue(name, 'its memory was transferred away, or its region closed')
+  return isView ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data)
+}
+
+/** Whether a buffer has lost its memory. What it had then is not known any more. */
+function isDetached(buffer: ArrayBufferLike): boolean {
+  if (buffer.byteLength > 0) return false
+  try {
+    return new Uint8Array(buffer).length > 0
+  } catch {
+    return true
+  }
 }
 
 /** The global `Buffer` is a getter, which each look at it would call. */
