@@ -22,6 +22,9 @@ const CREATE: &str = "pmemlog_create";
 const OPEN: &str = "pmemlog_open";
 const CHECK: &str = "pmemlog_check";
 
+/// What is said of an append that does not fit, since `ENOSPC` alone reads as if the disk was full.
+const FULL: &str = "the log has no room for it: rewind it, or make a larger one";
+
 /// What an engine does for an open log. Appends exclude each other; reading goes on meanwhile.
 pub(crate) trait LogEngine: Send + Sync {
     /// How many bytes the log can hold.
@@ -264,8 +267,9 @@ impl LogPool {
         self.queue.settle(|tickets| {
             let parts: Vec<&[u8]> = tickets.iter().map(|ticket| ticket.job.as_slice()).collect();
             let together = self.append(&parts);
+            let is_too_long = matches!(together, Err(Error::Os { errno: errno::ENOSPC, .. }));
             for (ticket, part) in tickets.iter().zip(parts) {
-                ticket.finish(if together.is_ok() { Ok(()) } else { self.append(&[part]) });
+                ticket.finish(if is_too_long { self.append(&[part]) } else { together.clone() });
             }
         });
     }

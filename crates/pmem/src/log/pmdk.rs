@@ -14,7 +14,7 @@ use pmem_sys::{
     pmemlog_rewind, pmemlog_tell, pmemlog_walk,
 };
 
-use super::{CREATE, LogEngine, OPEN};
+use super::{CREATE, FULL, LogEngine, OPEN};
 use crate::fault::Watch;
 use crate::file::Made;
 use crate::pool::{Locked, library_path, make_sparse};
@@ -97,7 +97,9 @@ impl LogEngine for PmdkLog {
         if appended == 0 {
             return Ok(());
         }
-        Err(Error::io(&io::Error::last_os_error(), "pmemlog_append", Some(&self.path)))
+        let error = io::Error::last_os_error();
+        let refused = Error::io(&error, "pmemlog_append", Some(&self.path));
+        Err(if errno::of(&error) == errno::ENOSPC { refused.with_hint(FULL) } else { refused })
     }
 
     fn read(&self, offset: u64, target: &mut [u8]) -> usize {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::LogEngine;
+use super::{FULL, LogEngine};
 use crate::format::log::{DATA_START, WRITE_OFFSET};
 use crate::medium::Medium;
 use crate::{Error, Result, errno};
@@ -78,7 +78,7 @@ impl<M: Medium> LogEngine for RustLog<M> {
         let start = self.tail.load(Ordering::Relaxed);
         let len = parts.iter().map(|part| part.len() as u64).sum::<u64>();
         if len > self.end - start {
-            return Err(Error::os(errno::ENOSPC, SYSCALL, Some(&self.path)));
+            return Err(Error::os(errno::ENOSPC, SYSCALL, Some(&self.path)).with_hint(FULL));
         }
         let mut offset = start;
         for part in parts {
