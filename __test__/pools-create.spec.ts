@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import {
   chmodSync,
   existsSync,
@@ -30,6 +30,7 @@ import {
   isError,
   kinds,
   nothings,
+  onTmpfs,
   pattern,
   poke,
   refuses,
@@ -237,6 +238,32 @@ eachKind('a pool has its blocks on disk, a sparse one gets them when they are wr
   t.true(allocated('sparse') < size / 4, `${allocated('sparse')} bytes are allocated`)
   works(t, kind, join(where, 'sparse'), engine)
 })
+
+/** Whether a file has extents that were set aside and not written; undefined where nothing tells. */
+function hasUnwritten(path: string): boolean | undefined {
+  const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` }
+  const { status, stdout } = spawnSync('filefrag', ['-v', path], { encoding: 'utf8', env })
+  return status === 0 ? /\bunwritten\b/.test(stdout) : undefined
+}
+
+const written = 'rust: log: the pages of pools of up to 64 MiB are written when they are made, unless they are sparse'
+
+if (onTmpfs || process.env.PMEM_IS_PMEM_FORCE === '1' || hasUnwritten(__filename) === undefined) {
+  skipped(written, 'it takes the page cache of a disk, and filefrag')
+} else {
+  test(written, (t) => {
+    const where = folder(t)
+    for (const [name, size, sparse, unwritten] of [
+      ['smallest', pmemlog.MIN_POOL, false, false],
+      ['largest', 64 * MiB, false, false],
+      ['larger', 64 * MiB + 4096, false, true],
+      ['sparse', pmemlog.MIN_POOL, true, false],
+    ] as const) {
+      pmemlog.create(join(where, name), size, { engine: 'rust', sparse }).close()
+      t.is(hasUnwritten(join(where, name)), unwritten, name)
+    }
+  })
+}
 
 eachKind('a path may be a string, a Buffer or a URL, with any bytes', (t, kind, engine) => {
   const where = folder(t)
