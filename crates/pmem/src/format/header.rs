@@ -343,7 +343,8 @@ mod tests {
     fn versions_and_features_that_are_not_known_are_refused() {
         assert_eq!(refused(&with(pool(Kind::Log), at::MAJOR, [2])), "major version");
         assert_eq!(refused(&with(pool(Kind::Log), at::MAJOR, [0])), "major version");
-        for bit in 0..32 {
+        // Miri takes seconds for each.
+        for bit in (0..32).step_by(if cfg!(miri) { 8 } else { 1 }) {
             let incompat = CHECKSUM_2K | 1_u32 << bit;
             let result = read(&with(pool(Kind::Log), at::INCOMPAT, incompat.to_le_bytes())[..], Kind::Log);
             assert_eq!(result.is_ok(), bit == 1 || bit == 2, "incompat {incompat:#x}");
