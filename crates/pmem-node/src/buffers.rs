@@ -1,16 +1,23 @@
 //! The one place that shows mapped memory to JavaScript as an ArrayBuffer, without ever copying it.
 #![allow(unsafe_code)]
 
+use std::cell::RefCell;
 use std::ffi::c_void;
 use std::ptr;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{FromNapiValue, Unknown};
 use napi::{Env, JsValue, check_status, sys};
 use pmem::Mapping;
 
+use crate::handles::Handles;
+
 /// An owner that a buffer's finalizer drops.
 type Owner = Arc<dyn Send + Sync>;
+
+/// The owners that end with an environment at the latest: some runtimes forget finalizers of objects when a worker ends.
+pub(crate) type Owners = Rc<RefCell<Handles<Arc<Mapping>>>>;
 
 /// Whether the runtime lets ArrayBuffers lie over memory that is not its own. `PMEM_NO_EXTERNAL_BUFFERS=1` is the tests'
 /// switch for a runtime that does not.
@@ -24,17 +31,22 @@ pub(crate) fn allowed(env: &Env) -> napi::Result<bool> {
 }
 
 /// An ArrayBuffer that is the mapping's memory and keeps it alive; `None` where the runtime forbids that.
-pub(crate) fn over<'env>(env: &'env Env, mapping: &Arc<Mapping>) -> napi::Result<Option<Unknown<'env>>> {
+pub(crate) fn over<'env>(
+    env: &'env Env,
+    mapping: &Arc<Mapping>,
+    owners: &Owners,
+) -> napi::Result<Option<Unknown<'env>>> {
     let Some(buffer) = make(env, mapping.start().as_ptr(), mapping.len(), Arc::clone(mapping) as Owner)? else {
         return Ok(None);
     };
     // Detaching may end the first owner while a native job of the runtime still reads through a view, which keeps this
     // object alive, and with it the second.
-    let hint = into_hint(Arc::clone(mapping) as Owner);
-    // SAFETY: the finalizer takes over the hint, and runs once.
+    let second = owners.borrow_mut().insert(Arc::clone(mapping));
+    let hint = Box::into_raw(Box::new((Rc::downgrade(owners), second))).cast();
+    // SAFETY: the finalizer takes over the hint, and runs once, on this thread.
     let status = unsafe {
         let start = mapping.start().as_ptr().cast();
-        sys::napi_add_finalizer(env.raw(), buffer.raw(), start, Some(release), hint, ptr::null_mut())
+        sys::napi_add_finalizer(env.raw(), buffer.raw(), start, Some(release_second), hint, ptr::null_mut())
     };
     check_status!(status)?;
     Ok(Some(buffer))
@@ -85,4 +97,12 @@ fn into_hint(owner: Owner) -> *mut c_void {
 unsafe extern "C" fn release(_: sys::napi_env, _: *mut c_void, hint: *mut c_void) {
     // SAFETY: the hint is the box that `into_hint` made, and each finalizer runs once.
     drop(unsafe { Box::from_raw(hint.cast::<Owner>()) });
+}
+
+/// The finalizer of a buffer's object.
+unsafe extern "C" fn release_second(_: sys::napi_env, _: *mut c_void, hint: *mut c_void) {
+    // SAFETY: the hint is the box that `over` made, and each finalizer runs once.
+    let (owners, second) = *unsafe { Box::from_raw(hint.cast::<(Weak<RefCell<Handles<Arc<Mapping>>>>, f64)>()) };
+    let released = owners.upgrade().and_then(|owners| owners.borrow_mut().take(second));
+    drop(released);
 }

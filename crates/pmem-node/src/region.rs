@@ -106,7 +106,7 @@ pub fn region_buffer(env: &Env, handle: f64) -> napi::Result<Option<Unknown<'_>>
         return Ok(None);
     }
     let mapping = state.regions.borrow().open(handle, "region").cross(env)?.mapping();
-    buffers::over(env, &mapping)
+    buffers::over(env, &mapping, &state.buffers)
 }
 
 /// Maps the region once more, over the pages of a WebAssembly memory of TypeScript's, which was just made and lives as long

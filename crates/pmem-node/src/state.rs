@@ -6,7 +6,7 @@ use std::rc::Rc;
 use napi::Env;
 use pmem::{BlockArray, Log, Region};
 
-use crate::buffers;
+use crate::buffers::{self, Owners};
 use crate::frame::Frame;
 use crate::handles::Handles;
 
@@ -14,6 +14,7 @@ pub(crate) struct State {
     pub(crate) regions: RefCell<Handles<Region>>,
     pub(crate) logs: RefCell<Handles<Log>>,
     pub(crate) arrays: RefCell<Handles<BlockArray>>,
+    pub(crate) buffers: Owners,
     pub(crate) frame: Frame,
     pub(crate) external_buffers: bool,
 }
@@ -28,6 +29,7 @@ impl State {
             regions: RefCell::default(),
             logs: RefCell::default(),
             arrays: RefCell::default(),
+            buffers: Owners::default(),
             frame: Frame::new(env)?,
             external_buffers: buffers::allowed(env)?,
         });
