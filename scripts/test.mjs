@@ -1,25 +1,19 @@
 // npm test [-- --quick] [--lint]: sets up what is missing and runs every test. --quick runs Rust and TypeScript under
 // one condition each, --lint runs the checks of `npm run lint` too. The last line is the sum of all counts.
 import { join } from 'node:path'
-import { add, countAva, countCargo, describe } from './lib/counts.mjs'
+import { add, countAva, countCargo, describe, none } from './lib/counts.mjs'
 import { lint } from './lib/lint.mjs'
 import { matrix, matrixWithoutPmdk, withFolder } from './lib/matrix.mjs'
-import { installModules } from './lib/modules.mjs'
-import { bin, main, report, root } from './lib/run.mjs'
+import { main, root } from './lib/run.mjs'
+import { binary, conditions, installRuntimes, testRuntime } from './lib/runtimes.mjs'
 import { buildWithoutPmdk, setUp, workspace } from './lib/setup.mjs'
+import { runTests } from './lib/tests.mjs'
 
 const quick = process.argv.includes('--quick')
-let total = { passed: 0, failed: 0, skipped: 0 }
+let total = { ...none }
 
 async function test(label, command, args, env, count) {
-  const result = await report(label, command, args, { env }, (ended) => describe(count(ended)))
-  const counts = count(result)
-  total = add(total, counts)
-  if (counts.failed) console.log(withoutPasses(result.output))
-}
-
-function withoutPasses(output) {
-  return output.replace(/^(test .* \.\.\. ok| *[✔√] .*)\n/gm, '').trimEnd()
+  total = add(total, await runTests(label, command, args, { env }, count))
 }
 
 async function testRust(pmdk) {
@@ -27,22 +21,21 @@ async function testRust(pmdk) {
   await test(label, 'cargo', ['test', ...workspace(pmdk), '--no-fail-fast'], {}, countCargo)
 }
 
-async function testTypeScript({ label, folder, env }) {
+async function testTypeScript({ label, folder, env }, node = process.execPath) {
+  const ava = join(root, 'node_modules/ava/entrypoints/cli.mjs')
   await withFolder(folder, (PMEM_TEST_DIR) =>
-    test(`TypeScript: ${label}`, bin('ava'), [], { ...env, PMEM_TEST_DIR }, countAva),
+    test(`TypeScript: ${label}`, node, [ava], { ...env, PMEM_TEST_DIR }, countAva),
   )
 }
 
 async function testAll() {
   const pmdk = await setUp()
-  if (process.platform === 'linux' && process.arch === 'x64') {
-    await installModules('Node.js releases to test on', join(root, 'test-runtimes'))
-  }
+  const runtimes = await installRuntimes()
   await testRust(pmdk)
   // What replaces PMDK is tested also where it is there.
   if (pmdk && !quick) await testRust(false)
-  const conditions = quick ? matrix().slice(0, 1) : matrix()
-  for (const [index, condition] of conditions.entries()) {
+  const few = quick ? 1 : Infinity
+  for (const [index, condition] of matrix().slice(0, few).entries()) {
     // With external buffers and without them is all that makes a difference to other releases of Node.js.
     if (index > 1) condition.env.PMEM_TEST_RUNTIMES = '0'
     await testTypeScript(condition)
@@ -50,6 +43,11 @@ async function testAll() {
   if (pmdk && !quick) {
     for (const condition of matrixWithoutPmdk(await buildWithoutPmdk())) await testTypeScript(condition)
   }
+  if (!quick && runtimes.includes('node24')) {
+    const [, { label, folder, env }] = matrix()
+    await testTypeScript({ label: `${label}, Node.js 24`, folder, env: { ...env, PMEM_TEST_RUNTIMES: '0' } }, binary('node24'))
+  }
+  for (const name of runtimes) total = add(total, await testRuntime(name, conditions().slice(0, few)))
   if (process.argv.includes('--lint')) total.failed += await lint(pmdk)
 }
 

@@ -50,7 +50,8 @@ export function runtimes(): Map<string, string> {
   const folder = join(root, 'test-runtimes')
   const { devDependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { devDependencies: object }
   const binary = (name: string) => join(folder, 'node_modules', name, 'bin/node')
-  const found = new Map(Object.keys(devDependencies).map((name) => [name, binary(name)]))
+  const releases = Object.keys(devDependencies).filter((name) => name.startsWith('node'))
+  const found = new Map(releases.map((name) => [name, binary(name)]))
   for (const path of found.values()) if (!existsSync(path)) throw new Error(`${path} is missing: run npm ci in test-runtimes`)
   return found
 }

@@ -1,3 +1,6 @@
+/** No tests at all. */
+export const none = Object.freeze({ passed: 0, failed: 0, skipped: 0 })
+
 /** Counts of one run of `cargo test`: unit, integration and documentation tests together. */
 export function countCargo(result) {
   const lines = [...result.stdout.matchAll(/^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored/gm)]
@@ -12,6 +15,12 @@ export function countCargo(result) {
 export function countAva(result) {
   const marked = (mark) => result.stdout.match(new RegExp(`^ +${mark} `, 'gm'))?.length ?? 0
   return complete({ passed: marked('[✔√]'), failed: marked('[✘×]'), skipped: marked('- \\[skip\\]') }, result)
+}
+
+/** Counts of one run of the suite without a framework, which prints them last. */
+export function countSuite(result) {
+  const [, passed = 0, failed = 0] = /^(\d+) passed, (\d+) failed\n$/m.exec(result.stdout) ?? []
+  return complete({ passed: Number(passed), failed: Number(failed), skipped: 0 }, result)
 }
 
 export function add(a, b) {

@@ -8,10 +8,14 @@ export const root = fileURLToPath(new URL('../../', import.meta.url))
 /** The path of a command that a development dependency brings. */
 export const bin = (name) => join(root, 'node_modules/.bin', name)
 
-/** Runs a command without input and resolves, also when it fails, to `{ ok, stdout, output }`: output is everything. */
-export function run(command, args, { cwd = root, env } = {}) {
+/**
+ * Runs a command without input and resolves, also when it fails, to `{ ok, stdout, output }`: output is everything. It is
+ * ended after `timeout` milliseconds, where that is given.
+ */
+export function run(command, args, { cwd = root, env, timeout } = {}) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const options = { cwd, env: { ...process.env, ...env }, timeout, killSignal: 'SIGKILL' }
+    const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
     let stdout = ''
     let output = ''
     child.stdout.setEncoding('utf8').on('data', (text) => ((stdout += text), (output += text)))

@@ -1,0 +1,82 @@
+// Attempts to move the memory of a region elsewhere. None may crash the process, lose what is stored or tear it.
+import assert from 'node:assert/strict'
+import { pmem } from 'pmem'
+import { check } from '../lib/check.mjs'
+import { file, text } from '../lib/files.mjs'
+import { collect, mappings } from '../lib/memory.mjs'
+import { canMove, checkViews } from '../lib/package.mjs'
+import { Thread } from '../lib/programs.mjs'
+
+const ways = {
+  'structuredClone with a transfer list': (buffer) => structuredClone(buffer, { transfer: [buffer] }),
+  transfer: (buffer) => buffer.transfer(),
+  transferToFixedLength: (buffer) => buffer.transferToFixedLength(),
+}
+
+/** What an attempt gives: the moved buffer, or undefined where the runtime refuses it by an exception. */
+function attempt(move, buffer) {
+  try {
+    return move(buffer)
+  } catch {
+    return undefined
+  }
+}
+
+for (const [name, move] of Object.entries(ways)) {
+  checkViews(`transfer: by ${name}, then close`, async () => {
+    const path = file('as it was'.padEnd(65536))
+    const region = pmem.map(path)
+    const { buffer } = region
+    const moved = attempt(move, buffer)
+    if (canMove && name === 'transfer') assert.ok(moved, 'it can be moved')
+    assert.equal(Buffer.from(moved ?? buffer).toString('utf8', 0, 9), 'as it was')
+    assert.equal(region.read(9).toString(), 'as it was')
+    // Whether a view can still be had or not, the region works.
+    region.seek(0)
+    region.write('written')
+    region.persist()
+    assert.equal(text(path, 9), 'writtenas')
+    region.close()
+    assert.equal(buffer.byteLength, 0)
+    // Either the memory of the file, or one of its own; never one that is gone.
+    if (moved) new Uint8Array(moved).fill(0x6d)
+    assert.match(text(path, 9), /^(m{9}|writtenas)$/)
+  })
+}
+
+if (canMove) {
+  check('transfer: a moved buffer keeps the memory of a closed region, until it is collected', async () => {
+    const path = file()
+    const kept = []
+    const move = () => {
+      const region = pmem.map(path)
+      kept.push(region.buffer.transfer())
+      region.close()
+    }
+    move()
+    new Uint8Array(kept[0]).fill(0x6d)
+    assert.equal(text(path, 3), 'mmm')
+    kept.length = 0
+    assert.ok(await collect(() => mappings(path) === 0), `${mappings(path)} mappings are left`)
+  })
+}
+
+checkViews('transfer: a view in a message is a copy, or the memory itself', async () => {
+  const path = file('as it was'.padEnd(65536))
+  const region = pmem.map(path)
+  const thread = new Thread('echo')
+  const view = region.view(Uint8Array)
+  thread.post(view)
+  assert.equal(Buffer.from(await thread.next()).toString('utf8', 0, 9), 'as it was')
+  try {
+    thread.post(view, [view.buffer])
+    assert.equal(Buffer.from(await thread.next()).toString('utf8', 0, 9), 'as it was')
+  } catch (error) {
+    assert.equal(error.name, 'DataCloneError')
+  }
+  region.seek(0)
+  region.write('written')
+  region.close()
+  assert.equal(text(path, 9), 'writtenas')
+  await thread.terminate()
+})
