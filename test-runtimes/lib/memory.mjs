@@ -29,3 +29,12 @@ export async function eventually(done) {
   for (let round = 0; round < 500 && !done(); round += 1) await setTimeout(10)
   return done()
 }
+
+/** What an attempt to move memory gives; undefined where the runtime refuses it by an exception. */
+export function attempt(move) {
+  try {
+    return move()
+  } catch {
+    return undefined
+  }
+}

@@ -19,6 +19,13 @@ export function ended(name, args) {
   })
 }
 
+const threads = new Set()
+
+/** Ends the workers that failed checks left running. */
+export async function endThreads() {
+  await Promise.all([...threads].map((thread) => thread.terminate()))
+}
+
 /** A worker that runs `programs/worker.mjs`: it does the task of that name once it is asked to, and then waits or ends. */
 export class Thread {
   #worker
@@ -30,9 +37,11 @@ export class Thread {
   constructor(task, data) {
     this.#worker = new Worker(program('worker.mjs'), { workerData: { task, ...data } })
     this.#worker.on('message', (message) => this.#settle({ message }))
+    threads.add(this)
     this.exit = new Promise((resolve) => {
       this.#worker.on('error', (error) => this.#settle({ error })).on('exit', (code) => {
         this.#settle({ error: new Error(`the worker ended with ${code}`) })
+        threads.delete(this)
         resolve(code)
       })
     })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { pmem } from 'pmem'
 import { check } from '../lib/check.mjs'
 import { file, text } from '../lib/files.mjs'
-import { collect, mappings } from '../lib/memory.mjs'
+import { attempt, collect, mappings } from '../lib/memory.mjs'
 import { canMove, checkViews } from '../lib/package.mjs'
 import { Thread } from '../lib/programs.mjs'
 
@@ -13,21 +13,12 @@ const ways = {
   transferToFixedLength: (buffer) => buffer.transferToFixedLength(),
 }
 
-/** What an attempt gives: the moved buffer, or undefined where the runtime refuses it by an exception. */
-function attempt(move, buffer) {
-  try {
-    return move(buffer)
-  } catch {
-    return undefined
-  }
-}
-
 for (const [name, move] of Object.entries(ways)) {
   checkViews(`transfer: by ${name}, then close`, async () => {
     const path = file('as it was'.padEnd(65536))
     const region = pmem.map(path)
     const { buffer } = region
-    const moved = attempt(move, buffer)
+    const moved = attempt(() => move(buffer))
     if (canMove && name === 'transfer') assert.ok(moved, 'it can be moved')
     assert.equal(Buffer.from(moved ?? buffer).toString('utf8', 0, 9), 'as it was')
     assert.equal(region.read(9).toString(), 'as it was')
@@ -68,15 +59,13 @@ checkViews('transfer: a view in a message is a copy, or the memory itself', asyn
   const view = region.view(Uint8Array)
   thread.post(view)
   assert.equal(Buffer.from(await thread.next()).toString('utf8', 0, 9), 'as it was')
-  try {
-    thread.post(view, [view.buffer])
-    assert.equal(Buffer.from(await thread.next()).toString('utf8', 0, 9), 'as it was')
-  } catch (error) {
-    assert.equal(error.name, 'DataCloneError')
-  }
+  const isSent = attempt(() => (thread.post(view, [view.buffer]), true))
+  const received = isSent ? await thread.next() : view
+  assert.equal(Buffer.from(received).toString('utf8', 0, 9), 'as it was')
   region.seek(0)
   region.write('written')
   region.close()
-  assert.equal(text(path, 9), 'writtenas')
+  if (received.length > 0) received.fill(0x6d)
+  assert.match(text(path, 9), /^(m{9}|writtenas)$/)
   await thread.terminate()
 })
