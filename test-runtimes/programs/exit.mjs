@@ -1,9 +1,9 @@
-// exit.mjs path end: writes a file through regions that it leaves open, and ends as it is told.
+// exit.mjs path end [memory]: writes a file through regions that it leaves open, and ends as it is told.
 import { pmem } from 'pmem'
 import { hasViews } from '../lib/package.mjs'
 
-const [path, end] = process.argv.slice(2)
-const region = pmem.map(path)
+const [path, end, memory] = process.argv.slice(2)
+const region = pmem.map(path, undefined, { memory })
 region.write('written ')
 if (hasViews) region.view(Uint8Array, 8).set(Buffer.from('stored'))
 else region.copyFrom('stored', 8)

@@ -3,7 +3,18 @@ import { once } from 'node:events'
 import { parentPort, workerData } from 'node:worker_threads'
 import { pmem, pmemblk, pmemlog } from 'pmem'
 
-const { task, path, times, letter } = workerData
+const { task, path, times, letter, memory } = workerData
+const message = async () => (await once(parentPort, 'message'))[0]
+
+/** The code with which a use of a region is refused; `open` where it is not. */
+function state(region) {
+  try {
+    region.persist(0, 4)
+    return 'open'
+  } catch (error) {
+    return error.code
+  }
+}
 
 const tasks = {
   /** Sends every message back. */
@@ -18,6 +29,44 @@ const tasks = {
     for (let time = 0; time < times; time += 1) Atomics.add(view, 0, 1)
     region.close()
     parentPort.postMessage('counted')
+  },
+
+  /** Counts in memory that it is sent. */
+  async countShared() {
+    const region = pmem.attach(await message())
+    const view = region.view(Int32Array)
+    for (let time = 0; time < times; time += 1) Atomics.add(view, 0, 1)
+    region.persist(0, 4)
+    region.close()
+    parentPort.postMessage('counted')
+  },
+
+  async waitShared() {
+    const view = pmem.attach(await message()).view(Int32Array)
+    parentPort.postMessage('waiting')
+    Atomics.wait(view, 0, 0, 60_000)
+    parentPort.postMessage(Atomics.load(view, 0))
+  },
+
+  async attachAndClose() {
+    const region = pmem.attach(await message())
+    region.close()
+    parentPort.postMessage(['closed', state(region)])
+  },
+
+  /** Says what it sees each time that it is asked. */
+  async attachAndAsk() {
+    const buffer = await message()
+    const region = pmem.attach(buffer)
+    parentPort.postMessage('attached')
+    while ((await message()) === 'ask') parentPort.postMessage([state(region), new Uint8Array(buffer)[0]])
+  },
+
+  /** Shares memory that it mapped, and ends. */
+  async share() {
+    const region = pmem.map(path, undefined, { memory: 'wasm', shared: true })
+    parentPort.postMessage(region.buffer)
+    await message()
   },
 
   append() {
@@ -37,10 +86,10 @@ const tasks = {
 
   /** Ends as the next message says, with regions open and work under way. */
   async hold() {
-    const regions = Array.from({ length: 10 }, () => pmem.map(path))
+    const regions = Array.from({ length: 10 }, () => pmem.map(path, undefined, { memory }))
     for (const region of regions) region.write('worker')
     parentPort.postMessage('held')
-    const [end] = await once(parentPort, 'message')
+    const end = await message()
     for (const region of regions) void region.persistAsync()
     if (end === 'exit') process.exit(7)
     if (end === 'throw') throw new Error('the worker failed')
