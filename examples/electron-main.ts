@@ -1,6 +1,6 @@
 /**
  * A sketch of an Electron main process that keeps its data in persistent memory. It was not run in Electron: only with a
- * stand-in for it, under Node.js.
+ * stand-in for it, under Node.js. docs/electron.md is the guide that belongs to it.
  *
  * To try it, make it the `main` of an Electron app that has `pmem` among its dependencies. A preload script passes
  * `ipcRenderer.invoke` on for the channels below. Native modules do not load from an asar archive: unpack `*.node`.
@@ -8,8 +8,8 @@
  * - Open pools in the main process, once, below `userData`. A second instance of the app would be refused with EAGAIN, so
  *   ask for the single-instance lock first.
  * - The renderer gets copies over IPC. It never opens a file.
- * - Electron lets no ArrayBuffer lie over mapped memory: `region.view` throws ERR_PMEM_UNSUPPORTED. Logs, block arrays and
- *   a region's `read` and `write` copy anyway.
+ * - Views of a region are zero copy here too, on Linux and macOS: they lie over WebAssembly memory. Logs and block arrays
+ *   copy, as everywhere.
  * - Close on `will-quit`. An app that is killed loses nothing that was acknowledged.
  */
 
