@@ -8,6 +8,7 @@ import test, { type ExecutionContext } from 'ava'
 import { pmemblk } from 'pmem'
 import { PageCache } from '../examples/block-cache.js'
 import { type Electron, main as electronMain } from '../examples/electron-main.js'
+import { compile, step, verify } from '../examples/wasm-heap/main.js'
 import { Store } from '../examples/write-ahead-log.js'
 import { throws } from './helpers/errors.js'
 import { file, folder } from './helpers/files.js'
@@ -242,6 +243,75 @@ test('the cache takes no file that is none', async (t) => {
   const path = file(t, 'Dear reader')
   t.regex(await failure(t, 'block-cache', path), /ERR_PMEM_CORRUPT/)
   t.is(readFileSync(path, 'utf8'), 'Dear reader')
+})
+
+test('the heap of the WebAssembly program is there in the next process', async (t) => {
+  const path = join(folder(t), 'heap')
+  const first = await lines(t, 'wasm-heap/main', path, '3')
+  t.deepEqual(first, ['found 0 keys; the last was number 0', ...[1, 2, 3].map((number) => `number ${number} is durable`)])
+  t.deepEqual(await lines(t, 'wasm-heap/main', path, '0'), ['found 3 keys; the last was number 3'])
+})
+
+test('the heap of the WebAssembly program has what it printed when it is killed', async (t) => {
+  const path = join(folder(t), 'heap')
+  let acknowledged = 0
+  for (const count of [50, 150, 1, 200]) {
+    const printed = await killed({ count }, 'wasm-heap/main', path, '1000000')
+    // More may have been written than came through.
+    t.true(lastNumber(printed.slice(0, 1)) >= acknowledged, `${acknowledged}, then ${printed[0]}`)
+    acknowledged = lastNumber(printed)
+  }
+  const [found = ''] = await lines(t, 'wasm-heap/main', path, '0')
+  t.true(found.startsWith('found 100 keys'), found)
+  t.true(lastNumber([found]) >= acknowledged && acknowledged > 300)
+})
+
+test('the heap of the WebAssembly program is whole wherever the power fails', async (t) => {
+  const instantiate = await compile()
+  const WebAssembly = Reflect.get(globalThis, 'WebAssembly')
+  /** What the medium has: only what was persisted. */
+  let durable = new Uint8Array(2 << 16)
+  /** Starts with what is durable and does `steps`, until the power fails instead of the nth persist. */
+  const run = (nth: number, steps: number): boolean => {
+    const memory = new WebAssembly.Memory({ initial: 2 })
+    const bytes = new Uint8Array(memory.buffer)
+    bytes.set(durable)
+    let left = nth
+    const persist = (offset: number, length: number) => {
+      if (left === 0) throw new Error('the power failed')
+      left -= 1
+      durable.set(bytes.subarray(offset, offset + length), offset)
+    }
+    const heap = instantiate({ memory, persist })
+    try {
+      t.is(heap.open(), 1)
+      verify(heap)
+      for (let time = 0; time < steps; time += 1) step(heap)
+      verify(heap)
+      return true
+    } catch (error) {
+      t.is((error as Error).message, 'the power failed')
+      return false
+    }
+  }
+  for (const before of [0, 5, 99, 150]) {
+    durable = new Uint8Array(2 << 16)
+    t.true(run(Infinity, before))
+    const start = durable
+    for (let nth = 0, whole = false; !whole; nth += 1) {
+      durable = start.slice()
+      whole = run(nth, 3)
+      t.true(run(Infinity, 3))
+    }
+  }
+})
+
+test('the WebAssembly program changes no file that is not its own', async (t) => {
+  for (const content of ['Dear reader', 'x'.repeat(2 << 16)]) {
+    const path = file(t, content)
+    t.regex(await failure(t, 'wasm-heap/main', path), /holds something else/)
+    t.is(readFileSync(path, 'utf8'), content)
+  }
 })
 
 /** What stands in for Electron: it calls back when it is told to. */
