@@ -13,6 +13,10 @@ const REGIONS = [
   'external view', 'wasm view', 'shared view', 'attached region', 'WebAssembly', 'write', 'write by a copy', 'a large copy',
   'write in a WebAssembly memory', 'fill',
 ].filter((name) => capabilities.externalBuffers || name !== 'external view')
+/** Reading finds no page only where a file was cut. */
+const SOURCES = [
+  'data for a log', 'long data for a log', 'data for an array', 'data for another region', 'a copy for another region',
+]
 const POOLS = ['log', 'array'].flatMap((what) => capabilities.engines.map((engine) => [what, engine] as const))
 const FAULT = { during: 'ERR_PMEM_FAULT', later: ['ERR_PMEM_FAULT'], elsewhere: null, close: null }
 
@@ -22,7 +26,7 @@ function another(t: ExecutionContext): string {
   return path
 }
 
-for (const name of REGIONS) {
+for (const name of [...REGIONS, ...SOURCES]) {
   linux(`a region whose file was cut: ${name}`, async (t) => {
     const here = folder(t)
     t.deepEqual(await run(t, 'fault.js', ['region', name, 'cut', here, another(t)]), { ...FAULT, again: null })

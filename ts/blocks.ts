@@ -138,7 +138,7 @@ export class BlockArray implements Disposable, AsyncDisposable, Iterable<Buffer>
       return
     }
     const handle = this.#open()
-    frame.staging.set(bytes)
+    frame.stage(bytes)
     if (bytes.length < this.#bsize) frame.staging.fill(0, bytes.length, this.#bsize)
     frame.writeBlock(handle, at, this.#bsize)
   }
@@ -221,7 +221,7 @@ export class BlockArray implements Disposable, AsyncDisposable, Iterable<Buffer>
   /** The handle, which only an open array has. */
   #open(): number {
     if (this.#handle === 0) throw closed('block array')
-    if (frame.alarmed()) native.arrayIntact(this.#handle)
+    if (frame.alarms() !== 0) native.arrayIntact(this.#handle)
     return this.#handle
   }
 

@@ -8,6 +8,8 @@ export class ExternalMemory implements MappedMemory {
   readonly #buffer: ArrayBuffer
   readonly #bytes: Buffer
   readonly #byteLength: number
+  /** Whether anyone outside has the buffer. Where nobody does it need not be emptied, which slows views down in all of V8. */
+  #isShown = false
 
   constructor(handle: number, byteLength: number) {
     // Node.js 20 makes no external ArrayBuffer that is longer than a Buffer can be.
@@ -23,11 +25,12 @@ export class ExternalMemory implements MappedMemory {
   }
 
   get buffer(): ArrayBuffer {
+    this.#isShown = true
     if (this.bytes !== null) return this.#buffer
     throw unsupported('the buffer was transferred away; read, write and copyFrom copy instead')
   }
 
   close(handle: number): void {
-    native.regionClose(handle, this.#buffer, false)
+    native.regionClose(handle, this.#isShown ? this.#buffer : null, false)
   }
 }

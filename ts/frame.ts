@@ -4,14 +4,27 @@
  * writes and the call.
  */
 
+import { PmemError } from './errors.js'
 import { native } from './native.js'
 
 const frame = native.callFrame()
 const slots = new Float64Array(frame.slots)
 
-/** Whether any region or pool of the process may be broken: each is asked then, before and after it is used. */
-export function alarmed(): boolean {
-  return slots[7] !== 0
+/** Grows whenever a region or pool of the process may have been broken. Each is asked before and after use once it is not 0. */
+export function alarms(): number {
+  return slots[7]!
+}
+
+/** Bytes that were just read are what they were: no page was lost meanwhile. `before` is what {@link alarms} was. */
+export function checkSource(before: number): void {
+  if (slots[7] !== before) throw new PmemError('ERR_PMEM_FAULT', 'a page of the data, which lies in a mapped file, is lost')
+}
+
+/** Puts bytes into the staging area. */
+export function stage(bytes: Uint8Array, offset = 0): void {
+  const before = alarms()
+  staging.set(bytes, offset)
+  checkSource(before)
 }
 
 /** Payload bytes that cross with a call. What is longer crosses by an ordinary one. */
@@ -40,7 +53,7 @@ export function drain(handle: number): void {
 export function copyFrom(handle: number, byteOffset: number, bytes: Uint8Array, durable: boolean): void {
   const { length } = bytes
   if (length > staging.length) return native.regionCopyFrom(handle, byteOffset, bytes, durable)
-  staging.set(bytes)
+  stage(bytes)
   slots[0] = handle
   slots[1] = byteOffset
   slots[2] = length

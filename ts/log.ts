@@ -203,7 +203,7 @@ export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
   /** The handle, which only an open log has. */
   #open(): number {
     if (this.#handle === 0) throw closed('log')
-    if (frame.alarmed()) native.logIntact(this.#handle)
+    if (frame.alarms() !== 0) native.logIntact(this.#handle)
     return this.#handle
   }
 
@@ -219,7 +219,7 @@ export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
       native.logAppend(handle, bytes)
       return
     }
-    frame.staging.set(bytes)
+    frame.stage(bytes)
     frame.append(handle, length)
   }
 
@@ -234,7 +234,7 @@ export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
     }
     let offset = 0
     for (const part of parts) {
-      frame.staging.set(part, offset)
+      frame.stage(part, offset)
       offset += part.length
     }
     frame.append(handle, length)

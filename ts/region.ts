@@ -108,9 +108,11 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
       throw outOfRange('data.byteLength', `<= ${this.#byteLength - this.#position}, what is left from the cursor on`, bytes.length)
     }
     const memory = this.#bytes()
+    const before = frame.alarms()
     if (memory === null || this.#readonly) frame.copyFrom(this.#handle, this.#position, bytes, false)
     else memory.set(bytes, this.#position)
     this.#open()
+    frame.checkSource(before)
     this.#position = end
     return bytes.length
   }
@@ -294,7 +296,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
   /** The handle, which only an open region has, and none of whose pages was lost. */
   #open(): number {
     if (this.#handle === 0) throw closed('region')
-    if (frame.alarmed()) native.regionIntact(this.#handle)
+    if (frame.alarms() !== 0) native.regionIntact(this.#handle)
     return this.#handle
   }
 

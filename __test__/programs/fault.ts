@@ -51,6 +51,11 @@ function storeByWasm(memory: unknown, offset: number): void {
 type Options = pmem.MapFileOptions
 type AnyRegion = pmem.AnyRegion
 
+/** Uses bytes of the region whose pages are gone as data. */
+function sourced(region: AnyRegion, use: (data: Uint8Array) => unknown, length = 100): unknown {
+  return use(region.view(Uint8Array, LOST, length))
+}
+
 /** How a region is mapped and used, by which its pages fault. */
 const REGIONS: Record<string, [options: Options, use: (region: AnyRegion) => unknown]> = {
   'external view': [{ memory: 'external' }, (region) => {
@@ -78,6 +83,11 @@ const REGIONS: Record<string, [options: Options, use: (region: AnyRegion) => unk
   'write by a copy': [{}, (region) => region.copyFrom('x', LOST)],
   'a large copy': [{}, (region) => region.copyFrom(Buffer.alloc(300_000), LOST - 100_000)],
   'write in a WebAssembly memory': [{ memory: 'wasm' }, (region) => (region.seek(LOST), region.write('x'))],
+  'data for a log': [{}, (region) => sourced(region, (data) => pmemlog.create(join(other, 'log')).append(data))],
+  'long data for a log': [{}, (region) => sourced(region, (data) => pmemlog.create(join(other, 'log')).append(data), 100_000)],
+  'data for an array': [{}, (region) => sourced(region, (data) => pmemblk.create(join(other, 'array')).write(data, 0))],
+  'data for another region': [{}, (region) => sourced(region, (data) => pmem.mapFile(join(other, 'region'), { length: MEGABYTE, create: true }).write(data))],
+  'a copy for another region': [{}, (region) => sourced(region, (data) => pmem.mapFile(join(other, 'region'), { length: MEGABYTE, create: true }).copyFrom(data))],
   fill: [{}, (region) => region.fill(7, LOST, LOST + 1, { durable: false })],
 }
 

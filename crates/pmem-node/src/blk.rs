@@ -4,7 +4,7 @@
 use napi::Env;
 use napi::bindgen_prelude::{AsyncTask, Uint8ArraySlice};
 use napi_derive::napi;
-use pmem::BlockArray;
+use pmem::{BlockArray, check_source};
 
 use crate::deferred::{Deferred, deferred};
 use crate::errors::Crossing;
@@ -72,7 +72,7 @@ pub fn array_read(env: &Env, handle: f64, first: f64, mut target: Uint8ArraySlic
 /// Writes whole blocks in a row.
 #[napi(catch_unwind)]
 pub fn array_write(env: &Env, handle: f64, first: f64, data: Uint8ArraySlice<'_>) -> napi::Result<()> {
-    with(env, handle, |array| array.write(first as u64, &data))
+    with(env, handle, |array| check_source(&data).and_then(|()| array.write(first as u64, &data)))
 }
 
 /// Writes whole blocks in a row off the main thread, from a copy made at the call.
@@ -83,7 +83,8 @@ pub fn array_write_async(
     first: f64,
     data: Uint8ArraySlice<'_>,
 ) -> napi::Result<AsyncTask<Deferred>> {
-    let ticket = with(env, handle, |array| array.enqueue(first as u64, data.to_vec()))?;
+    let ticket =
+        with(env, handle, |array| check_source(&data).and_then(|()| array.enqueue(first as u64, data.to_vec())))?;
     Ok(deferred(move || ticket.wait()))
 }
 

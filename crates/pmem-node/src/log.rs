@@ -4,7 +4,7 @@
 use napi::Env;
 use napi::bindgen_prelude::{AsyncTask, Uint8ArraySlice};
 use napi_derive::napi;
-use pmem::{Engine, Log, NewPool, OpenOptions};
+use pmem::{Engine, Log, NewPool, OpenOptions, check_source};
 
 use crate::deferred::{Deferred, deferred};
 use crate::errors::Crossing;
@@ -87,13 +87,13 @@ pub fn log_rewinds(env: &Env, handle: f64) -> napi::Result<f64> {
 /// `pmemlog_append` of what is too long for the call frame.
 #[napi(catch_unwind)]
 pub fn log_append(env: &Env, handle: f64, data: Uint8ArraySlice<'_>) -> napi::Result<()> {
-    with(env, handle, |log| log.append(&[&data]))
+    with(env, handle, |log| check_source(&data).and_then(|()| log.append(&[&data])))
 }
 
 /// `pmemlog_append` off the main thread, of a copy made at the call.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn log_append_async(env: &Env, handle: f64, data: Uint8ArraySlice<'_>) -> napi::Result<AsyncTask<Deferred>> {
-    let ticket = with(env, handle, |log| log.enqueue(data.to_vec()))?;
+    let ticket = with(env, handle, |log| check_source(&data).and_then(|()| log.enqueue(data.to_vec())))?;
     Ok(deferred(move || ticket.wait()))
 }
 

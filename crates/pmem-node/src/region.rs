@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 use napi::Env;
 use napi::bindgen_prelude::{AsyncTask, Either, Float64ArraySlice, Uint8ArraySlice, Unknown};
 use napi_derive::napi;
-use pmem::{CreateOptions, Error, MapOptions, Region};
+use pmem::{CreateOptions, Error, MapOptions, Region, check_source};
 
 use crate::buffers;
 use crate::deferred::{Deferred, deferred};
@@ -134,7 +134,7 @@ pub fn region_intact(env: &Env, handle: f64) -> napi::Result<()> {
     open(env, handle)?.check_intact().cross(env)
 }
 
-/// Closes a region and empties its buffer, if it has one, or puts zeros into the memory that it made and covers. An
+/// Closes a region and empties its buffer, if anyone was given it, or puts zeros into the memory that it made and covers. An
 /// unknown handle is closed already.
 #[napi(catch_unwind)]
 pub fn region_close(
@@ -149,7 +149,7 @@ pub fn region_close(
         // SAFETY: TypeScript holds the memory. Where it fails the memory shows the file still, and closing goes on.
         let _ = unsafe { region.uncover() };
     }
-    if buffer.is_some_and(|buffer| buffers::detach(env, &buffer, &region.mapping())) {
+    if buffer.is_none_or(|buffer| buffers::detach(env, &buffer, &region.mapping())) {
         region.disconnect_on_drop();
     }
     Ok(())
@@ -193,6 +193,7 @@ pub fn region_copy_from(
     durable: bool,
 ) -> napi::Result<()> {
     let region = open(env, handle)?;
+    check_source(&source).cross(env)?;
     // SAFETY: the source is a live view, and JavaScript does not run meanwhile.
     unsafe { region.copy_from(offset as usize, source.as_ptr(), source.len(), durable) }.cross(env)
 }

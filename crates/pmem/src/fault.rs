@@ -13,6 +13,7 @@ mod table;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::{Error, Result};
 use table::{Entry, Slot, Table};
 
 /// Whether a page of a mapping was lost. Once raised it stays so.
@@ -87,22 +88,20 @@ impl Drop for Watch {
     }
 }
 
-/// A number in someone else's memory that is not 0 once any region or pool of this process may be broken: a page was lost,
-/// or a region that others hold was uncovered. Who sees it asks each that it uses.
+/// A number in someone else's memory that grows whenever a region or pool of this process may have been broken: a page was
+/// lost, or a region that others hold was uncovered. Who sees it not to be 0 asks each that it uses.
 #[derive(Debug)]
 pub struct Alarm(&'static Slot);
 
 impl Alarm {
-    /// Sets `number`, which should be 0, until the alarm is dropped. What happened before counts too.
+    /// Lets `number`, which should be 0, grow until the alarm is dropped. What happened before counts too.
     ///
     /// # Safety
     /// The number stays writable until the alarm is dropped.
     pub unsafe fn new(number: *mut f64) -> Self {
         let entry = Entry { start: number as usize, ..Entry::EMPTY };
         let alarm = Self(ALARMS.add(&entry));
-        if RAISED.load(Ordering::SeqCst) {
-            ring(alarm.0);
-        }
+        ring(alarm.0);
         alarm
     }
 }
@@ -113,13 +112,26 @@ impl Drop for Alarm {
     }
 }
 
-static RAISED: AtomicBool = AtomicBool::new(false);
+static RAISED: AtomicU64 = AtomicU64::new(0);
 
-/// Sets the number of every alarm.
+/// Lets the number of every alarm grow.
 pub(crate) fn raise_alarm() {
     let _scan = table::scan();
-    RAISED.store(true, Ordering::SeqCst);
+    RAISED.fetch_add(1, Ordering::SeqCst);
     ALARMS.used().for_each(ring);
+}
+
+/// Reads data that may lie in a mapping once, before it is used.
+///
+/// # Errors
+/// [`Error::Fault`] where a page of it is lost, or of anything else at this moment.
+pub fn check_source(data: &[u8]) -> Result<()> {
+    let before = RAISED.load(Ordering::SeqCst);
+    for byte in data.chunks(crate::mapping::page_size()).filter_map(<[u8]>::first).chain(data.last()) {
+        // SAFETY: a reference is readable.
+        unsafe { std::ptr::from_ref(byte).read_volatile() };
+    }
+    if RAISED.load(Ordering::SeqCst) == before { Ok(()) } else { Err(Error::Fault { path: None }) }
 }
 
 /// After so many lost pages all of a range is let go: each is a mapping of its own, of which a process may have so many.
@@ -148,5 +160,6 @@ fn handle(address: usize) -> bool {
 
 fn ring(alarm: &Slot) {
     // SAFETY: the number is writable as long as its alarm lives, whose drop waits for scans.
-    unsafe { AtomicU64::from_ptr(alarm.entry().start as *mut u64) }.store(1f64.to_bits(), Ordering::SeqCst);
+    let number = unsafe { AtomicU64::from_ptr(alarm.entry().start as *mut u64) };
+    number.store((RAISED.load(Ordering::SeqCst) as f64).to_bits(), Ordering::SeqCst);
 }

@@ -24,7 +24,7 @@ mod region;
 
 pub use blk::{BlockArray, BlockTicket};
 pub use error::{Error, Result};
-pub use fault::Alarm;
+pub use fault::{Alarm, check_source};
 pub use file::{CreateOptions, Descriptor};
 pub use log::{Log, LogTicket};
 pub use mapping::Mapping;
