@@ -7,6 +7,7 @@ import { check } from '../lib/check.mjs'
 import { file, folder, poke, text } from '../lib/files.mjs'
 import { attempt, collect, eventually, mappings } from '../lib/memory.mjs'
 import { Thread, ended } from '../lib/programs.mjs'
+import { storing } from '../lib/storing.mjs'
 
 const PAGE = 65536
 const CLOSED = { code: 'ERR_PMEM_CLOSED' }
@@ -28,22 +29,6 @@ function fillPlainMemories(count) {
   for (let index = 0; index < count; index += 1) {
     new Uint8Array(new WebAssembly.Memory({ initial: 2, maximum: 2 }).buffer).fill(0xee)
   }
-}
-
-// (import "m" "memory" (memory 1)) (func (export "store") (param i32 i32) (i32.store (local.get 0) (local.get 1)))
-const STORE = [
-  '0061736d01000000', // magic, version
-  '01060160027f7f00', // types
-  '020d01016d066d656d6f7279020001', // imports
-  '03020100', // functions
-  '0709010573746f72650000', // exports
-  '0a0b010900200020013602000b', // code
-]
-
-/** A program that stores words into a memory. */
-function storing(memory) {
-  const module = new WebAssembly.Module(Buffer.from(STORE.join(''), 'hex'))
-  return new WebAssembly.Instance(module, { m: { memory } }).exports
 }
 
 check('wasm: capabilities say what is possible', () => {
