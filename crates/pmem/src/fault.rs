@@ -4,6 +4,7 @@
 //! puts zeros in the page's place and raises the range's flag, which is asked after the work and before anything is
 //! acknowledged.
 #![allow(unsafe_code)]
+#![cfg_attr(windows, allow(dead_code, reason = "nothing calls a handler there"))]
 
 #[cfg_attr(unix, path = "fault/unix.rs")]
 #[cfg_attr(windows, path = "fault/windows.rs")]

@@ -1,4 +1,5 @@
-//! Windows cuts no file that is mapped, so nothing is handled here.
+//! Windows cuts no file that is mapped. Of a page that a medium or a network fails to give it makes an exception, in which
+//! no other page can be put in its place: that ends the process.
 
 use super::table::Entry;
 
