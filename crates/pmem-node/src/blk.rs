@@ -8,8 +8,8 @@ use pmem::{BlockArray, check_source};
 
 use crate::deferred::{Deferred, deferred};
 use crate::errors::Crossing;
+use crate::files::path_of;
 use crate::log::{PoolFlags, open_options};
-use crate::region::path_of;
 use crate::state::State;
 
 /// What TypeScript keeps of an array.

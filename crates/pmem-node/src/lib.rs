@@ -6,6 +6,7 @@ mod buffers;
 mod capabilities;
 mod deferred;
 mod errors;
+mod files;
 mod frame;
 mod handles;
 mod log;

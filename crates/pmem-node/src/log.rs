@@ -8,7 +8,7 @@ use pmem::{Engine, Log, NewPool, OpenOptions, check_source};
 
 use crate::deferred::{Deferred, deferred};
 use crate::errors::Crossing;
-use crate::region::path_of;
+use crate::files::path_of;
 use crate::state::State;
 
 /// What TypeScript keeps of a log.

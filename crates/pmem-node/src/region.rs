@@ -1,20 +1,17 @@
 //! Regions as JavaScript sees them: by handle.
 #![allow(unsafe_code)]
 
-use std::ffi::OsStr;
-use std::os::fd::BorrowedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::ptr::NonNull;
 
 use napi::Env;
 use napi::bindgen_prelude::{AsyncTask, Either, Float64ArraySlice, Uint8ArraySlice, Unknown};
 use napi_derive::napi;
-use pmem::{CreateOptions, Error, MapOptions, Region, check_source};
+use pmem::{CreateOptions, MapOptions, Region, check_source};
 
 use crate::buffers;
 use crate::deferred::{Deferred, deferred};
 use crate::errors::Crossing;
+use crate::files::{borrow, path_of};
 use crate::state::State;
 
 /// What TypeScript keeps of a region.
@@ -231,19 +228,4 @@ fn keep(env: &Env, mapped: pmem::Result<Region>) -> napi::Result<RegionInfo> {
 
 fn map_options(offset: f64, byte_length: Option<f64>, readonly: bool, coverable: bool) -> MapOptions {
     MapOptions { offset: offset as u64, len: byte_length.map(|length| length as usize), readonly, coverable }
-}
-
-/// The path whose bytes TypeScript gave.
-pub(crate) fn path_of(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(OsStr::from_bytes(bytes))
-}
-
-/// What JavaScript closed is -1, or a number that names no file any more.
-fn borrow<'call>(descriptor: i32) -> pmem::Result<BorrowedFd<'call>> {
-    if descriptor < 0 {
-        const EBADF: i32 = 9;
-        return Err(Error::Os { errno: EBADF, syscall: "fstat", path: None, hint: Some("the file is closed") });
-    }
-    // SAFETY: it is not -1, and used during the call alone; a closed one gives EBADF.
-    Ok(unsafe { BorrowedFd::borrow_raw(descriptor) })
 }
