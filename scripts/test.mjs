@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { add, countAva, countCargo, describe, none } from './lib/counts.mjs'
 import { lint } from './lib/lint.mjs'
 import { matrix, matrixWithoutPmdk, withFolder } from './lib/matrix.mjs'
+import { testPackages } from './lib/package-tests.mjs'
 import { main, root } from './lib/run.mjs'
 import { binary, conditions, installRuntimes, testRuntime } from './lib/runtimes.mjs'
 import { buildWithoutPmdk, setUp, workspace } from './lib/setup.mjs'
@@ -48,6 +49,7 @@ async function testAll() {
     await testTypeScript({ label: `${label}, Node.js 24`, folder, env: { ...env, PMEM_TEST_RUNTIMES: '0' } }, binary('node24'))
   }
   for (const name of runtimes) total = add(total, await testRuntime(name, conditions().slice(0, few)))
+  if (!quick) total = add(total, await testPackages())
   if (process.argv.includes('--lint')) total.failed += await lint(pmdk)
 }
 

@@ -1,20 +1,67 @@
 /** Loads the native module, and explains where it cannot. */
 
-import { arch, platform } from 'node:process'
+import { arch, platform, report } from 'node:process'
 import { PmemError } from './errors.js'
-
-type Binding = typeof import('#binding')
+import { type Binding, takeNativeBinding } from './native-binding.js'
 
 function load(): Binding {
+  const given = takeNativeBinding()
+  if (given === undefined) return loadPackage()
+  return typeof given === 'string' ? loadFile(given) : given
+}
+
+function loadPackage(): Binding {
   try {
     // eslint-disable-next-line typescript/no-require-imports -- a failure must be caught here
     return require('#binding') as Binding
   } catch (cause) {
-    const message =
-      `pmem has no native module for ${platform}-${arch} here. It comes with the optional dependency ` +
-      `pmem-${platform}-${arch}[-libc]: install without --omit=optional, on the platform that runs it.`
+    const name = packageName()
+    const message = `pmem could not load its native module, which the package ${name} brings: ${reason(name, cause)}`
     throw new PmemError('ERR_PMEM_UNSUPPORTED', message, { cause })
   }
+}
+
+/** Not by `require`, which bundlers replace where they cannot follow it. */
+function loadFile(path: string): Binding {
+  const loaded = { exports: {} }
+  try {
+    process.dlopen(loaded, path)
+  } catch (cause) {
+    const message = `pmem could not load the native module it was given, ${path}: ${(cause as Error).message}`
+    throw new PmemError('ERR_PMEM_UNSUPPORTED', message, { cause })
+  }
+  return loaded.exports as Binding
+}
+
+/** The package that has this platform's module. */
+function packageName(): string {
+  const libc = { linux: isMusl() ? '-musl' : '-gnu', win32: '-msvc' }[platform as string] ?? ''
+  return `pmem-${platform}-${arch}${libc}`
+}
+
+function isMusl(): boolean {
+  if (platform !== 'linux' || !report) return false
+  // Without this, a report looks up the names of all peers.
+  Object.assign(report, { excludeNetwork: true })
+  const { header } = report.getReport() as { header?: { glibcVersionRuntime?: string } }
+  return header !== undefined && header.glibcVersionRuntime === undefined
+}
+
+/** Why the generated loader failed: what it says of the files that are there, or that none is. */
+function reason(name: string, cause: unknown): string {
+  const failures = causes(cause).filter((message) => !/^Cannot find (module|package|native binding)/.test(message))
+  if (failures.length) return failures.join('; ')
+  return (
+    `it is not installed. Packages of this kind are optional dependencies: install on the platform that runs the ` +
+    `program, without --omit=optional, and where package-lock.json or node_modules came from another platform, remove ` +
+    `them first. Platforms without ${name} are not supported.`
+  )
+}
+
+/** The first lines of an error's message and of all that led to it. */
+function causes(error: unknown): string[] {
+  if (!(error instanceof Error)) return []
+  return [error.message.split('\n')[0] ?? '', ...causes(error.cause)]
 }
 
 export const native = load()

@@ -1,0 +1,77 @@
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { root, run, step } from './run.mjs'
+import { glibc, hostTarget } from './targets.mjs'
+import { debian, folderOf, python, rustTarget, unpackedDebian } from './tools.mjs'
+
+/** Where the package of a target is put together. */
+export const packageFolder = ({ name }) => join(root, 'npm', name)
+
+/** The native module in a target's package. */
+export const binaryOf = (target) => join(packageFolder(target), `pmem.${target.name}.node`)
+
+/** Cargo's folder for these builds: in that of the other builds, each kind would make the other begin anew. */
+const cargoFolder = join(root, 'target/packages')
+
+/**
+ * How a target is built: each resolves to cargo's command, the name of the target for it, the environment, and the name
+ * of what comes out.
+ */
+const builders = {
+  /** On the target's own system, with that system's linker. */
+  async native({ triple, platform: { os } }) {
+    return { command: 'build', triple, made: os === 'win32' ? 'pmem_node.dll' : 'libpmem_node.dylib' }
+  },
+
+  /** For Linux and macOS, on any machine: zig brings the C libraries of all, glibc's in every version. */
+  async zig({ triple, platform: { os, libc } }) {
+    const path = await python()
+    return {
+      command: 'zigbuild',
+      triple: libc === 'glibc' ? `${triple}.${glibc}` : triple,
+      env: { PATH: path + delimiter + process.env.PATH, MACOSX_DEPLOYMENT_TARGET: '11.0' },
+      made: os === 'darwin' ? 'libpmem_node.dylib' : 'libpmem_node.so',
+    }
+  },
+
+  /** For Windows, with GNU tools: the module finds the program that loads it, whatever that was made with. */
+  async mingw() {
+    await debian('gcc-mingw-w64-x86-64')
+    // The build script of napi wants a library of Node.js to link. Nothing of it is used.
+    const LIBNODE_PATH = await folderOf('libnode', async (folder) => {
+      writeFileSync(join(folder, 'libnode.dll'), '')
+      await step('empty libnode', 'x86_64-w64-mingw32-ar', ['rcs', join(folder, 'libnode.a')])
+    })
+    return { command: 'build', triple: 'x86_64-pc-windows-gnu', env: { LIBNODE_PATH }, made: 'pmem_node.dll' }
+  },
+}
+
+/** Builds a target's native module into its package; throws Unavailable where this machine lacks what that takes. */
+export async function buildTarget(target) {
+  // On Linux zig is the builder of its own system too, for the sake of an old glibc.
+  const own = process.platform === target.platform.os && target.platform.os !== 'linux'
+  const { command, triple, env, made } = await builders[own ? 'native' : target.cross](target)
+  const [rust] = triple.split('.')
+  await rustTarget(rust)
+  const args = [command, '--release', '--locked', '--package', 'pmem-node', '--target', triple, '--target-dir', cargoFolder]
+  const pmdk = target.engines.includes('pmdk')
+  if (!pmdk) args.push('--no-default-features')
+  const PMDK_LIB_DIR = pmdk ? await pmdkFor(target) : undefined
+  await step(`native module: ${target.name}`, 'cargo', args, { env: { ...env, PMDK_LIB_DIR } })
+  mkdirSync(packageFolder(target), { recursive: true })
+  copyFileSync(join(cargoFolder, rust, 'release', made), binaryOf(target))
+}
+
+/** The folder with PMDK's archives for a target; undefined where the machine's own are meant. */
+async function pmdkFor(target) {
+  if (target === hostTarget()) {
+    if (process.env.PMDK_LIB_DIR) return process.env.PMDK_LIB_DIR
+    if ((await run('pkg-config', ['--exists', 'libpmem'])).ok) return undefined
+  }
+  const { cpu } = target.platform
+  const architecture = { x64: 'amd64', arm64: 'arm64' }[cpu]
+  const packages = ['libpmem-dev', 'libpmemlog-dev', 'libpmemblk-dev']
+  const settings = { 'APT::Architecture': architecture, 'APT::Architectures': architecture }
+  const folder = await unpackedDebian(`pmdk-${cpu}`, packages, settings)
+  return join(folder, 'root/usr/lib', `${{ x64: 'x86_64', arm64: 'aarch64' }[cpu]}-linux-gnu`)
+}

@@ -1,0 +1,89 @@
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { binaryOf, packageFolder } from './build.mjs'
+import { root, step } from './run.mjs'
+import { targets } from './targets.mjs'
+
+/** Where the tarballs go. */
+export const packed = join(root, 'dist-packages')
+
+/** The package's own manifest. */
+export const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+
+/** Packs the root package and the package of every target that is built; resolves to those targets. */
+export async function packAll() {
+  const built = targets.filter((target) => existsSync(binaryOf(target)))
+  rmSync(packed, { recursive: true, force: true })
+  mkdirSync(packed)
+  await pack(stageRoot())
+  for (const target of built) await pack(stagePlatform(target))
+  return built
+}
+
+/** The tarball of a package, by the package's name. */
+export const tarball = (name) => join(packed, `${name}-${manifest.version}.tgz`)
+
+function pack(folder) {
+  return step(`package: ${basename(folder)}`, 'npm', ['pack', '--loglevel=error', '--pack-destination', packed], { cwd: folder })
+}
+
+/**
+ * Puts together what is published as `pmem`. Only there does the manifest name the packages of the platforms: in a
+ * checkout of a version that is not published yet, npm would not find them.
+ */
+function stageRoot() {
+  const checkoutOnly = ['private', 'scripts', 'devDependencies', 'napi']
+  const published = Object.entries(manifest).filter(([key]) => !checkoutOnly.includes(key))
+  const folder = join(root, 'npm/pmem')
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  for (const name of manifest.files) cpSync(join(root, name), join(folder, name), { recursive: true })
+  const optionalDependencies = Object.fromEntries(targets.map(({ name }) => [`pmem-${name}`, manifest.version]))
+  writeManifest(folder, { ...Object.fromEntries(published), ...repository(), optionalDependencies })
+  return folder
+}
+
+/** Completes the package of a target, which has its binary already. */
+function stagePlatform(target) {
+  const folder = packageFolder(target)
+  writeManifest(folder, platformManifest(target))
+  writeFileSync(join(folder, 'README.md'), `# pmem-${target.name}\n\nThe native module of \`pmem\` for ${target.triple}. Install \`pmem\`, which brings it.\n`)
+  for (const name of licenses(target)) copyFileSync(join(root, name), join(folder, name))
+  return folder
+}
+
+/** The manifest of a target's package. */
+export function platformManifest(target) {
+  const { os, cpu, libc } = target.platform
+  const { version, license, engines } = manifest
+  const main = basename(binaryOf(target))
+  return {
+    name: `pmem-${target.name}`,
+    version,
+    description: `The native module of pmem for ${target.name}`,
+    license,
+    engines,
+    os: [os],
+    cpu: [cpu],
+    ...(libc && { libc: [libc] }),
+    main,
+    files: [main, ...licenses(target)],
+    ...repository(),
+  }
+}
+
+/** Binaries that contain PMDK have its notice beside them. */
+function licenses({ engines }) {
+  return engines.includes('pmdk') ? ['LICENSE', 'LICENSE-PMDK'] : ['LICENSE']
+}
+
+/** Where the workflow runs that publishes: a package's provenance must name the same place. */
+function repository() {
+  const { GITHUB_SERVER_URL, GITHUB_REPOSITORY } = process.env
+  if (!GITHUB_REPOSITORY) return {}
+  return { repository: { type: 'git', url: `git+${GITHUB_SERVER_URL}/${GITHUB_REPOSITORY}.git` } }
+}
+
+function writeManifest(folder, content) {
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(content, null, 2)}\n`)
+}

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict'
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { binaryOf, buildTarget, packageFolder } from './build.mjs'
+import { withFolder } from './matrix.mjs'
+import { installModules } from './modules.mjs'
+import { manifest, packAll, packed, tarball } from './pack.mjs'
+import { withRegistry } from './registry.mjs'
+import { bin, root, run, StepError } from './run.mjs'
+import { Suite } from './suite.mjs'
+import { hostTarget, targets } from './targets.mjs'
+import { Unavailable } from './tools.mjs'
+
+/** Programs that are run where the package is installed, and the tools that they take. */
+const sources = join(root, 'test-package')
+
+/** The size budget, unpacked. */
+const LARGEST_ROOT = 200_000
+const LARGEST_PLATFORM = 3_000_000
+
+/** Builds and packs what would be published, tests that, and resolves to the counts; the checkout is set up already. */
+export async function testPackages() {
+  const suite = new Suite()
+  const host = hostTarget()
+  try {
+    await buildTarget(host)
+    await packAll()
+    await testHost(suite)
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error
+    suite.skip(`the package pmem-${host.name}`, error.message)
+  }
+  return suite.counts
+}
+
+/** Installs what was packed into empty projects, and runs programs there, as users of this machine's platform do. */
+async function testHost(suite) {
+  const host = hostTarget()
+  await installModules('bundlers', sources)
+  await testTarballs(suite)
+  await withFolder(realpathSync(tmpdir()), (folder) =>
+    withRegistry(async (registry) => {
+      const user = newUser(folder, registry)
+      await testChoice(suite, user)
+      const project = await user.install('project', host)
+      const programs = join(project, 'programs')
+      const env = { ...user.env, PMEM_EXPECT_ENGINES: host.engines.join(), PMEM_TEST_DIR: folder }
+      const node = (label, args, more) => suite.program(label, process.execPath, args, { cwd: project, env: { ...env, ...more } })
+      await node('CommonJS', [join(programs, 'smoke.cjs')])
+      await node('ES modules', [join(programs, 'esm.mjs')])
+      await node('without external buffers', [join(programs, 'smoke.cjs')], { PMEM_NO_EXTERNAL_BUFFERS: '1' })
+      await node('forced to be pmem', [join(programs, 'smoke.cjs')], { PMEM_IS_PMEM_FORCE: '1' })
+      await node('workers', [join(programs, 'worker.mjs')])
+      await node('native modules that are given', [join(programs, 'given.cjs'), binaryOf(host)])
+      await testTypes(suite, project, node)
+      await testBundles(suite, project, node, host)
+      await testMissing(suite, project, node, host)
+    }),
+  )
+}
+
+/** A user on this machine: an environment with Node.js and npm alone, whose registry is the one given. */
+function newUser(folder, registry) {
+  const path = join(folder, 'bin')
+  mkdirSync(path)
+  symlinkSync(process.execPath, join(path, 'node'))
+  symlinkSync(realpathSync(found('npm')), join(path, 'npm'))
+  const env = {
+    ...Object.fromEntries(Object.keys(process.env).map((key) => [key, undefined])),
+    PATH: path,
+    HOME: folder,
+    TMPDIR: folder,
+    npm_config_registry: registry,
+    npm_config_cache: join(folder, 'cache'),
+    npm_config_update_notifier: 'false',
+  }
+  return { env, install: (name, target) => install(join(folder, name), target, env) }
+}
+
+function found(command) {
+  const files = process.env.PATH.split(delimiter).map((folder) => join(folder, command))
+  return files.find((file) => existsSync(file)) ?? `${command} is not on the PATH`
+}
+
+/** Installs the package as on a target's platform into a new project, with the programs beside it; resolves to its folder. */
+async function install(folder, { platform: { os, cpu, libc } }, env) {
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'empty', private: true }))
+  const args = ['install', 'pmem', '--no-audit', '--no-fund', `--os=${os}`, `--cpu=${cpu}`, ...(libc ? [`--libc=${libc}`] : [])]
+  const { ok, output } = await run('npm', args, { cwd: folder, env })
+  if (!ok) throw new StepError(`npm install pmem for ${os}-${cpu} failed:\n${output}`)
+  for (const name of ['programs', 'types', 'bundle']) cpSync(join(sources, name), join(folder, name), { recursive: true })
+  return folder
+}
+
+/** What is in the tarballs, and how large that is. */
+async function testTarballs(suite) {
+  const built = targets.filter((target) => existsSync(tarball(`pmem-${target.name}`)))
+  const names = await contents(tarball('pmem'))
+  await suite.check('the root package has no binary, no source and no script', () => {
+    assert.deepEqual(names.filter((name) => /\.(node|rs|toml)$|(?<!\.d)\.[cm]?ts$/.test(name)), [])
+    assert.equal(JSON.parse(readFileSync(join(root, 'npm/pmem/package.json'), 'utf8')).scripts, undefined)
+  })
+  await suite.check('every file that the manifest names is there', () => {
+    const { exports, imports, main, types } = manifest
+    const files = [...JSON.stringify([exports, imports, main, types]).matchAll(/"(\.\/[^"]+)"(?!:)/g)].map(([, file]) => file)
+    assert.deepEqual(files.filter((file) => !names.includes(file.slice(2))), [])
+  })
+  await suite.check('the root package is small', () => assertSmaller(join(root, 'npm/pmem'), LARGEST_ROOT))
+  for (const target of built) {
+    await suite.check(`pmem-${target.name}: its files`, async () => {
+      const notices = target.engines.includes('pmdk') ? ['LICENSE', 'LICENSE-PMDK'] : ['LICENSE']
+      const expected = [...notices, 'README.md', 'package.json', `pmem.${target.name}.node`]
+      assert.deepEqual(await contents(tarball(`pmem-${target.name}`)), expected)
+    })
+    await suite.check(`pmem-${target.name}: its size`, () => assertSmaller(packageFolder(target), LARGEST_PLATFORM))
+  }
+  const clean = async (command, ...args) => {
+    const { ok, output } = await run(command, args)
+    assert.ok(ok && !/npm warn|Suggestions|Warnings/.test(output), output)
+  }
+  await suite.check('publint has nothing to say', () => clean(bin('publint'), '--strict', tarball('pmem')))
+  await suite.check('the types are not wrong', () => clean(bin('attw'), tarball('pmem'), '--profile', 'node16'))
+  for (const folder of ['pmem', ...built.map(({ name }) => name)]) {
+    await suite.check(`npm packs ${folder} without a warning`, () => clean('npm', 'pack', '--dry-run', join(root, 'npm', folder)))
+  }
+  await suite.check('nothing else is packed', () => assert.equal(readdirSync(packed).length, built.length + 1))
+}
+
+async function contents(path) {
+  const { stdout } = await run('tar', ['--list', '--gzip', '--file', path])
+  return stdout.trim().split('\n').map((name) => name.replace('package/', '')).toSorted()
+}
+
+function assertSmaller(folder, limit) {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  const size = files.reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0)
+  assert.ok(size < limit, `${folder} has ${size} bytes, the budget is ${limit}`)
+}
+
+/** That npm chooses the package of the platform it installs for, and no other. */
+async function testChoice(suite, user) {
+  for (const target of targets.filter((each) => existsSync(binaryOf(each)))) {
+    await suite.check(`npm chooses pmem-${target.name}`, async () => {
+      const folder = await user.install(target.name, target)
+      const installed = readdirSync(join(folder, 'node_modules')).filter((name) => !name.startsWith('.'))
+      assert.deepEqual(installed.toSorted(), ['pmem', `pmem-${target.name}`])
+    })
+  }
+}
+
+/** Both ways in which TypeScript finds the types of a package. */
+async function testTypes(suite, project, node) {
+  for (const resolution of ['node16', 'bundler']) {
+    const folder = join(project, 'types', resolution)
+    await suite.check(`TypeScript, moduleResolution ${resolution}`, async () => {
+      const args = ['--project', folder, '--typeRoots', join(root, 'node_modules/@types')]
+      const { ok, output } = await run(bin('tsc'), args)
+      assert.ok(ok, output)
+    })
+    const out = join(folder, 'out')
+    for (const name of readdirSync(out)) await node(`TypeScript, ${resolution}: ${name}`, [join(out, name)])
+  }
+}
+
+/** Bundles that find the platform's package in node_modules, and bundles that have its file beside them. */
+async function testBundles(suite, project, node, host) {
+  for (const bundler of ['esbuild', 'vite', 'webpack']) {
+    const bundled = async (entry, output) => {
+      const result = await run(process.execPath, [join(sources, `${bundler}.mjs`), join(project, 'bundle', entry), output])
+      assert.ok(result.ok && result.output === '', result.output)
+    }
+    const inside = join(project, bundler, 'main.cjs')
+    await suite.check(`${bundler}`, () => bundled('main.mjs', inside))
+    await node(`${bundler}: the package in node_modules`, [inside])
+    const apart = join(project, '..', bundler)
+    mkdirSync(apart)
+    await suite.check(`${bundler}, given its native module`, () => bundled('apart.mjs', join(apart, 'main.cjs')))
+    copyFileSync(binaryOf(host), join(apart, 'pmem.node'))
+    await suite.program(`${bundler}: a file beside it`, process.execPath, ['main.cjs'], { cwd: apart })
+  }
+}
+
+/** What a user reads whose platform's package is missing, or is broken. */
+async function testMissing(suite, project, node, host) {
+  const name = `pmem-${host.name}`
+  const program = join(project, 'programs/missing.cjs')
+  const installed = join(project, 'node_modules', name)
+  writeFileSync(join(installed, `pmem.${host.name}.node`), 'no binary')
+  await node('a native module that does not load', [program, name, `pmem.${host.name}.node`])
+  rmSync(installed, { recursive: true })
+  await node('no native module', [program, name, 'is not installed'])
+}

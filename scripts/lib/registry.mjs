@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { basename, join } from 'node:path'
+import { platformManifest, tarball } from './pack.mjs'
+import { root } from './run.mjs'
+import { targets } from './targets.mjs'
+
+/**
+ * Calls `work` with the address of a registry that serves what `packAll` packed, on this machine alone. Platforms that are
+ * not built have their manifests there and no tarballs, which npm on another platform does not ask for.
+ */
+export async function withRegistry(work) {
+  const packages = new Map(manifests().map((manifest) => [manifest.name, manifest]))
+  const address = () => `http://127.0.0.1:${server.address().port}`
+  const server = createServer(({ url }, response) => {
+    const body = answer(packages, url, address())
+    response.writeHead(body ? 200 : 404).end(body ?? '{}')
+  })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  try {
+    return await work(address())
+  } finally {
+    server.close()
+  }
+}
+
+/** `/NAME` is what there is of a package, `/NAME/-/FILE` its tarball. */
+function answer(packages, url, address) {
+  const [, name, file] = /^\/([\w-]+)(?:\/-\/([\w.-]+))?$/.exec(url) ?? []
+  const manifest = packages.get(name)
+  if (!manifest) return undefined
+  if (!file) return JSON.stringify(packument(manifest, address))
+  const path = tarball(name)
+  return file === basename(path) && existsSync(path) ? readFileSync(path) : undefined
+}
+
+function manifests() {
+  const pmem = JSON.parse(readFileSync(join(root, 'npm/pmem/package.json'), 'utf8'))
+  return [pmem, ...targets.map(platformManifest)]
+}
+
+/** What a registry says of a package that has one version. */
+function packument(manifest, address) {
+  const { name, version } = manifest
+  const path = tarball(name)
+  const dist = { tarball: `${address}/${name}/-/${basename(path)}` }
+  if (existsSync(path)) dist.integrity = `sha512-${createHash('sha512').update(readFileSync(path)).digest('base64')}`
+  return { name, 'dist-tags': { latest: version }, versions: { [version]: { ...manifest, dist } } }
+}

@@ -1,0 +1,90 @@
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { installDebian, mayInstall } from './debian.mjs'
+import { root, run, step } from './run.mjs'
+
+/** What the checkout keeps for itself of tools for other platforms. */
+export const tools = join(root, '.tools')
+
+/** Something for another platform cannot be had on this machine. */
+export class Unavailable extends Error {}
+
+/** Runs a step that gets a tool; where it fails, so does what needs the tool. */
+async function get(what, label, command, args, options) {
+  try {
+    await step(label, command, args, options)
+  } catch (error) {
+    throw new Unavailable(`${what} cannot be had: ${error.message}`)
+  }
+}
+
+/** Does the work that fills a folder of `tools`, once; `work` gets its path. */
+export async function folderOf(name, work) {
+  const folder = join(tools, name)
+  const stamp = join(folder, '.complete')
+  if (existsSync(stamp)) return folder
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  await work(folder)
+  writeFileSync(stamp, '')
+  return folder
+}
+
+/** The Python environment of requirements.txt: zig, cargo-zigbuild and the reader of binaries; resolves to its commands' folder. */
+export async function python() {
+  const folder = await folderOf('python', async (path) => {
+    const what = 'The Python tools'
+    await get(what, 'Python environment', 'python3', ['-m', 'venv', path])
+    const args = ['install', '--quiet', '--disable-pip-version-check', '--requirement', join(root, 'scripts/requirements.txt')]
+    await get(what, 'zig, cargo-zigbuild, lief', join(path, 'bin/pip'), args)
+  })
+  return join(folder, 'bin')
+}
+
+/** Rust's standard library for another platform. */
+export async function rustTarget(triple) {
+  const { stdout } = await run('rustup', ['target', 'list', '--installed'])
+  if (stdout.split('\n').includes(triple)) return
+  if (!mayInstall()) throw new Unavailable(`Rust's library for ${triple} is not installed, and PMEM_NO_INSTALL is set`)
+  await get(`Rust's library for ${triple}`, `rustup target ${triple}`, 'rustup', ['target', 'add', triple])
+}
+
+/** Debian packages that are installed on the machine. */
+export async function debian(...packages) {
+  if (await installDebian(packages)) return
+  throw new Unavailable(`the Debian packages ${packages.join(', ')} are not installed and cannot be: that takes root`)
+}
+
+/** Debian packages of another architecture or release, unpacked in a folder of their own; resolves to that. */
+export function unpackedDebian(name, packages, settings, sources) {
+  return folderOf(name, async (folder) => {
+    const what = `${packages.join(', ')} (${name})`
+    for (const path of ['state/lists/partial', 'cache/archives/partial', 'packages']) {
+      mkdirSync(join(folder, path), { recursive: true })
+    }
+    const all = {
+      'Dir::State': join(folder, 'state'),
+      'Dir::State::status': '/dev/null',
+      'Dir::Cache': join(folder, 'cache'),
+      ...(sources && { 'Dir::Etc::sourcelist': join(folder, 'sources.list'), 'Dir::Etc::sourceparts': '/dev/null' }),
+      ...settings,
+    }
+    if (sources) writeFileSync(join(folder, 'sources.list'), sources)
+    const options = Object.entries(all).flatMap(([key, value]) => ['-o', `${key}=${value}`])
+    const cwd = join(folder, 'packages')
+    await get(what, `Debian package lists: ${name}`, 'apt-get', [...options, 'update'])
+    await get(what, `Debian packages: ${packages.join(' ')}`, 'apt-get', [...options, 'download', ...packages], { cwd })
+    for (const file of readdirSync(cwd)) {
+      await get(what, `unpacking ${file}`, 'dpkg-deb', ['--extract', file, join(folder, 'root')], { cwd })
+    }
+  })
+}
+
+/** A package of the npm registry that is meant for another platform; resolves to its folder. */
+export async function npmPackage(name, version) {
+  const folder = await folderOf(`${name}-${version}`, (path) => {
+    const args = ['install', '--force', '--no-save', '--loglevel=error', '--prefix', path, `${name}@${version}`]
+    return get(name, `${name} ${version}`, 'npm', args)
+  })
+  return join(folder, 'node_modules', name)
+}

@@ -1,0 +1,15 @@
+// npm run pack:all: packs the root package and every platform's that is built into dist-packages/. The one for this
+// machine is built first where it is missing.
+import { existsSync } from 'node:fs'
+import { binaryOf, buildTarget } from './lib/build.mjs'
+import { packAll } from './lib/pack.mjs'
+import { main } from './lib/run.mjs'
+import { setUp } from './lib/setup.mjs'
+import { hostTarget } from './lib/targets.mjs'
+
+await main(async () => {
+  await setUp()
+  const host = hostTarget()
+  if (host && !existsSync(binaryOf(host))) await buildTarget(host)
+  await packAll()
+})

@@ -1,0 +1,3 @@
+import { setNativeBinding } from 'pmem/native-binding'
+
+setNativeBinding(`${process.cwd()}/pmem.node`)

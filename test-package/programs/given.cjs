@@ -1,0 +1,36 @@
+/** Native modules that are given: as a path, as an object, by the environment, and what is refused. The path is the argument. */
+
+const assert = require('node:assert/strict')
+const { execFileSync } = require('node:child_process')
+const { report } = require('./report.cjs')
+
+const path = process.argv[2]
+
+/** Runs code in a process of its own; resolves to what it printed. */
+function run(code, env) {
+  return execFileSync(process.execPath, ['-e', code, path], { encoding: 'utf8', env: { ...process.env, ...env } }).trim()
+}
+
+const set = (binding) => `require('pmem/native-binding').setNativeBinding(${binding});`
+const load = `console.log(require('pmem').capabilities.engines.includes('rust'))`
+const failure = (code) => `try { ${code} } catch (error) { console.log(error.code, error.message) }`
+
+async function main() {
+  await report('a native module by path', () => assert.equal(run(set('process.argv[1]') + load), 'true'))
+  await report('a native module as an object', () => assert.equal(run(set('require(process.argv[1])') + load), 'true'))
+  await report('a native module by the environment', () => assert.equal(run(load, { PMEM_NATIVE_BINDING: path }), 'true'))
+  await report('what is set comes before the environment', () => {
+    assert.equal(run(set('process.argv[1]') + load, { PMEM_NATIVE_BINDING: `${path}-missing` }), 'true')
+  })
+  await report('a path where nothing is', () => {
+    const said = run(failure(set(`process.argv[1] + '-missing'`) + load))
+    assert.match(said, /^ERR_PMEM_UNSUPPORTED .*-missing/)
+  })
+  await report('a native module after the package is loaded', () => {
+    assert.match(run(load.replace('console.log', 'void ') + ';' + failure(set('process.argv[1]'))), /^ERR_PMEM_UNSUPPORTED /)
+  })
+  await report('an object that is something else', () => assert.match(run(failure(set('{}'))), /^ERR_INVALID_ARG_VALUE /))
+  await report('a number', () => assert.match(run(failure(set('1'))), /^ERR_INVALID_ARG_TYPE /))
+}
+
+void main()
