@@ -10,6 +10,9 @@ import { binary, conditions, installRuntimes, testRuntime } from './lib/runtimes
 import { buildWithoutPmdk, setUp, workspace } from './lib/setup.mjs'
 import { runTests } from './lib/tests.mjs'
 
+/** After so many seconds no further platform is built or run. */
+const OTHER_PLATFORMS = 300
+
 const quick = process.argv.includes('--quick')
 let total = { ...none }
 
@@ -49,7 +52,7 @@ async function testAll() {
     await testTypeScript({ label: `${label}, Node.js 24`, folder, env: { ...env, PMEM_TEST_RUNTIMES: '0' } }, binary('node24'))
   }
   for (const name of runtimes) total = add(total, await testRuntime(name, conditions().slice(0, few)))
-  if (!quick) total = add(total, await testPackages())
+  if (!quick) total = add(total, await testPackages(OTHER_PLATFORMS))
   if (process.argv.includes('--lint')) total.failed += await lint(pmdk)
 }
 

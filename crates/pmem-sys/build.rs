@@ -1,4 +1,5 @@
-//! Finds the static archives of the NVM Library and links them, with the libndctl look-up object.
+//! Finds the static archives of the NVM Library and links them, with what they need besides: the libndctl
+//! look-up object, and atomic operations of 64-bit Arm.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, process};
@@ -36,8 +37,19 @@ fn main() {
     println!("cargo::rustc-env=PMDK_VERSION={version}");
     println!("cargo::rustc-env=PMDK_ARCHIVES={}", dir.display());
 
-    println!("cargo::rerun-if-changed=src/ndctl.c");
-    cc::Build::new().file("src/ndctl.c").pic(true).flag("-fvisibility=hidden").compile("pmem_ndctl");
+    compile("ndctl", &[]);
+    if target("ARCH") == "aarch64" {
+        compile("atomics", &["-mno-outline-atomics"]);
+    }
+}
+
+/// Compiles a C file of ours into the library.
+fn compile(name: &str, flags: &[&str]) {
+    let source = format!("src/{name}.c");
+    println!("cargo::rerun-if-changed={source}");
+    let mut build = cc::Build::new();
+    build.file(source).pic(true).flag("-fvisibility=hidden").flags(flags);
+    build.compile(&format!("pmem_{name}"));
 }
 
 /// The folder and version of the libraries that pkg-config knows.

@@ -71,7 +71,6 @@ async function pmdkFor(target) {
   const { cpu } = target.platform
   const architecture = { x64: 'amd64', arm64: 'arm64' }[cpu]
   const packages = ['libpmem-dev', 'libpmemlog-dev', 'libpmemblk-dev']
-  const settings = { 'APT::Architecture': architecture, 'APT::Architectures': architecture }
-  const folder = await unpackedDebian(`pmdk-${cpu}`, packages, settings)
-  return join(folder, 'root/usr/lib', `${{ x64: 'x86_64', arm64: 'aarch64' }[cpu]}-linux-gnu`)
+  const unpacked = await unpackedDebian(`pmdk-${cpu}`, packages, { architecture })
+  return join(unpacked, 'usr/lib', `${target.triple.split('-')[0]}-linux-gnu`)
 }

@@ -10,14 +10,12 @@ export const packed = join(root, 'dist-packages')
 /** The package's own manifest. */
 export const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
-/** Packs the root package and the package of every target that is built; resolves to those targets. */
-export async function packAll() {
-  const built = targets.filter((target) => existsSync(binaryOf(target)))
+/** Packs the root package, and the packages of targets: by default, of all that are built. */
+export async function packAll(built = targets.filter((target) => existsSync(binaryOf(target)))) {
   rmSync(packed, { recursive: true, force: true })
   mkdirSync(packed)
   await pack(stageRoot())
   for (const target of built) await pack(stagePlatform(target))
-  return built
 }
 
 /** The tarball of a package, by the package's name. */

@@ -2,15 +2,16 @@ import assert from 'node:assert/strict'
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { testBinaries } from './binary-tests.mjs'
 import { binaryOf, buildTarget, packageFolder } from './build.mjs'
 import { withFolder } from './matrix.mjs'
 import { installModules } from './modules.mjs'
 import { manifest, packAll, packed, tarball } from './pack.mjs'
 import { withRegistry } from './registry.mjs'
 import { bin, root, run, StepError } from './run.mjs'
+import { runners } from './runners.mjs'
 import { Suite } from './suite.mjs'
 import { hostTarget, targets } from './targets.mjs'
-import { Unavailable } from './tools.mjs'
 
 /** Programs that are run where the package is installed, and the tools that they take. */
 const sources = join(root, 'test-package')
@@ -19,45 +20,74 @@ const sources = join(root, 'test-package')
 const LARGEST_ROOT = 200_000
 const LARGEST_PLATFORM = 3_000_000
 
-/** Builds and packs what would be published, tests that, and resolves to the counts; the checkout is set up already. */
-export async function testPackages() {
+/**
+ * Builds and packs what would be published, tests that, and resolves to the counts; the checkout is set up already.
+ * Platforms whose turn comes after so many `seconds` are skipped, and those for which this machine lacks something.
+ */
+export async function testPackages(seconds = Infinity) {
   const suite = new Suite()
+  const end = performance.now() + seconds * 1000
   const host = hostTarget()
-  try {
-    await buildTarget(host)
-    await packAll()
-    await testHost(suite)
-  } catch (error) {
-    if (!(error instanceof Unavailable)) throw error
-    suite.skip(`the package pmem-${host.name}`, error.message)
-  }
-  return suite.counts
-}
-
-/** Installs what was packed into empty projects, and runs programs there, as users of this machine's platform do. */
-async function testHost(suite) {
-  const host = hostTarget()
+  const built = await build(suite, [host, ...targets.filter((target) => target !== host)], end)
+  if (!built.includes(host)) return suite.counts
+  await packAll(built)
   await installModules('bundlers', sources)
-  await testTarballs(suite)
+  await testTarballs(suite, built)
+  await testBinaries(suite, built)
   await withFolder(realpathSync(tmpdir()), (folder) =>
     withRegistry(async (registry) => {
       const user = newUser(folder, registry)
-      await testChoice(suite, user)
-      const project = await user.install('project', host)
-      const programs = join(project, 'programs')
-      const env = { ...user.env, PMEM_EXPECT_ENGINES: host.engines.join(), PMEM_TEST_DIR: folder }
-      const node = (label, args, more) => suite.program(label, process.execPath, args, { cwd: project, env: { ...env, ...more } })
-      await node('CommonJS', [join(programs, 'smoke.cjs')])
-      await node('ES modules', [join(programs, 'esm.mjs')])
-      await node('without external buffers', [join(programs, 'smoke.cjs')], { PMEM_NO_EXTERNAL_BUFFERS: '1' })
-      await node('forced to be pmem', [join(programs, 'smoke.cjs')], { PMEM_IS_PMEM_FORCE: '1' })
-      await node('workers', [join(programs, 'worker.mjs')])
-      await node('native modules that are given', [join(programs, 'given.cjs'), binaryOf(host)])
-      await testTypes(suite, project, node)
-      await testBundles(suite, project, node, host)
-      await testMissing(suite, project, node, host)
+      await testChoice(suite, user, built)
+      await testHost(suite, user, host)
+      for (const target of built) if (target.runs && target !== host) await testElsewhere(suite, user, target, end)
     }),
   )
+  return suite.counts
+}
+
+/** Builds targets in order; resolves to those that are built. */
+async function build(suite, wanted, end) {
+  const built = []
+  for (const target of wanted) {
+    await suite.attempt(`the build of pmem-${target.name}`, end, async () => {
+      await buildTarget(target)
+      built.push(target)
+    })
+  }
+  return built
+}
+
+/** Installs the package into an empty project and runs programs there, as users of this machine's platform do. */
+async function testHost(suite, user, host) {
+  const project = await user.install(join(user.folder, 'project'), host)
+  const programs = join(project, 'programs')
+  const env = { ...user.env, PMEM_EXPECT_ENGINES: host.engines.join(), PMEM_TEST_DIR: user.folder }
+  const node = (label, args, more) => suite.program(label, process.execPath, args, { cwd: project, env: { ...env, ...more } })
+  await node('CommonJS', [join(programs, 'smoke.cjs')])
+  await node('ES modules', [join(programs, 'esm.mjs')])
+  await node('without external buffers', [join(programs, 'smoke.cjs')], { PMEM_NO_EXTERNAL_BUFFERS: '1' })
+  await node('forced to be pmem', [join(programs, 'smoke.cjs')], { PMEM_IS_PMEM_FORCE: '1' })
+  await node('workers', [join(programs, 'worker.mjs')])
+  await node('native modules that are given', [join(programs, 'given.cjs'), binaryOf(host)])
+  await testTypes(suite, project, node)
+  await testBundles(suite, project, node, host)
+  await testMissing(suite, project, node, host)
+}
+
+/** The same programs on another platform, in whatever runs it here. */
+async function testElsewhere(suite, user, target, end) {
+  await suite.attempt(`running pmem-${target.name}`, end, async () => {
+    const { command, home, end: stop } = await runners[target.runs]()
+    await withFolder(home ?? user.folder, async (folder) => {
+      const project = await user.install(join(folder, 'project'), target)
+      for (const program of ['smoke.cjs', 'esm.mjs', 'worker.mjs']) {
+        const [runner, args, env] = command([join(project, 'programs', program)])
+        const options = { cwd: project, env: { PMEM_EXPECT_ENGINES: target.engines.join(), PMEM_TEST_DIR: folder, ...env } }
+        await suite.program(`${target.name}: ${program}`, runner, args, options)
+      }
+    })
+    await stop?.()
+  })
 }
 
 /** A user on this machine: an environment with Node.js and npm alone, whose registry is the one given. */
@@ -75,7 +105,7 @@ function newUser(folder, registry) {
     npm_config_cache: join(folder, 'cache'),
     npm_config_update_notifier: 'false',
   }
-  return { env, install: (name, target) => install(join(folder, name), target, env) }
+  return { folder, env, install: (project, target) => install(project, target, env) }
 }
 
 function found(command) {
@@ -95,8 +125,7 @@ async function install(folder, { platform: { os, cpu, libc } }, env) {
 }
 
 /** What is in the tarballs, and how large that is. */
-async function testTarballs(suite) {
-  const built = targets.filter((target) => existsSync(tarball(`pmem-${target.name}`)))
+async function testTarballs(suite, built) {
   const names = await contents(tarball('pmem'))
   await suite.check('the root package has no binary, no source and no script', () => {
     assert.deepEqual(names.filter((name) => /\.(node|rs|toml)$|(?<!\.d)\.[cm]?ts$/.test(name)), [])
@@ -140,10 +169,10 @@ function assertSmaller(folder, limit) {
 }
 
 /** That npm chooses the package of the platform it installs for, and no other. */
-async function testChoice(suite, user) {
-  for (const target of targets.filter((each) => existsSync(binaryOf(each)))) {
+async function testChoice(suite, user, built) {
+  for (const target of built) {
     await suite.check(`npm chooses pmem-${target.name}`, async () => {
-      const folder = await user.install(target.name, target)
+      const folder = await user.install(join(user.folder, target.name), target)
       const installed = readdirSync(join(folder, 'node_modules')).filter((name) => !name.startsWith('.'))
       assert.deepEqual(installed.toSorted(), ['pmem', `pmem-${target.name}`])
     })

@@ -1,5 +1,6 @@
 import { add, countAva, describe } from './counts.mjs'
 import { report } from './run.mjs'
+import { Unavailable } from './tools.mjs'
 
 /** Checks that are counted and go on after a failure: functions of the scripts, and programs that print a mark for each. */
 export class Suite {
@@ -22,7 +23,18 @@ export class Suite {
     if (counts.failed) console.log(result.output.trimEnd())
   }
 
-  skip(name, reason) {
+  /** Does what this machine may lack something for; not at all after `end`, a time of `performance.now`. */
+  async attempt(name, end, work) {
+    if (performance.now() > end) return this.#skip(name, 'the time for it is up')
+    try {
+      await work()
+    } catch (error) {
+      if (error instanceof Unavailable) return this.#skip(name, error.message)
+      await this.check(name, () => Promise.reject(error))
+    }
+  }
+
+  #skip(name, reason) {
     this.#add({ passed: 0, failed: 0, skipped: 1 })
     console.log(`SKIPPED: ${name}: ${reason}`)
   }

@@ -4,7 +4,7 @@ export const glibc = '2.28'
 /**
  * Every platform that has a package, `pmem-<name>`: `triple` is what Rust calls it, and `engines` what its binary must
  * have. `cross` says what builds it on machines of another kind (a key of `builders` in build.mjs), and `runs` what runs
- * it there (a key of `runners` in runners.mjs).
+ * it there (a key of `runners` in runners.mjs). Those that most depend on come first.
  */
 export const targets = [
   {
@@ -23,21 +23,6 @@ export const targets = [
     runs: 'qemu',
   },
   {
-    name: 'linux-x64-musl',
-    platform: { os: 'linux', cpu: 'x64', libc: 'musl' },
-    triple: 'x86_64-unknown-linux-musl',
-    cross: 'zig',
-    engines: ['rust'],
-    runs: 'musl',
-  },
-  {
-    name: 'linux-arm64-musl',
-    platform: { os: 'linux', cpu: 'arm64', libc: 'musl' },
-    triple: 'aarch64-unknown-linux-musl',
-    cross: 'zig',
-    engines: ['rust'],
-  },
-  {
     name: 'win32-x64-msvc',
     platform: { os: 'win32', cpu: 'x64' },
     triple: 'x86_64-pc-windows-msvc',
@@ -46,16 +31,32 @@ export const targets = [
     runs: 'wine',
   },
   {
-    name: 'darwin-x64',
-    platform: { os: 'darwin', cpu: 'x64' },
-    triple: 'x86_64-apple-darwin',
+    name: 'linux-x64-musl',
+    platform: { os: 'linux', cpu: 'x64', libc: 'musl' },
+    triple: 'x86_64-unknown-linux-musl',
     cross: 'zig',
     engines: ['rust'],
+    runs: 'musl',
   },
   {
     name: 'darwin-arm64',
     platform: { os: 'darwin', cpu: 'arm64' },
     triple: 'aarch64-apple-darwin',
+    cross: 'zig',
+    engines: ['rust'],
+  },
+  {
+    name: 'linux-arm64-musl',
+    platform: { os: 'linux', cpu: 'arm64', libc: 'musl' },
+    triple: 'aarch64-unknown-linux-musl',
+    cross: 'zig',
+    engines: ['rust'],
+    runs: 'qemuMusl',
+  },
+  {
+    name: 'darwin-x64',
+    platform: { os: 'darwin', cpu: 'x64' },
+    triple: 'x86_64-apple-darwin',
     cross: 'zig',
     engines: ['rust'],
   },

@@ -10,7 +10,7 @@ export const tools = join(root, '.tools')
 export class Unavailable extends Error {}
 
 /** Runs a step that gets a tool; where it fails, so does what needs the tool. */
-async function get(what, label, command, args, options) {
+export async function obtain(what, label, command, args, options) {
   try {
     await step(label, command, args, options)
   } catch (error) {
@@ -34,9 +34,9 @@ export async function folderOf(name, work) {
 export async function python() {
   const folder = await folderOf('python', async (path) => {
     const what = 'The Python tools'
-    await get(what, 'Python environment', 'python3', ['-m', 'venv', path])
+    await obtain(what, 'Python environment', 'python3', ['-m', 'venv', path])
     const args = ['install', '--quiet', '--disable-pip-version-check', '--requirement', join(root, 'scripts/requirements.txt')]
-    await get(what, 'zig, cargo-zigbuild, lief', join(path, 'bin/pip'), args)
+    await obtain(what, 'zig, cargo-zigbuild, lief', join(path, 'bin/pip'), args)
   })
   return join(folder, 'bin')
 }
@@ -46,7 +46,7 @@ export async function rustTarget(triple) {
   const { stdout } = await run('rustup', ['target', 'list', '--installed'])
   if (stdout.split('\n').includes(triple)) return
   if (!mayInstall()) throw new Unavailable(`Rust's library for ${triple} is not installed, and PMEM_NO_INSTALL is set`)
-  await get(`Rust's library for ${triple}`, `rustup target ${triple}`, 'rustup', ['target', 'add', triple])
+  await obtain(`Rust's library for ${triple}`, `rustup target ${triple}`, 'rustup', ['target', 'add', triple])
 }
 
 /** Debian packages that are installed on the machine. */
@@ -55,36 +55,50 @@ export async function debian(...packages) {
   throw new Unavailable(`the Debian packages ${packages.join(', ')} are not installed and cannot be: that takes root`)
 }
 
-/** Debian packages of another architecture or release, unpacked in a folder of their own; resolves to that. */
-export function unpackedDebian(name, packages, settings, sources) {
-  return folderOf(name, async (folder) => {
-    const what = `${packages.join(', ')} (${name})`
-    for (const path of ['state/lists/partial', 'cache/archives/partial', 'packages']) {
-      mkdirSync(join(folder, path), { recursive: true })
-    }
-    const all = {
-      'Dir::State': join(folder, 'state'),
-      'Dir::State::status': '/dev/null',
-      'Dir::Cache': join(folder, 'cache'),
-      ...(sources && { 'Dir::Etc::sourcelist': join(folder, 'sources.list'), 'Dir::Etc::sourceparts': '/dev/null' }),
-      ...settings,
-    }
-    if (sources) writeFileSync(join(folder, 'sources.list'), sources)
-    const options = Object.entries(all).flatMap(([key, value]) => ['-o', `${key}=${value}`])
-    const cwd = join(folder, 'packages')
-    await get(what, `Debian package lists: ${name}`, 'apt-get', [...options, 'update'])
-    await get(what, `Debian packages: ${packages.join(' ')}`, 'apt-get', [...options, 'download', ...packages], { cwd })
-    for (const file of readdirSync(cwd)) {
-      await get(what, `unpacking ${file}`, 'dpkg-deb', ['--extract', file, join(folder, 'root')], { cwd })
-    }
-  })
+/**
+ * Debian packages, unpacked in a folder of their own: also those of another architecture, or with another `suite` of the
+ * machine's own Debian, since nothing of it is installed. Resolves to that folder's `root`.
+ */
+export async function unpackedDebian(name, packages, { architecture, suite } = {}) {
+  const folder = await folderOf(name, async (path) => download(path, name, packages, architecture, suite && (await sources(suite))))
+  return join(folder, 'root')
+}
+
+async function download(folder, name, packages, architecture, sourceList) {
+  const what = `${packages.join(', ')} (${name})`
+  const cwd = join(folder, 'packages')
+  for (const path of ['state/lists/partial', 'cache/archives/partial', 'packages']) {
+    mkdirSync(join(folder, path), { recursive: true })
+  }
+  const settings = { 'Dir::State': join(folder, 'state'), 'Dir::State::status': '/dev/null', 'Dir::Cache': join(folder, 'cache') }
+  if (architecture) Object.assign(settings, { 'APT::Architecture': architecture, 'APT::Architectures': architecture })
+  if (sourceList) {
+    const file = join(folder, 'sources.list')
+    writeFileSync(file, sourceList)
+    Object.assign(settings, { 'Dir::Etc::sourcelist': file, 'Dir::Etc::sourceparts': '/dev/null' })
+  }
+  const options = Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`])
+  await obtain(what, `Debian package lists: ${name}`, 'apt-get', [...options, 'update'])
+  await obtain(what, packages.join(' '), 'apt-get', [...options, 'download', ...packages], { cwd })
+  for (const file of readdirSync(cwd)) {
+    await obtain(what, file, 'dpkg-deb', ['--extract', file, join(folder, 'root')], { cwd })
+  }
+  for (const path of ['state', 'cache', 'packages']) rmSync(join(folder, path), { recursive: true })
+}
+
+/** A list of sources with `suite`, from where the machine gets its own Debian packages. */
+async function sources(suite) {
+  const { stdout } = await run('apt-get', ['indextargets', '--format', '$(REPO_URI) $(COMPONENT)', 'Created-By: Packages', 'Label: Debian'])
+  const address = stdout.split('\n').find((line) => line.endsWith(' main'))
+  if (!address) throw new Unavailable(`No source of Debian packages is known, and so none of its suite ${suite}`)
+  return `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${address.replace(' ', ` ${suite} `)}\n`
 }
 
 /** A package of the npm registry that is meant for another platform; resolves to its folder. */
 export async function npmPackage(name, version) {
   const folder = await folderOf(`${name}-${version}`, (path) => {
     const args = ['install', '--force', '--no-save', '--loglevel=error', '--prefix', path, `${name}@${version}`]
-    return get(name, `${name} ${version}`, 'npm', args)
+    return obtain(name, `${name} ${version}`, 'npm', args)
   })
   return join(folder, 'node_modules', name)
 }

@@ -1,3 +1,6 @@
+const { rmSync } = require('node:fs')
+const { setTimeout } = require('node:timers/promises')
+
 /** Runs a check and prints a line for it, as test runners do. */
 async function report(name, check) {
   try {
@@ -9,4 +12,14 @@ async function report(name, check) {
   }
 }
 
-module.exports = { report }
+/** Removes a folder. On Windows a file stays mapped until the buffers over it are collected, and cannot go before. */
+async function remove(folder) {
+  if (process.platform === 'win32') {
+    await setTimeout(10)
+    globalThis.gc()
+    await setTimeout(10)
+  }
+  rmSync(folder, { recursive: true })
+}
+
+module.exports = { remove, report }

@@ -7,7 +7,7 @@ const assert = require('node:assert/strict')
 const fs = require('node:fs')
 const os = require('node:os')
 const { join } = require('node:path')
-const { report } = require('./report.cjs')
+const { remove, report } = require('./report.cjs')
 
 const engines = (process.env.PMEM_EXPECT_ENGINES ?? '').split(',')
 
@@ -20,7 +20,7 @@ async function smoke({ capabilities, pmem, pmemblk, pmemlog }) {
     assert.equal(typeof capabilities.pmdk, engines.includes('pmdk') ? 'string' : 'object')
   })
   await report('no library of PMDK is loaded', () => {
-    if (process.platform === 'linux') assert.doesNotMatch(fs.readFileSync('/proc/self/maps', 'utf8'), /libpmem|libndctl/)
+    if (fs.existsSync('/proc/self/maps')) assert.doesNotMatch(fs.readFileSync('/proc/self/maps', 'utf8'), /libpmem|libndctl/)
   })
   await report('a region: stores, views, persisting', () => regions(pmem, capabilities, path('region')))
   await report('a region by descriptor', () => descriptors(pmem, path('descriptor')))
@@ -31,7 +31,7 @@ async function smoke({ capabilities, pmem, pmemblk, pmemlog }) {
     await report(`blocks with ${engine}`, () => blocks(pmemblk, path(`blk-${engine}`), engine))
   }
   await report('a damaged pool is refused', () => damage(pmemlog, path('damaged')))
-  await report('its files can be removed', () => fs.rmSync(folder, { recursive: true }))
+  await report('its files can be removed', () => remove(folder))
 }
 
 async function regions(pmem, { externalBuffers }, path) {

@@ -1,13 +1,13 @@
 /** Workers: each loads the package itself, and shares files and pools with the others. */
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 import { pmem, pmemlog } from 'pmem'
-import { report } from './report.cjs'
+import { remove, report } from './report.cjs'
 
 if (isMainThread) await report('workers share pools and files', main)
 else work(workerData)
@@ -24,7 +24,7 @@ async function main() {
   assert.deepEqual([...region.read(3)], [1, 2, 3])
   region.close()
   log.close()
-  rmSync(folder, { recursive: true })
+  await remove(folder)
 }
 
 function work({ log, region, index }) {

