@@ -1,9 +1,9 @@
 // npm run build:all [-- NAME...]: builds the native module of every target, or of those named, that this machine can
 // build, and says which it cannot and why.
-import { buildTarget } from './lib/build.mjs'
+import { buildTarget } from './lib/packages/build.mjs'
 import { main, StepError } from './lib/run.mjs'
-import { targets } from './lib/targets.mjs'
-import { Unavailable } from './lib/tools.mjs'
+import { targets } from './lib/packages/targets.mjs'
+import { Unavailable } from './lib/packages/tools.mjs'
 
 async function build(target) {
   try {

@@ -1,11 +1,11 @@
 // npm run pack:all: packs the root package and every platform's that is built into dist-packages/. The one for this
 // machine is built first where it is missing.
 import { existsSync } from 'node:fs'
-import { binaryOf, buildTarget } from './lib/build.mjs'
-import { packAll } from './lib/pack.mjs'
+import { binaryOf, buildTarget } from './lib/packages/build.mjs'
+import { packAll } from './lib/packages/pack.mjs'
 import { main } from './lib/run.mjs'
 import { setUp } from './lib/setup.mjs'
-import { hostTarget } from './lib/targets.mjs'
+import { hostTarget } from './lib/packages/targets.mjs'
 
 await main(async () => {
   await setUp()

@@ -1,10 +1,12 @@
+import { libnode } from './packages/build.mjs'
 import { bin, report } from './run.mjs'
 import { workspace } from './setup.mjs'
+import { rustTargets } from './packages/tools.mjs'
 
 /** Runs every check that is not a test, and resolves to how many failed. */
 export async function lint(pmdk) {
   let failed = 0
-  for (const [label, command, args, env] of checks(pmdk)) {
+  for (const [label, command, args, env] of [...checks(pmdk), ...(await checksElsewhere())]) {
     const result = await report(label, command, args, { env }, ({ ok }) => (ok ? 'clean' : 'FAILED'))
     if (result.ok) continue
     failed += 1
@@ -26,4 +28,19 @@ function checks(pmdk) {
     // node16 leaves out the resolution of Node.js 10, which knows no exports.
     ['are the types wrong', bin('attw'), ['--pack', '.', '--profile', 'node16']],
   ]
+}
+
+/** The parts that only other platforms compile, for those whose standard library is installed. */
+async function checksElsewhere() {
+  const wanted = ['x86_64-pc-windows-gnu', 'aarch64-apple-darwin']
+  const installed = await rustTargets()
+  const env = { LIBNODE_PATH: await libnode() }
+  return wanted
+    .filter((target) => installed.includes(target))
+    .map((target) => [
+      `clippy for ${target}`,
+      'cargo',
+      ['clippy', ...workspace(false), '--lib', '--target', target, '--', '-D', 'warnings'],
+      env,
+    ])
 }

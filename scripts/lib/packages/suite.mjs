@@ -1,5 +1,5 @@
-import { add, countAva, describe } from './counts.mjs'
-import { report } from './run.mjs'
+import { add, countAva, describe } from '../counts.mjs'
+import { report } from '../run.mjs'
 import { Unavailable } from './tools.mjs'
 
 /** Checks that are counted and go on after a failure: functions of the scripts, and programs that print a mark for each. */

@@ -1,6 +1,6 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { root, run, step } from './run.mjs'
+import { root, run, step } from '../run.mjs'
 import { glibc, hostTarget } from './targets.mjs'
 import { debian, folderOf, python, rustTarget, unpackedDebian } from './tools.mjs'
 
@@ -37,13 +37,20 @@ const builders = {
   /** For Windows, with GNU tools: the module finds the program that loads it, whatever that was made with. */
   async mingw() {
     await debian('gcc-mingw-w64-x86-64')
-    // The build script of napi wants a library of Node.js to link. Nothing of it is used.
-    const LIBNODE_PATH = await folderOf('libnode', async (folder) => {
-      writeFileSync(join(folder, 'libnode.dll'), '')
-      await step('empty libnode', 'x86_64-w64-mingw32-ar', ['rcs', join(folder, 'libnode.a')])
-    })
-    return { command: 'build', triple: 'x86_64-pc-windows-gnu', env: { LIBNODE_PATH }, made: 'pmem_node.dll' }
+    return { command: 'build', triple: 'x86_64-pc-windows-gnu', env: { LIBNODE_PATH: await libnode() }, made: 'pmem_node.dll' }
   },
+}
+
+/**
+ * A folder for LIBNODE_PATH. For Windows with GNU tools the build script of napi wants a library of Node.js to link, of
+ * which nothing is used.
+ */
+export function libnode() {
+  return folderOf('libnode', (folder) => {
+    writeFileSync(join(folder, 'libnode.dll'), '')
+    // An archive without members.
+    writeFileSync(join(folder, 'libnode.a'), '!<arch>\n')
+  })
 }
 
 /** Builds a target's native module into its package; throws Unavailable where this machine lacks what that takes. */

@@ -1,6 +1,6 @@
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { run } from './run.mjs'
+import { run } from '../run.mjs'
 import { debian, folderOf, npmPackage, obtain, python, unpackedDebian, Unavailable } from './tools.mjs'
 
 const NODE = '22.23.3'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
+import { root, run, StepError } from '../run.mjs'
 import { binaryOf } from './build.mjs'
-import { root, run, StepError } from './run.mjs'
 import { glibc } from './targets.mjs'
 import { python } from './tools.mjs'
 
@@ -24,7 +24,7 @@ export async function testBinaries(suite, targets) {
 }
 
 async function inspect(targets) {
-  const args = [join(root, 'scripts/lib/inspect.py'), ...targets.map(binaryOf)]
+  const args = [join(root, 'scripts/lib/packages/inspect.py'), ...targets.map(binaryOf)]
   const { ok, stdout, output } = await run(join(await python(), 'python'), args)
   if (!ok) throw new StepError(output)
   return JSON.parse(stdout)

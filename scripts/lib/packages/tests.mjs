@@ -1,20 +1,16 @@
 import assert from 'node:assert/strict'
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { withFolder } from '../matrix.mjs'
+import { installModules } from '../modules.mjs'
+import { bin, root, run } from '../run.mjs'
 import { testBinaries } from './binary-tests.mjs'
-import { binaryOf, buildTarget, packageFolder } from './build.mjs'
-import { withFolder } from './matrix.mjs'
-import { installModules } from './modules.mjs'
+import { buildTarget, packageFolder } from './build.mjs'
 import { manifest, packAll, packed, tarball } from './pack.mjs'
-import { withRegistry } from './registry.mjs'
-import { bin, root, run, StepError } from './run.mjs'
 import { runners } from './runners.mjs'
 import { Suite } from './suite.mjs'
 import { hostTarget, targets } from './targets.mjs'
-
-/** Programs that are run where the package is installed, and the tools that they take. */
-const sources = join(root, 'test-package')
+import { installedBinary, sources, withUser } from './user.mjs'
 
 /** The size budget, unpacked. */
 const LARGEST_ROOT = 200_000
@@ -34,14 +30,11 @@ export async function testPackages(seconds = Infinity) {
   await installModules('bundlers', sources)
   await testTarballs(suite, built)
   await testBinaries(suite, built)
-  await withFolder(realpathSync(tmpdir()), (folder) =>
-    withRegistry(async (registry) => {
-      const user = newUser(folder, registry)
-      await testChoice(suite, user, built)
-      await testHost(suite, user, host)
-      for (const target of built) if (target.runs && target !== host) await testElsewhere(suite, user, target, end)
-    }),
-  )
+  await withUser(async (user) => {
+    await testChoice(suite, user, built)
+    await testHost(suite, user, host)
+    for (const target of built) if (target.runs && target !== host) await testElsewhere(suite, user, target, end)
+  })
   return suite.counts
 }
 
@@ -57,21 +50,44 @@ async function build(suite, wanted, end) {
   return built
 }
 
-/** Installs the package into an empty project and runs programs there, as users of this machine's platform do. */
+/** Tests what is packed already, as far as that takes nothing but Node.js and npm; resolves to the counts. */
+export async function testPacked() {
+  const suite = new Suite()
+  const host = hostTarget()
+  await withUser(async (user) => {
+    const { project, node } = await installHere(user, host, suite)
+    await testPrograms(project, node, host)
+    await testMissing(project, node, host)
+  })
+  return suite.counts
+}
+
 async function testHost(suite, user, host) {
-  const project = await user.install(join(user.folder, 'project'), host)
-  const programs = join(project, 'programs')
-  const env = { ...user.env, PMEM_EXPECT_ENGINES: host.engines.join(), PMEM_TEST_DIR: user.folder }
-  const node = (label, args, more) => suite.program(label, process.execPath, args, { cwd: project, env: { ...env, ...more } })
-  await node('CommonJS', [join(programs, 'smoke.cjs')])
-  await node('ES modules', [join(programs, 'esm.mjs')])
-  await node('without external buffers', [join(programs, 'smoke.cjs')], { PMEM_NO_EXTERNAL_BUFFERS: '1' })
-  await node('forced to be pmem', [join(programs, 'smoke.cjs')], { PMEM_IS_PMEM_FORCE: '1' })
-  await node('workers', [join(programs, 'worker.mjs')])
-  await node('native modules that are given', [join(programs, 'given.cjs'), binaryOf(host)])
+  const { project, node } = await installHere(user, host, suite)
+  await testPrograms(project, node, host)
   await testTypes(suite, project, node)
   await testBundles(suite, project, node, host)
-  await testMissing(suite, project, node, host)
+  await testMissing(project, node, host)
+}
+
+/** Installs the package into an empty project; resolves to that, and to how programs are run there. */
+async function installHere(user, host, suite) {
+  const project = await user.install(join(user.folder, 'project'), host)
+  const env = { ...user.env, PMEM_EXPECT_ENGINES: host.engines.join(), PMEM_TEST_DIR: user.folder }
+  const node = (label, args, more) => {
+    return suite.program(label, process.execPath, ['--expose-gc', ...args], { cwd: project, env: { ...env, ...more } })
+  }
+  return { project, node }
+}
+
+async function testPrograms(project, node, host) {
+  const program = (name) => join(project, 'programs', name)
+  await node('CommonJS', [program('smoke.cjs')])
+  await node('ES modules', [program('esm.mjs')])
+  await node('without external buffers', [program('smoke.cjs')], { PMEM_NO_EXTERNAL_BUFFERS: '1' })
+  await node('forced to be pmem', [program('smoke.cjs')], { PMEM_IS_PMEM_FORCE: '1' })
+  await node('workers', [program('worker.mjs')])
+  await node('native modules that are given', [program('given.cjs'), installedBinary(project, host)])
 }
 
 /** The same programs on another platform, in whatever runs it here. */
@@ -88,40 +104,6 @@ async function testElsewhere(suite, user, target, end) {
     })
     await stop?.()
   })
-}
-
-/** A user on this machine: an environment with Node.js and npm alone, whose registry is the one given. */
-function newUser(folder, registry) {
-  const path = join(folder, 'bin')
-  mkdirSync(path)
-  symlinkSync(process.execPath, join(path, 'node'))
-  symlinkSync(realpathSync(found('npm')), join(path, 'npm'))
-  const env = {
-    ...Object.fromEntries(Object.keys(process.env).map((key) => [key, undefined])),
-    PATH: path,
-    HOME: folder,
-    TMPDIR: folder,
-    npm_config_registry: registry,
-    npm_config_cache: join(folder, 'cache'),
-    npm_config_update_notifier: 'false',
-  }
-  return { folder, env, install: (project, target) => install(project, target, env) }
-}
-
-function found(command) {
-  const files = process.env.PATH.split(delimiter).map((folder) => join(folder, command))
-  return files.find((file) => existsSync(file)) ?? `${command} is not on the PATH`
-}
-
-/** Installs the package as on a target's platform into a new project, with the programs beside it; resolves to its folder. */
-async function install(folder, { platform: { os, cpu, libc } }, env) {
-  mkdirSync(folder)
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'empty', private: true }))
-  const args = ['install', 'pmem', '--no-audit', '--no-fund', `--os=${os}`, `--cpu=${cpu}`, ...(libc ? [`--libc=${libc}`] : [])]
-  const { ok, output } = await run('npm', args, { cwd: folder, env })
-  if (!ok) throw new StepError(`npm install pmem for ${os}-${cpu} failed:\n${output}`)
-  for (const name of ['programs', 'types', 'bundle']) cpSync(join(sources, name), join(folder, name), { recursive: true })
-  return folder
 }
 
 /** What is in the tarballs, and how large that is. */
@@ -206,18 +188,20 @@ async function testBundles(suite, project, node, host) {
     const apart = join(project, '..', bundler)
     mkdirSync(apart)
     await suite.check(`${bundler}, given its native module`, () => bundled('apart.mjs', join(apart, 'main.cjs')))
-    copyFileSync(binaryOf(host), join(apart, 'pmem.node'))
+    copyFileSync(installedBinary(project, host), join(apart, 'pmem.node'))
     await suite.program(`${bundler}: a file beside it`, process.execPath, ['main.cjs'], { cwd: apart })
   }
 }
 
 /** What a user reads whose platform's package is missing, or is broken. */
-async function testMissing(suite, project, node, host) {
+async function testMissing(project, node, host) {
   const name = `pmem-${host.name}`
   const program = join(project, 'programs/missing.cjs')
-  const installed = join(project, 'node_modules', name)
-  writeFileSync(join(installed, `pmem.${host.name}.node`), 'no binary')
+  const binary = installedBinary(project, host)
+  // Anew, since the system may have the file itself loaded.
+  rmSync(binary)
+  writeFileSync(binary, 'no binary')
   await node('a native module that does not load', [program, name, `pmem.${host.name}.node`])
-  rmSync(installed, { recursive: true })
+  rmSync(dirname(binary), { recursive: true })
   await node('no native module', [program, name, 'is not installed'])
 }

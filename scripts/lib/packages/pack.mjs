@@ -1,7 +1,7 @@
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { root, step } from '../run.mjs'
 import { binaryOf, packageFolder } from './build.mjs'
-import { root, step } from './run.mjs'
 import { targets } from './targets.mjs'
 
 /** Where the tarballs go. */

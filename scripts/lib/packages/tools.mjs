@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { installDebian, mayInstall } from './debian.mjs'
-import { root, run, step } from './run.mjs'
+import { installDebian, mayInstall } from '../debian.mjs'
+import { root, run, step } from '../run.mjs'
 
 /** What the checkout keeps for itself of tools for other platforms. */
 export const tools = join(root, '.tools')
@@ -35,16 +35,21 @@ export async function python() {
   const folder = await folderOf('python', async (path) => {
     const what = 'The Python tools'
     await obtain(what, 'Python environment', 'python3', ['-m', 'venv', path])
-    const args = ['install', '--quiet', '--disable-pip-version-check', '--requirement', join(root, 'scripts/requirements.txt')]
+    const args = ['install', '--quiet', '--disable-pip-version-check', '--requirement', join(root, 'scripts/lib/packages/requirements.txt')]
     await obtain(what, 'zig, cargo-zigbuild, lief', join(path, 'bin/pip'), args)
   })
   return join(folder, 'bin')
 }
 
+/** The platforms for which Rust's standard library is installed. */
+export async function rustTargets() {
+  const { stdout } = await run('rustup', ['target', 'list', '--installed'])
+  return stdout.trim().split('\n')
+}
+
 /** Rust's standard library for another platform. */
 export async function rustTarget(triple) {
-  const { stdout } = await run('rustup', ['target', 'list', '--installed'])
-  if (stdout.split('\n').includes(triple)) return
+  if ((await rustTargets()).includes(triple)) return
   if (!mayInstall()) throw new Unavailable(`Rust's library for ${triple} is not installed, and PMEM_NO_INSTALL is set`)
   await obtain(`Rust's library for ${triple}`, `rustup target ${triple}`, 'rustup', ['target', 'add', triple])
 }

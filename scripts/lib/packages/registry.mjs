@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { basename, join } from 'node:path'
+import { basename } from 'node:path'
+import { run } from '../run.mjs'
 import { platformManifest, tarball } from './pack.mjs'
-import { root } from './run.mjs'
 import { targets } from './targets.mjs'
 
 /**
@@ -11,7 +11,7 @@ import { targets } from './targets.mjs'
  * not built have their manifests there and no tarballs, which npm on another platform does not ask for.
  */
 export async function withRegistry(work) {
-  const packages = new Map(manifests().map((manifest) => [manifest.name, manifest]))
+  const packages = new Map((await manifests()).map((manifest) => [manifest.name, manifest]))
   const address = () => `http://127.0.0.1:${server.address().port}`
   const server = createServer(({ url }, response) => {
     const body = answer(packages, url, address())
@@ -35,9 +35,9 @@ function answer(packages, url, address) {
   return file === basename(path) && existsSync(path) ? readFileSync(path) : undefined
 }
 
-function manifests() {
-  const pmem = JSON.parse(readFileSync(join(root, 'npm/pmem/package.json'), 'utf8'))
-  return [pmem, ...targets.map(platformManifest)]
+async function manifests() {
+  const { stdout } = await run('tar', ['-xzOf', tarball('pmem'), 'package/package.json'])
+  return [JSON.parse(stdout), ...targets.map(platformManifest)]
 }
 
 /** What a registry says of a package that has one version. */
