@@ -1,5 +1,5 @@
-// npm test [-- --quick] [--lint]: sets up what is missing and runs every test. --quick runs Rust and TypeScript under
-// one condition each, --lint runs the checks of `npm run lint` too. The last line is the sum of all counts.
+// npm test [-- --quick] [--no-packages] [--lint]: sets up what is missing and runs every test. --quick runs Rust and
+// TypeScript under one condition each and no packages, --lint runs the checks of `npm run lint` too. The last line is the sum of all counts.
 import { join } from 'node:path'
 import { add, countAva, countCargo, describe, none } from './lib/counts.mjs'
 import { lint } from './lib/lint.mjs'
@@ -52,7 +52,7 @@ async function testAll() {
     await testTypeScript({ label: `${label}, Node.js 24`, folder, env: { ...env, PMEM_TEST_RUNTIMES: '0' } }, binary('node24'))
   }
   for (const name of runtimes) total = add(total, await testRuntime(name, conditions().slice(0, few)))
-  if (!quick) total = add(total, await testPackages(OTHER_PLATFORMS))
+  if (!quick && !process.argv.includes('--no-packages')) total = add(total, await testPackages(OTHER_PLATFORMS))
   if (process.argv.includes('--lint')) total.failed += await lint(pmdk)
 }
 

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { basename } from 'node:path'
 import { run } from '../run.mjs'
-import { platformManifest, tarball } from './pack.mjs'
+import { packed, platformManifest, tarball } from './pack.mjs'
 import { targets } from './targets.mjs'
 
 /**
@@ -36,7 +36,8 @@ function answer(packages, url, address) {
 }
 
 async function manifests() {
-  const { stdout } = await run('tar', ['-xzOf', tarball('pmem'), 'package/package.json'])
+  // By its name alone: to some a colon in a path names another machine.
+  const { stdout } = await run('tar', ['-xzOf', basename(tarball('pmem')), 'package/package.json'], { cwd: packed })
   return [JSON.parse(stdout), ...targets.map(platformManifest)]
 }
 

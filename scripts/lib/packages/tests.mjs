@@ -118,6 +118,10 @@ async function testTarballs(suite, built) {
     const files = [...JSON.stringify([exports, imports, main, types]).matchAll(/"(\.\/[^"]+)"(?!:)/g)].map(([, file]) => file)
     assert.deepEqual(files.filter((file) => !names.includes(file.slice(2))), [])
   })
+  await suite.check('the README has the example that is tested', () => {
+    const [page, example] = [join(root, 'npm/pmem/README.md'), join(sources, 'bundle/native-binding.mjs')]
+    assert.ok(readFileSync(page, 'utf8').includes(`\`\`\`mjs\n${readFileSync(example, 'utf8')}\`\`\``))
+  })
   await suite.check('the root package is small', () => assertSmaller(join(root, 'npm/pmem'), LARGEST_ROOT))
   for (const target of built) {
     await suite.check(`pmem-${target.name}: its files`, async () => {
