@@ -18,8 +18,8 @@ function without(reason) {
   return false
 }
 
-/** Looks where the build script of pmem-sys does. */
-async function archivesFound() {
+/** Whether PMDK's archives are where the build script of pmem-sys looks. */
+export async function archivesFound() {
   const folder = process.env.PMDK_LIB_DIR || (await run('pkg-config', ['--variable=libdir', 'libpmem'])).stdout.trim()
   return archives.every((name) => existsSync(join(folder, name)))
 }

@@ -1,6 +1,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { root, run, step } from '../run.mjs'
+import { archivesFound } from '../pmdk.mjs'
+import { root, step } from '../run.mjs'
 import { glibc, hostTarget } from './targets.mjs'
 import { debian, folderOf, python, rustTarget, unpackedDebian } from './tools.mjs'
 
@@ -71,10 +72,7 @@ export async function buildTarget(target) {
 
 /** The folder with PMDK's archives for a target; undefined where the machine's own are meant. */
 async function pmdkFor(target) {
-  if (target === hostTarget()) {
-    if (process.env.PMDK_LIB_DIR) return process.env.PMDK_LIB_DIR
-    if ((await run('pkg-config', ['--exists', 'libpmem'])).ok) return undefined
-  }
+  if (target === hostTarget() && (await archivesFound())) return process.env.PMDK_LIB_DIR
   const { cpu } = target.platform
   const architecture = { x64: 'amd64', arm64: 'arm64' }[cpu]
   const packages = ['libpmem-dev', 'libpmemlog-dev', 'libpmemblk-dev']

@@ -8,8 +8,8 @@ const NODE_MUSL = '24.19.0'
 
 /**
  * Ways to run Node.js programs of other platforms. Each prepares what it takes and resolves to `command`, which makes
- * of Node.js's arguments a command with its arguments and environment, and where it matters to `home`, the folder below
- * which programs have to be.
+ * of Node.js's arguments a command with its arguments and environment. Where it matters there is also `home`, the folder
+ * below which programs have to be, and `stop`, which ends what goes on running.
  */
 export const runners = {
   /** 64-bit Arm with glibc. */
@@ -41,7 +41,7 @@ export const runners = {
     const script = 'timeout 60 wine "$@" < /dev/null > "$OUTPUT" 2>&1; status=$?; cat "$OUTPUT"; exit $status'
     const env = { ...wineEnvironment(folder), OUTPUT: join(folder, 'output'), PMEM_TEST_DIR: undefined }
     const command = (args) => ['sh', ['-c', script, 'sh', join(node, 'bin/node.exe'), '--expose-gc', ...args], env]
-    return { command, end: () => run('wineserver', ['--kill'], { env }) }
+    return { command, stop: () => run('wineserver', ['--kill'], { env }) }
   },
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { withFolder } from '../matrix.mjs'
 import { installModules } from '../modules.mjs'
@@ -16,6 +16,9 @@ import { installedBinary, sources, withUser } from './user.mjs'
 const LARGEST_ROOT = 200_000
 const LARGEST_PLATFORM = 3_000_000
 
+/** How long a program may take on another platform, in milliseconds. */
+const LONGEST = 120_000
+
 /**
  * Builds and packs what would be published, tests that, and resolves to the counts; the checkout is set up already.
  * Platforms whose turn comes after so many `seconds` are skipped, and those for which this machine lacks something.
@@ -28,8 +31,7 @@ export async function testPackages(seconds = Infinity) {
   if (!built.includes(host)) return suite.counts
   await packAll(built)
   await installModules('bundlers', sources)
-  await testTarballs(suite, built)
-  await testBinaries(suite, built)
+  await testContents(suite, built)
   await withUser(async (user) => {
     await testChoice(suite, user, built)
     await testHost(suite, user, host)
@@ -48,6 +50,18 @@ async function build(suite, wanted, end) {
     })
   }
   return built
+}
+
+/** Tests what is in the packages that are packed already, of whatever platforms; the checkout is set up. */
+export async function testPackedContents() {
+  const suite = new Suite()
+  await testContents(suite, targets.filter(({ name }) => existsSync(tarball(`pmem-${name}`))))
+  return suite.counts
+}
+
+async function testContents(suite, built) {
+  await testTarballs(suite, built)
+  await testBinaries(suite, built)
 }
 
 /** Tests what is packed already, as far as that takes nothing but Node.js and npm; resolves to the counts. */
@@ -93,16 +107,16 @@ async function testPrograms(project, node, host) {
 /** The same programs on another platform, in whatever runs it here. */
 async function testElsewhere(suite, user, target, end) {
   await suite.attempt(`running pmem-${target.name}`, end, async () => {
-    const { command, home, end: stop } = await runners[target.runs]()
-    await withFolder(home ?? user.folder, async (folder) => {
+    const { command, home = user.folder, stop } = await runners[target.runs]()
+    await withFolder(home, async (folder) => {
       const project = await user.install(join(folder, 'project'), target)
       for (const program of ['smoke.cjs', 'esm.mjs', 'worker.mjs']) {
         const [runner, args, env] = command([join(project, 'programs', program)])
-        const options = { cwd: project, env: { PMEM_EXPECT_ENGINES: target.engines.join(), PMEM_TEST_DIR: folder, ...env } }
+        const expected = { PMEM_EXPECT_ENGINES: target.engines.join(), PMEM_TEST_DIR: folder }
+        const options = { cwd: project, env: { ...expected, ...env }, timeout: LONGEST }
         await suite.program(`${target.name}: ${program}`, runner, args, options)
       }
-    })
-    await stop?.()
+    }).finally(stop)
   })
 }
 

@@ -1,13 +1,13 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { installDebian, mayInstall } from '../debian.mjs'
-import { root, run, step } from '../run.mjs'
+import { root, run, step, StepError } from '../run.mjs'
 
 /** What the checkout keeps for itself of tools for other platforms. */
 export const tools = join(root, '.tools')
 
 /** Something for another platform cannot be had on this machine. */
-export class Unavailable extends Error {}
+export class Unavailable extends StepError {}
 
 /** Runs a step that gets a tool; where it fails, so does what needs the tool. */
 export async function obtain(what, label, command, args, options) {
@@ -43,8 +43,8 @@ export async function python() {
 
 /** The platforms for which Rust's standard library is installed. */
 export async function rustTargets() {
-  const { stdout } = await run('rustup', ['target', 'list', '--installed'])
-  return stdout.trim().split('\n')
+  const { stdout } = await run('rustc', ['--print', 'sysroot'])
+  return readdirSync(join(stdout.trim(), 'lib/rustlib'))
 }
 
 /** Rust's standard library for another platform. */
