@@ -1,5 +1,6 @@
 // npm test [-- --quick] [--no-packages] [--lint]: sets up what is missing and runs every test. --quick runs Rust and
-// TypeScript under one condition each and no packages, --lint runs the checks of `npm run lint` too. The last line is the sum of all counts.
+// TypeScript under one condition each and leaves out the packages, as --no-packages does; --lint runs the checks of
+// `npm run lint` too. The last line is the sum of all counts.
 import { join } from 'node:path'
 import { add, countAva, countCargo, describe, none } from './lib/counts.mjs'
 import { lint } from './lib/lint.mjs'

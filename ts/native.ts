@@ -54,7 +54,7 @@ function reason(name: string, cause: unknown): string {
   return (
     `it is not installed. Packages of this kind are optional dependencies: install on the platform that runs the ` +
     `program, without --omit=optional, and where package-lock.json or node_modules came from another platform, remove ` +
-    `them first. Platforms without ${name} are not supported.`
+    `them first. If there is no package ${name}, this platform is not supported.`
   )
 }
 

@@ -1,4 +1,4 @@
-/** Native modules that are given: as a path, as an object, by the environment, and what is refused. The path is the argument. */
+/** Native modules that are given, as a path, as an object or by the environment, and what is refused. The argument is one. */
 
 const assert = require('node:assert/strict')
 const { execFileSync } = require('node:child_process')

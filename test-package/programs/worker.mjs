@@ -18,7 +18,8 @@ async function main() {
   const log = pmemlog.create(paths.log)
   const region = pmem.mapFile(paths.region, { length: 4096, create: true })
   const indexes = [0, 1, 2]
-  const codes = await Promise.all(indexes.map((index) => ended(new Worker(fileURLToPath(import.meta.url), { workerData: { ...paths, index } }))))
+  const program = fileURLToPath(import.meta.url)
+  const codes = await Promise.all(indexes.map((index) => ended(new Worker(program, { workerData: { ...paths, index } }))))
   assert.deepEqual(codes, [0, 0, 0])
   assert.equal(log.tell(), 300)
   assert.deepEqual([...region.read(3)], [1, 2, 3])

@@ -14,6 +14,9 @@ export const binaryOf = (target) => join(packageFolder(target), `pmem.${target.n
 /** Cargo's folder for these builds: in that of the other builds, each kind would make the other begin anew. */
 const cargoFolder = join(root, 'target/packages')
 
+/** The oldest macOS: the first that runs on arm64. */
+const macos = { MACOSX_DEPLOYMENT_TARGET: '11.0' }
+
 /**
  * How a target is built: each resolves to cargo's command, the name of the target for it, the environment, and the name
  * of what comes out.
@@ -21,7 +24,7 @@ const cargoFolder = join(root, 'target/packages')
 const builders = {
   /** On the target's own system, with that system's linker. */
   async native({ triple, platform: { os } }) {
-    return { command: 'build', triple, made: os === 'win32' ? 'pmem_node.dll' : 'libpmem_node.dylib' }
+    return { command: 'build', triple, env: macos, made: os === 'win32' ? 'pmem_node.dll' : 'libpmem_node.dylib' }
   },
 
   /** For Linux and macOS, on any machine: zig brings the C libraries of all, glibc's in every version. */
@@ -30,7 +33,7 @@ const builders = {
     return {
       command: 'zigbuild',
       triple: libc === 'glibc' ? `${triple}.${glibc}` : triple,
-      env: { PATH: path + delimiter + process.env.PATH, MACOSX_DEPLOYMENT_TARGET: '11.0' },
+      env: { ...macos, PATH: path + delimiter + process.env.PATH },
       made: os === 'darwin' ? 'libpmem_node.dylib' : 'libpmem_node.so',
     }
   },
@@ -38,7 +41,8 @@ const builders = {
   /** For Windows, with GNU tools: the module finds the program that loads it, whatever that was made with. */
   async mingw() {
     await debian('gcc-mingw-w64-x86-64')
-    return { command: 'build', triple: 'x86_64-pc-windows-gnu', env: { LIBNODE_PATH: await libnode() }, made: 'pmem_node.dll' }
+    const env = { LIBNODE_PATH: await libnode() }
+    return { command: 'build', triple: 'x86_64-pc-windows-gnu', env, made: 'pmem_node.dll' }
   },
 }
 

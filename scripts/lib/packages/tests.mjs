@@ -129,7 +129,8 @@ async function testTarballs(suite, built) {
   })
   await suite.check('every file that the manifest names is there', () => {
     const { exports, imports, main, types } = manifest
-    const files = [...JSON.stringify([exports, imports, main, types]).matchAll(/"(\.\/[^"]+)"(?!:)/g)].map(([, file]) => file)
+    const paths = JSON.stringify([exports, imports, main, types]).matchAll(/"(\.\/[^"]+)"(?!:)/g)
+    const files = Array.from(paths, ([, file]) => file)
     assert.deepEqual(files.filter((file) => !names.includes(file.slice(2))), [])
   })
   await suite.check('the README has the example that is tested', () => {
@@ -152,7 +153,8 @@ async function testTarballs(suite, built) {
   await suite.check('publint has nothing to say', () => clean(bin('publint'), '--strict', tarball('pmem')))
   await suite.check('the types are not wrong', () => clean(bin('attw'), tarball('pmem'), '--profile', 'node16'))
   for (const folder of ['pmem', ...built.map(({ name }) => name)]) {
-    await suite.check(`npm packs ${folder} without a warning`, () => clean('npm', 'pack', '--dry-run', join(root, 'npm', folder)))
+    const packs = () => clean('npm', 'pack', '--dry-run', join(root, 'npm', folder))
+    await suite.check(`npm packs ${folder} without a warning`, packs)
   }
   await suite.check('nothing else is packed', () => assert.equal(readdirSync(packed).length, built.length + 1))
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { installDebian, mayInstall } from '../debian.mjs'
 import { root, run, step, StepError } from '../run.mjs'
@@ -18,27 +18,33 @@ export async function obtain(what, label, command, args, options) {
   }
 }
 
-/** Does the work that fills a folder of `tools`, once; `work` gets its path. */
-export async function folderOf(name, work) {
+/** Does the work that fills a folder of `tools`, once for each version; `work` gets its path. */
+export async function folderOf(name, work, version = '') {
   const folder = join(tools, name)
-  const stamp = join(folder, '.complete')
-  if (existsSync(stamp)) return folder
+  const stamp = join(folder, '.version')
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === version) return folder
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   await work(folder)
-  writeFileSync(stamp, '')
+  writeFileSync(stamp, version)
   return folder
 }
 
-/** The Python environment of requirements.txt: zig, cargo-zigbuild and the reader of binaries; resolves to its commands' folder. */
+const requirements = join(root, 'scripts/lib/packages/requirements.txt')
+
+/** A Python environment with what requirements.txt names: zig, and a reader of binaries. Resolves to the commands' folder. */
 export async function python() {
-  const folder = await folderOf('python', async (path) => {
-    const what = 'The Python tools'
-    await obtain(what, 'Python environment', 'python3', ['-m', 'venv', path])
-    const args = ['install', '--quiet', '--disable-pip-version-check', '--requirement', join(root, 'scripts/lib/packages/requirements.txt')]
-    await obtain(what, 'zig, cargo-zigbuild, lief', join(path, 'bin/pip'), args)
-  })
+  const folder = await folderOf('python', makePython, readFileSync(requirements, 'utf8'))
   return join(folder, 'bin')
+}
+
+async function makePython(folder) {
+  const what = 'The Python tools'
+  // Debian has what makes environments in a package of its own.
+  if (!(await run('python3', ['-c', 'import ensurepip, venv'])).ok) await debian('python3-venv')
+  await obtain(what, 'Python environment', 'python3', ['-m', 'venv', folder])
+  const args = ['install', '--quiet', '--disable-pip-version-check', '--requirement', requirements]
+  await obtain(what, 'zig, cargo-zigbuild, lief', join(folder, 'bin/pip'), args)
 }
 
 /** The platforms for which Rust's standard library is installed. */
@@ -65,7 +71,9 @@ export async function debian(...packages) {
  * machine's own Debian, since nothing of it is installed. Resolves to that folder's `root`.
  */
 export async function unpackedDebian(name, packages, { architecture, suite } = {}) {
-  const folder = await folderOf(name, async (path) => download(path, name, packages, architecture, suite && (await sources(suite))))
+  const folder = await folderOf(name, async (path) => {
+    await download(path, name, packages, architecture, suite && (await sources(suite)))
+  })
   return join(folder, 'root')
 }
 
@@ -75,7 +83,8 @@ async function download(folder, name, packages, architecture, sourceList) {
   for (const path of ['state/lists/partial', 'cache/archives/partial', 'packages']) {
     mkdirSync(join(folder, path), { recursive: true })
   }
-  const settings = { 'Dir::State': join(folder, 'state'), 'Dir::State::status': '/dev/null', 'Dir::Cache': join(folder, 'cache') }
+  const state = { 'Dir::State': join(folder, 'state'), 'Dir::State::status': '/dev/null' }
+  const settings = { ...state, 'Dir::Cache': join(folder, 'cache') }
   if (architecture) Object.assign(settings, { 'APT::Architecture': architecture, 'APT::Architectures': architecture })
   if (sourceList) {
     const file = join(folder, 'sources.list')
@@ -93,7 +102,8 @@ async function download(folder, name, packages, architecture, sourceList) {
 
 /** A list of sources with `suite`, from where the machine gets its own Debian packages. */
 async function sources(suite) {
-  const { stdout } = await run('apt-get', ['indextargets', '--format', '$(REPO_URI) $(COMPONENT)', 'Created-By: Packages', 'Label: Debian'])
+  const filters = ['Created-By: Packages', 'Label: Debian']
+  const { stdout } = await run('apt-get', ['indextargets', '--format', '$(REPO_URI) $(COMPONENT)', ...filters])
   const address = stdout.split('\n').find((line) => line.endsWith(' main'))
   if (!address) throw new Unavailable(`No source of Debian packages is known, and so none of its suite ${suite}`)
   return `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${address.replace(' ', ` ${suite} `)}\n`
@@ -101,9 +111,7 @@ async function sources(suite) {
 
 /** A package of the npm registry that is meant for another platform; resolves to its folder. */
 export async function npmPackage(name, version) {
-  const folder = await folderOf(`${name}-${version}`, (path) => {
-    const args = ['install', '--force', '--no-save', '--loglevel=error', '--prefix', path, `${name}@${version}`]
-    return obtain(name, `${name} ${version}`, 'npm', args)
-  })
+  const args = ['install', '--force', '--no-save', '--loglevel=error', `${name}@${version}`, '--prefix']
+  const folder = await folderOf(name, (path) => obtain(name, `${name} ${version}`, 'npm', [...args, path]), version)
   return join(folder, 'node_modules', name)
 }

@@ -35,7 +35,8 @@ function newUser(folder, registry) {
 async function install(project, { platform: { os, cpu, libc } }, env) {
   mkdirSync(project)
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'empty', private: true }))
-  const args = ['install', 'pmem', '--no-audit', '--no-fund', `--os=${os}`, `--cpu=${cpu}`, ...(libc ? [`--libc=${libc}`] : [])]
+  const args = ['install', 'pmem', '--no-audit', '--no-fund', `--os=${os}`, `--cpu=${cpu}`]
+  if (libc) args.push(`--libc=${libc}`)
   const { ok, output } = await run(process.execPath, [npm(), ...args], { cwd: project, env })
   if (!ok) throw new StepError(`npm install pmem for ${os}-${cpu} failed:\n${output}`)
   for (const name of ['programs', 'types', 'bundle']) cpSync(join(sources, name), join(project, name), { recursive: true })
