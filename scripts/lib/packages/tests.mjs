@@ -79,6 +79,7 @@ export async function testPacked() {
 async function testHost(suite, user, host) {
   const { project, node } = await installHere(user, host, suite)
   await testPrograms(project, node, host)
+  await testReleases(project, node)
   await testTypes(suite, project, node)
   await testBundles(suite, project, node, host)
   await testMissing(project, node, host)
@@ -88,8 +89,8 @@ async function testHost(suite, user, host) {
 async function installHere(user, host, suite) {
   const project = await user.install(join(user.folder, 'project'), host)
   const env = { ...user.env, PMEM_EXPECT_ENGINES: host.engines.join(), PMEM_TEST_DIR: user.folder }
-  const node = (label, args, more) => {
-    return suite.program(label, process.execPath, ['--expose-gc', ...args], { cwd: project, env: { ...env, ...more } })
+  const node = (label, args, more, binary = process.execPath) => {
+    return suite.program(label, binary, ['--expose-gc', ...args], { cwd: project, env: { ...env, ...more } })
   }
   return { project, node }
 }
@@ -178,6 +179,19 @@ async function testChoice(suite, user, built) {
       const installed = readdirSync(join(folder, 'node_modules')).filter((name) => !name.startsWith('.'))
       assert.deepEqual(installed.toSorted(), ['pmem', `pmem-${target.name}`])
     })
+  }
+}
+
+/** The releases of Node.js on which the other tests run too. */
+async function testReleases(project, node) {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return
+  const folder = join(root, 'test-runtimes')
+  await installModules('Node.js releases to test on', folder)
+  const releases = readdirSync(join(folder, 'node_modules')).filter((name) => /^node\d+$/.test(name))
+  for (const name of releases) {
+    const binary = join(folder, 'node_modules', name, 'bin/node')
+    await node(`${name}: ES modules`, [join(project, 'programs/esm.mjs')], {}, binary)
+    await node(`${name}: workers`, [join(project, 'programs/worker.mjs')], {}, binary)
   }
 }
 
