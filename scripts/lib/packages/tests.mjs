@@ -198,14 +198,15 @@ async function testReleases(project, node) {
 /** Both ways in which TypeScript finds the types of a package. */
 async function testTypes(suite, project, node) {
   for (const resolution of ['node16', 'bundler']) {
-    const folder = join(project, 'types', resolution)
+    const folder = join(project, 'types')
     await suite.check(`TypeScript, moduleResolution ${resolution}`, async () => {
-      const args = ['--project', folder, '--typeRoots', join(root, 'node_modules/@types')]
+      const args = ['--project', join(folder, `${resolution}.json`), '--typeRoots', join(root, 'node_modules/@types')]
       const { ok, output } = await run(bin('tsc'), args)
       assert.ok(ok, output)
     })
-    const out = join(folder, 'out')
-    for (const name of readdirSync(out)) await node(`TypeScript, ${resolution}: ${name}`, [join(out, name)])
+    for (const name of readdirSync(join(folder, resolution))) {
+      await node(`TypeScript, ${resolution}: ${name}`, [join(folder, resolution, name)])
+    }
   }
 }
 
