@@ -1,1 +1,1 @@
-export * from './ts/native-binding.js'
+export { setNativeBinding } from './ts/native-binding.js'

@@ -24,7 +24,11 @@ export function setNativeBinding(binding: string | object): void {
   given = checked(binding)
 }
 
-/** What was given, or undefined; from here on nothing can be given. */
+/**
+ * What was given, or undefined; from here on nothing can be given.
+ *
+ * @internal
+ */
 export function takeNativeBinding(): string | Binding | undefined {
   taken = true
   return typeof given === 'string' ? resolve(given) : given
