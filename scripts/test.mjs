@@ -12,7 +12,7 @@ import { buildWithoutPmdk, setUp, workspace } from './lib/setup.mjs'
 import { runTests } from './lib/tests.mjs'
 
 /** After so many seconds no further platform is built or run. */
-const OTHER_PLATFORMS = 300
+const OTHER_PLATFORMS = 360
 
 const quick = process.argv.includes('--quick')
 let total = { ...none }

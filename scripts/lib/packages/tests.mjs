@@ -24,10 +24,12 @@ const LONGEST = 120_000
  * Platforms whose turn comes after so many `seconds` are skipped, and those for which this machine lacks something.
  */
 export async function testPackages(seconds = Infinity) {
+  const start = performance.now()
   const suite = new Suite()
-  const end = performance.now() + seconds * 1000
+  const until = (share) => start + share * seconds * 1000
   const host = hostTarget()
-  const built = await build(suite, [host, ...targets.filter((target) => target !== host)], end)
+  // The rest of the time is for running them.
+  const built = await build(suite, [host, ...targets.filter((target) => target !== host)], until(0.7))
   if (!built.includes(host)) return suite.counts
   await packAll(built)
   await installModules('bundlers', sources)
@@ -35,7 +37,7 @@ export async function testPackages(seconds = Infinity) {
   await withUser(async (user) => {
     await testChoice(suite, user, built)
     await testHost(suite, user, host)
-    for (const target of built) if (target.runs && target !== host) await testElsewhere(suite, user, target, end)
+    for (const target of built) if (target.runs && target !== host) await testElsewhere(suite, user, target, until(1))
   })
   return suite.counts
 }
