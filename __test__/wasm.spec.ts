@@ -153,6 +153,20 @@ test('a copy whose source overlaps it, in a memory', (t) => {
   holds(t, path, expected)
 })
 
+test('a copy whose source overlaps it, by another buffer over the same memory', (t) => {
+  const content = Buffer.from(Uint8Array.from({ length: 12 * PAGE }, (_, index) => (index * 7) % 251))
+  const path = file(t, content)
+  using region = pmem.map(path, undefined, shared)
+  using attached = pmem.attach(region.buffer)
+  const other = structuredClone(region.view(Uint8Array))
+  const expected = Buffer.from(content)
+  for (const target of [region, attached]) {
+    target.copyFrom(other.subarray(0, 10 * PAGE), 4100)
+    expected.copy(expected, 4100, 0, 10 * PAGE)
+    holds(t, path, expected)
+  }
+})
+
 test('what cannot be', (t) => {
   const path = file(t, PAGE)
   const wrong = (options: object, code: string) => throws(t, code, () => pmem.map(path, undefined, options as pmem.MapOptions))
@@ -186,10 +200,13 @@ test('an attached region is another handle on the same', async (t) => {
   region.view(Uint8Array)[0] = 0x41
 
   const late = pmem.attach(region.view(Uint8Array).buffer)
+  t.false(late.closed)
   const pending = late.persistAsync()
   const { buffer } = region.view(Uint8Array)
   region.close()
   await pending
+  t.true(late.closed)
+  late[Symbol.dispose]()
   throws(t, 'ERR_PMEM_CLOSED', () => late.persist())
   throws(t, 'ERR_PMEM_CLOSED', () => late.write('x'))
   throws(t, 'ERR_PMEM_CLOSED', () => late.read())

@@ -221,7 +221,7 @@ export class BlockArray implements Disposable, AsyncDisposable, Iterable<Buffer>
   /** The handle, which only an open array has. */
   #open(): number {
     if (this.#handle === 0) throw closed('block array')
-    if (frame.alarms() !== 0) native.arrayIntact(this.#handle)
+    if (frame.alarmed()) native.arrayIntact(this.#handle)
     return this.#handle
   }
 
@@ -239,6 +239,7 @@ export class BlockArray implements Disposable, AsyncDisposable, Iterable<Buffer>
     if (bytes.length === this.#bsize) return bytes
     const block = Buffer.alloc(this.#bsize)
     block.set(bytes)
+    frame.checkSource(bytes)
     return block
   }
 

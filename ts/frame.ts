@@ -4,27 +4,25 @@
  * writes and the call.
  */
 
-import { PmemError } from './errors.js'
 import { native } from './native.js'
 
 const frame = native.callFrame()
 const slots = new Float64Array(frame.slots)
 
-/** Grows whenever a region or pool of the process may have been broken. Each is asked before and after use once it is not 0. */
-export function alarms(): number {
-  return slots[7]!
+/** Whether any region or pool of the process may be broken: each is asked then, before and after it is used. */
+export function alarmed(): boolean {
+  return slots[7] !== 0
 }
 
-/** Bytes that were just read are what they were: no page was lost meanwhile. `before` is what {@link alarms} was. */
-export function checkSource(before: number): void {
-  if (slots[7] !== before) throw new PmemError('ERR_PMEM_FAULT', 'a page of the data, which lies in a mapped file, is lost')
+/** Bytes that were just copied were what they should be: they do not lie in a mapping of which a page was lost. */
+export function checkSource(bytes: Uint8Array): void {
+  if (alarmed()) native.checkData(bytes)
 }
 
 /** Puts bytes into the staging area. */
 export function stage(bytes: Uint8Array, offset = 0): void {
-  const before = alarms()
   staging.set(bytes, offset)
-  checkSource(before)
+  checkSource(bytes)
 }
 
 /** Payload bytes that cross with a call. What is longer crosses by an ordinary one. */

@@ -203,7 +203,7 @@ export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
   /** The handle, which only an open log has. */
   #open(): number {
     if (this.#handle === 0) throw closed('log')
-    if (frame.alarms() !== 0) native.logIntact(this.#handle)
+    if (frame.alarmed()) native.logIntact(this.#handle)
     return this.#handle
   }
 
@@ -229,7 +229,9 @@ export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
     for (const part of parts) length += part.length
     const handle = this.#open()
     if (length > frame.staging.length) {
-      native.logAppend(handle, Buffer.concat(parts))
+      const whole = Buffer.concat(parts)
+      for (const part of parts) frame.checkSource(part)
+      native.logAppend(handle, whole)
       return
     }
     let offset = 0

@@ -14,7 +14,7 @@ export type { ContextOptions } from './contexts.js'
 export { Region } from './region.js'
 export type { AnyBuffer, BareMemory, WebAssemblyMemory } from './memory.js'
 export type { AnyRegion, StoreOptions } from './region.js'
-export type { ViewConstructor, ViewOver } from './views.js'
+export type { View, ViewConstructor, ViewOver } from './views.js'
 export type { Data, Path, Size } from './arguments.js'
 
 /** An open file: a descriptor, or what has one, such as a FileHandle. */
@@ -82,7 +82,8 @@ export function checkVersion(major: number, minor: number): true {
  * region.close()
  */
 export function map(file: OpenFile | Path, byteLength: Size | undefined, options: MapOptions & { shared: true }): Region<SharedArrayBuffer>
-export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptions): Region
+export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptions & { shared?: false }): Region
+export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptions): AnyRegion
 export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptions): AnyRegion {
   const { offset, readonly, kind, coverable } = mapArguments(options)
   const length = byteLength === undefined ? undefined : toInteger('byteLength', byteLength, 1)
@@ -99,7 +100,8 @@ export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptio
  * @throws As {@link map}; `EEXIST`; `ENOSPC`; `ERR_OUT_OF_RANGE` for a length below the existing file's without `truncate`.
  */
 export function mapFile(path: Path, options: MapFileOptions & { shared: true }): Region<SharedArrayBuffer>
-export function mapFile(path: Path, options?: MapFileOptions): Region
+export function mapFile(path: Path, options?: MapFileOptions & { shared?: false }): Region
+export function mapFile(path: Path, options?: MapFileOptions): AnyRegion
 export function mapFile(path: Path, options?: MapFileOptions): AnyRegion {
   const { offset, readonly, kind, coverable } = mapArguments(options)
   const bytes = toPath('path', path)
@@ -209,6 +211,7 @@ function mapArguments(options: MapOptions | undefined): MapArguments {
 
 function toKind(memory: 'auto' | 'external' | 'wasm', shared: boolean): MemoryKind {
   const { externalBuffers, wasmMemory } = capabilities
+  if (typeof memory !== 'string') throw wrongType('memory', 'a string', memory)
   if (memory !== 'auto' && memory !== 'external' && memory !== 'wasm') {
     throw wrongValue('memory', "it must be 'auto', 'external' or 'wasm'")
   }

@@ -5,7 +5,7 @@ import { ExternalMemory } from './external.js'
 import * as frame from './frame.js'
 import { type AnyBuffer, type MappedMemory, type WebAssemblyMemory, unsupported } from './memory.js'
 import { native } from './native.js'
-import { type ViewConstructor, type ViewOver, isViewConstructor } from './views.js'
+import { type View, type ViewConstructor, type ViewOver, isViewConstructor } from './views.js'
 import { WasmMemory } from './wasm.js'
 
 /** What the native side tells of a new region. */
@@ -71,9 +71,9 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
     collected.register(this, info.handle, this)
   }
 
-  /** Whether the region was closed. */
+  /** Whether the region was closed; an attached one also where the region that made its memory was. */
   get closed(): boolean {
-    return this.#handle === 0
+    return this.#handle === 0 || (frame.alarmed() && native.regionIsUncovered(this.#handle))
   }
 
   /** The region's size. */
@@ -108,11 +108,10 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
       throw outOfRange('data.byteLength', `<= ${this.#byteLength - this.#position}, what is left from the cursor on`, bytes.length)
     }
     const memory = this.#bytes()
-    const before = frame.alarms()
     if (memory === null || this.#readonly) frame.copyFrom(this.#handle, this.#position, bytes, false)
     else memory.set(bytes, this.#position)
     this.#open()
-    frame.checkSource(before)
+    frame.checkSource(bytes)
     this.#position = end
     return bytes.length
   }
@@ -175,7 +174,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
    * @param length - In elements (bytes for DataView); as many as fit by default.
    * @throws `ERR_OUT_OF_RANGE` for what lies outside or is not aligned; as `buffer`.
    */
-  view<V extends NodeJS.ArrayBufferView>(type: ViewConstructor<V>, byteOffset: Size = 0, length?: Size): ViewOver<V, Memory> {
+  view<V extends View>(type: ViewConstructor<V>, byteOffset: Size = 0, length?: Size): ViewOver<V, Memory> {
     this.#open()
     if (!isViewConstructor(type)) throw wrongType('type', 'a TypedArray class or DataView', type)
     const unit = type.BYTES_PER_ELEMENT ?? 1
@@ -252,9 +251,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
     const durable = toBoolean('durable', toOptions(options).durable ?? true)
     const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
     const bytes = toBytes('source', source)
-    // At another address, the region's own bytes would overlap unseen.
-    const own = this.#memory?.bytes?.buffer === bytes.buffer
-    frame.copyFrom(this.#handle, offset, own ? Buffer.from(bytes) : bytes, durable)
+    frame.copyFrom(this.#handle, offset, bytes, durable)
   }
 
   /**
@@ -285,9 +282,8 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
 
   /** Persists the whole region, unless it is readonly, and closes it. */
   [Symbol.dispose](): void {
-    if (this.#handle === 0) return
     try {
-      if (!this.#readonly) this.persist()
+      if (!this.closed && !this.#readonly) this.persist()
     } finally {
       this.close()
     }
@@ -296,7 +292,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
   /** The handle, which only an open region has, and none of whose pages was lost. */
   #open(): number {
     if (this.#handle === 0) throw closed('region')
-    if (frame.alarms() !== 0) native.regionIntact(this.#handle)
+    if (frame.alarmed()) native.regionIntact(this.#handle)
     return this.#handle
   }
 

@@ -2,14 +2,21 @@
 
 import type { AnyBuffer } from './memory.js'
 
+/** A TypedArray or DataView, also of a kind that these typings do not know. */
+export interface View {
+  readonly buffer: AnyBuffer
+  readonly byteLength: number
+  readonly byteOffset: number
+}
+
 /** A TypedArray class or DataView. */
-export interface ViewConstructor<V extends NodeJS.ArrayBufferView> {
+export interface ViewConstructor<V extends View> {
   new (buffer: ArrayBuffer, byteOffset?: number, length?: number): V
   readonly BYTES_PER_ELEMENT?: number
 }
 
 /** What `V` is over another kind of memory than an ArrayBuffer; a class that extends a view stays itself. */
-export type ViewOver<V extends NodeJS.ArrayBufferView, Memory extends AnyBuffer> =
+export type ViewOver<V extends View, Memory extends AnyBuffer> =
   V extends DataView ? (DataView<ArrayBuffer> extends V ? DataView<Memory> : V)
   : V extends { readonly [Symbol.toStringTag]: infer Name extends keyof TypedArrays<Memory> }
     ? (TypedArrays<ArrayBuffer>[Name] extends V ? TypedArrays<Memory>[Name] : V)

@@ -24,7 +24,7 @@ export class WasmMemory implements MappedMemory {
     this.#buffer = this.#memory.buffer
     memories.set(this.#buffer, this.#memory)
     this.#bytes = Buffer.from(this.#buffer, 0, byteLength)
-    native.regionCover(handle, new Uint8Array(this.#buffer))
+    native.regionCover(handle, new Uint8Array(this.#buffer), shared)
   }
 
   get wasm(): WebAssemblyMemory {

@@ -27,7 +27,7 @@ export function mapped(
   options?: pmem.MapOptions,
 ): { path: string; region: pmem.Region } {
   const path = file(t, content)
-  const region = pmem.map(path, undefined, options)
+  const region = pmem.map(path, undefined, options) as pmem.Region
   t.teardown(() => region.close())
   return { path, region }
 }

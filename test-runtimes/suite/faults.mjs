@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { capabilities, pmem, pmemblk, pmemlog } from 'pmem'
 import { check } from '../lib/check.mjs'
 import { file, folder, text } from '../lib/files.mjs'
+import { Thread } from '../lib/programs.mjs'
 import { storing } from '../lib/storing.mjs'
 
 const FAULT = { code: 'ERR_PMEM_FAULT' }
@@ -65,6 +66,73 @@ check('faults: what was stored and cut off is not acknowledged', () => {
   region.close()
 })
 
+check('faults: shared memory that outlives the worker that mapped it', async () => {
+  const path = file(LENGTH)
+  const worker = new Thread('share', { path })
+  const view = new Uint8Array(await worker.next())
+  worker.post('end')
+  await worker.exit
+  view[LOST] = 1
+  assert.equal(readFileSync(path)[LOST], 1)
+  truncateSync(path, 0)
+  assert.equal(view[LOST], 0)
+  view[LOST] = 2
+  assert.throws(() => pmem.attach(view.buffer), { code: 'ERR_INVALID_ARG_VALUE' })
+})
+
+check('faults: the rest of the last page', () => {
+  for (const memory of ['auto', 'wasm']) {
+    const path = file(100)
+    const region = pmem.map(path, undefined, { memory })
+    const all = new Uint8Array(region.view(Uint8Array).buffer)
+    truncateSync(path, 0)
+    assert.equal(all[99] + (all[200] ?? 0), 0)
+    assert.throws(() => region.persist(), FAULT)
+    region.close()
+  }
+})
+
+check('faults: data of which a page is lost goes nowhere', () => {
+  const path = file(LENGTH)
+  const region = pmem.map(path)
+  const view = region.view(Uint8Array)
+  const other = pmem.map(file(LENGTH))
+  const log = pmemlog.create(join(folder(), 'log'))
+  const [small, large] = [4096, 100_000].map((size) => pmemblk.create(join(folder(), 'array'), size, 64 << 20, { sparse: true }))
+  truncateSync(path, 4096)
+  for (let round = 0; round < 2; round += 1) {
+    for (const length of [10, 90_000]) {
+      const data = view.subarray(LOST, LOST + length)
+      assert.throws(() => log.append(data), FAULT)
+      assert.throws(() => log.appendv([data, 'x']), FAULT)
+      assert.throws(() => log.appendMany(['x', data]), FAULT)
+      assert.throws(() => other.write(data), FAULT)
+      assert.throws(() => other.copyFrom(data), FAULT)
+      assert.throws(() => large.write(data, 0), FAULT)
+    }
+    assert.throws(() => small.write(view.subarray(LOST, LOST + 10), 0), FAULT)
+    assert.throws(() => small.writeMany(0, view.subarray(LOST, LOST + 8192)), FAULT)
+  }
+  assert.equal(log.tell(), 0)
+  assert.ok(other.read().equals(Buffer.alloc(LENGTH)))
+  assert.ok(small.read(0).equals(Buffer.alloc(4096)))
+  log.append('fine')
+  for (const open of [region, other, log, small, large]) open.close()
+})
+
+check('faults: data of which a page is lost is not put off', async () => {
+  const path = file(LENGTH)
+  const region = pmem.map(path)
+  const data = region.view(Uint8Array, LOST, 10)
+  const log = pmemlog.create(join(folder(), 'log'))
+  const array = pmemblk.create(join(folder(), 'array'))
+  truncateSync(path, 4096)
+  await assert.rejects(log.appendAsync(data), FAULT)
+  await assert.rejects(array.writeAsync(data, 0), FAULT)
+  assert.equal(log.tell(), 0)
+  for (const open of [region, log, array]) open.close()
+})
+
 for (const engine of capabilities.engines) {
   check(`faults: a log, ${engine}`, () => {
     const path = join(folder(), 'log')
@@ -77,6 +145,16 @@ for (const engine of capabilities.engines) {
     }
     log.close()
     assert.throws(() => pmemlog.open(path), { code: 'ERR_PMEM_CORRUPT' })
+  })
+
+  check(`faults: a log that was cut within a page, ${engine}`, () => {
+    const path = join(folder(), 'log')
+    const log = pmemlog.create(path, undefined, { engine })
+    log.append(Buffer.alloc(200))
+    truncateSync(path, 8192 + 100)
+    // libpmemlog asks nobody.
+    if (engine === 'rust') assert.throws(() => log.append('lost'), FAULT)
+    log.close()
   })
 
   check(`faults: a block array, ${engine}`, () => {

@@ -20,7 +20,7 @@ const HANDLE: usize = 0;
 const OFFSET: usize = 1;
 const LENGTH: usize = 2;
 const DURABLE: usize = 3;
-/// Grows whenever a region or pool of the process may have been broken.
+/// Not 0 once any region or pool of the process may be broken.
 const ALARM: usize = 7;
 const SLOTS: usize = 8;
 

@@ -109,19 +109,19 @@ pub fn region_buffer(env: &Env, handle: f64) -> napi::Result<Option<Unknown<'_>>
 /// Maps the region once more, over the pages of a WebAssembly memory of TypeScript's, which was just made and lives as long
 /// as the handle.
 #[napi(catch_unwind)]
-pub fn region_cover(env: &Env, handle: f64, mut memory: Uint8ArraySlice<'_>) -> napi::Result<()> {
+pub fn region_cover(env: &Env, handle: f64, mut memory: Uint8ArraySlice<'_>, shared: bool) -> napi::Result<()> {
     let region = open(env, handle)?;
     // SAFETY: the memory is TypeScript's own, and nothing is in it yet.
     unsafe {
         let memory = memory.as_mut();
-        region.cover(NonNull::from(&mut memory[..]).cast(), memory.len()).cross(env)
+        region.cover(NonNull::from(&mut memory[..]).cast(), memory.len(), shared).cross(env)
     }
 }
 
 /// Another handle on the region that covers a shared memory; `null` where none does.
 #[napi(catch_unwind, ts_return_type = "RegionInfo | null")]
 pub fn region_attach(env: &Env, memory: Uint8ArraySlice<'_>) -> napi::Result<Option<RegionInfo>> {
-    let region = Region::covering(NonNull::from(&memory[..]).cast());
+    let region = Region::covering(NonNull::from(&memory[..]).cast(), memory.len());
     region.map(|region| keep(env, Ok(region))).transpose()
 }
 
@@ -129,6 +129,18 @@ pub fn region_attach(env: &Env, memory: Uint8ArraySlice<'_>) -> napi::Result<Opt
 #[napi(catch_unwind)]
 pub fn region_intact(env: &Env, handle: f64) -> napi::Result<()> {
     open(env, handle)?.check_intact().cross(env)
+}
+
+/// Whether the memory that the region covers was closed by another thread.
+#[napi(catch_unwind)]
+pub fn region_is_uncovered(env: &Env, handle: f64) -> napi::Result<bool> {
+    Ok(open(env, handle)?.is_uncovered())
+}
+
+/// That bytes do not lie in a mapping of which a page was lost.
+#[napi(catch_unwind)]
+pub fn check_data(env: &Env, data: Uint8ArraySlice<'_>) -> napi::Result<()> {
+    check_source(&data).cross(env)
 }
 
 /// Closes a region and empties its buffer, if anyone was given it, or puts zeros into the memory that it made and covers. An

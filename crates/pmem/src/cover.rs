@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::fault::Watch;
 use crate::mapping::{Access, Mapping, cover, uncover};
@@ -17,7 +17,8 @@ use crate::mapping::{Access, Mapping, cover, uncover};
 pub(crate) struct Cover {
     start: NonNull<u8>,
     len: NonZeroUsize,
-    _watch: Watch,
+    memory_len: usize,
+    watch: Watch,
 }
 
 // SAFETY: the pages belong to the process, not to a thread, and are not accessed through this.
@@ -29,10 +30,11 @@ impl Cover {
     /// Maps what `mapping` shows, which lies at `offset` in `file`, over the pages from `start` on, in the same way.
     ///
     /// # Safety
-    /// From `start`, which is a page's, `mapping`'s length in whole pages is readable and writable memory that nothing else
-    /// has mapped a file over, and that stays allocated while this lives.
+    /// The `memory_len` bytes from `start`, which is a page's, hold `mapping`'s length in whole pages, are readable and
+    /// writable memory that nothing else has mapped a file over, and stay allocated while this lives.
     pub(crate) unsafe fn new(
         start: NonNull<u8>,
+        memory_len: usize,
         mapping: &Mapping,
         file: &File,
         offset: u64,
@@ -45,12 +47,23 @@ impl Cover {
             let _ = unsafe { uncover(start, len) };
         })?;
         let watch = Watch::over(start.as_ptr(), len.get(), mapping.fault_flag());
-        Ok(Self { start, len, _watch: watch })
+        Ok(Self { start, len, memory_len, watch })
     }
 
-    /// The first byte's address.
-    pub(crate) fn start(&self) -> NonNull<u8> {
-        self.start
+    /// The bytes of this cover from `source` on by another address, that of `mapping`, if they are of this cover.
+    pub(crate) fn translate(&self, source: *const u8, mapping: &Mapping) -> *const u8 {
+        let offset = (source as usize).wrapping_sub(self.start.as_ptr() as usize);
+        if offset < self.len.get() { mapping.start().as_ptr().wrapping_add(offset) } else { source }
+    }
+
+    /// What is left of a cover that nobody lifts any more, over memory that other threads may still use.
+    pub(crate) fn abandon(self) -> (NonNull<u8>, Watch) {
+        (self.start, self.watch.into_stale())
+    }
+
+    /// Whether this lies over memory of `len` bytes.
+    pub(crate) fn is_over(&self, len: usize) -> bool {
+        self.memory_len == len
     }
 
     /// Puts zeros in the file's place.
@@ -64,33 +77,54 @@ impl Cover {
 }
 
 /// What lies over memory, by the address of the memory, for other threads that are given it.
-pub(crate) struct Covers<T>(LazyLock<Mutex<HashMap<usize, Weak<T>>>>);
+pub(crate) struct Covers<T>(LazyLock<Mutex<HashMap<usize, Entry<T>>>>);
+
+enum Entry<T> {
+    Owned(Weak<T>),
+    /// Nobody tells when the memory goes: pages of it that are lost are caught until the address has another entry.
+    Abandoned {
+        _watch: Watch,
+    },
+}
 
 impl<T> Covers<T> {
     pub(crate) const fn new() -> Self {
         Self(LazyLock::new(Mutex::default))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<usize, Weak<T>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<usize, Entry<T>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Enters `owner`. What was entered for the address before had memory that is gone.
-    pub(crate) fn enter(&self, start: NonNull<u8>, owner: Weak<T>) {
-        self.lock().insert(start.as_ptr() as usize, owner);
+    pub(crate) fn enter(&self, cover: &Cover, owner: Weak<T>) {
+        self.lock().insert(cover.start.as_ptr() as usize, Entry::Owned(owner));
     }
 
     /// The owner of what lies over the memory at `start`.
-    pub(crate) fn find(&self, start: NonNull<u8>) -> Option<std::sync::Arc<T>> {
-        self.lock().get(&(start.as_ptr() as usize))?.upgrade()
+    pub(crate) fn find(&self, start: NonNull<u8>) -> Option<Arc<T>> {
+        match self.lock().get(&(start.as_ptr() as usize))? {
+            Entry::Owned(owner) => owner.upgrade(),
+            Entry::Abandoned { .. } => None,
+        }
     }
 
-    /// Forgets an owner that is gone.
-    pub(crate) fn forget(&self, start: NonNull<u8>) {
+    /// Forgets an owner that is gone with its cover.
+    pub(crate) fn forget(&self, cover: &Cover) {
         let mut covers = self.lock();
-        let key = start.as_ptr() as usize;
-        if covers.get(&key).is_some_and(|owner| owner.strong_count() == 0) {
+        let key = cover.start.as_ptr() as usize;
+        if matches!(covers.get(&key), Some(Entry::Owned(owner)) if owner.strong_count() == 0) {
             covers.remove(&key);
+        }
+    }
+
+    /// Takes a cover over from an owner that is gone, while other threads may still use the memory.
+    pub(crate) fn abandon(&self, cover: Cover) {
+        let mut covers = self.lock();
+        let (start, watch) = cover.abandon();
+        let key = start.as_ptr() as usize;
+        if matches!(covers.get(&key), Some(Entry::Owned(owner)) if owner.strong_count() == 0) {
+            covers.insert(key, Entry::Abandoned { _watch: watch });
         }
     }
 }

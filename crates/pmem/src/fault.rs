@@ -45,9 +45,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Watches `len` bytes from `start`, which is a page's. A page that is lost is replaced by zeros.
+    /// Watches the pages of `len` bytes from `start`, which is a page's. A page that is lost is replaced by zeros.
     pub(crate) fn over(start: *const u8, len: usize, flag: Arc<FaultFlag>) -> Self {
-        Self::with(start, len, flag, None)
+        Self::with(start, len.next_multiple_of(crate::mapping::page_size()), flag, None)
     }
 
     /// Watches an open pool of the NVM Library in a file of `size` bytes. The library goes on after a fault, and must not
@@ -78,8 +78,21 @@ impl Watch {
         self.flag.is_raised()
     }
 
+    /// Raises the flag, for a loss that no access has met.
+    pub(crate) fn raise(&self) {
+        self.flag.raise();
+        raise_alarm();
+    }
+
     pub(crate) fn flag(&self) -> Arc<FaultFlag> {
         Arc::clone(&self.flag)
+    }
+
+    /// The same watch, over memory that may be given to something else without notice. Single pages are replaced there,
+    /// never all.
+    pub(crate) fn into_stale(self) -> Self {
+        self.slot.make_stale();
+        self
     }
 }
 
@@ -89,20 +102,22 @@ impl Drop for Watch {
     }
 }
 
-/// A number in someone else's memory that grows whenever a region or pool of this process may have been broken: a page was
-/// lost, or a region that others hold was uncovered. Who sees it not to be 0 asks each that it uses.
+/// A number in someone else's memory that is not 0 once any region or pool of this process may be broken: a page was lost,
+/// or a region that others hold was uncovered. Who sees it asks each that it uses.
 #[derive(Debug)]
 pub struct Alarm(&'static Slot);
 
 impl Alarm {
-    /// Lets `number`, which should be 0, grow until the alarm is dropped. What happened before counts too.
+    /// Sets `number`, which should be 0, until the alarm is dropped. What happened before counts too.
     ///
     /// # Safety
     /// The number stays writable until the alarm is dropped.
     pub unsafe fn new(number: *mut f64) -> Self {
         let entry = Entry { start: number as usize, ..Entry::EMPTY };
         let alarm = Self(ALARMS.add(&entry));
-        ring(alarm.0);
+        if RAISED.load(Ordering::SeqCst) {
+            ring(&entry);
+        }
         alarm
     }
 }
@@ -113,26 +128,32 @@ impl Drop for Alarm {
     }
 }
 
-static RAISED: AtomicU64 = AtomicU64::new(0);
+static RAISED: AtomicBool = AtomicBool::new(false);
 
-/// Lets the number of every alarm grow.
+/// Sets the number of every alarm.
 pub(crate) fn raise_alarm() {
     let _scan = table::scan();
-    RAISED.fetch_add(1, Ordering::SeqCst);
-    ALARMS.used().for_each(ring);
+    RAISED.store(true, Ordering::SeqCst);
+    ALARMS.used().for_each(|(_, entry)| ring(&entry));
 }
 
-/// Reads data that may lie in a mapping once, before it is used.
+/// That data does not lie in a mapping of which a page was lost. It reads a byte of each page.
 ///
 /// # Errors
-/// [`Error::Fault`] where a page of it is lost, or of anything else at this moment.
+/// [`Error::Fault`].
 pub fn check_source(data: &[u8]) -> Result<()> {
-    let before = RAISED.load(Ordering::SeqCst);
     for byte in data.chunks(crate::mapping::page_size()).filter_map(<[u8]>::first).chain(data.last()) {
         // SAFETY: a reference is readable.
         unsafe { std::ptr::from_ref(byte).read_volatile() };
     }
-    if RAISED.load(Ordering::SeqCst) == before { Ok(()) } else { Err(Error::Fault { path: None }) }
+    if !RAISED.load(Ordering::SeqCst) {
+        return Ok(());
+    }
+    let _scan = table::scan();
+    let (start, len) = (data.as_ptr() as usize, data.len());
+    // SAFETY: the flags live as long as their watches, whose drops wait for this scan.
+    let is_lost = |entry: &Entry| entry.overlaps(start, len) && unsafe { (*entry.flag).is_raised() };
+    if WATCHES.used().any(|(_, entry)| is_lost(&entry)) { Err(Error::Fault { path: None }) } else { Ok(()) }
 }
 
 /// After so many lost pages all of a range is let go: each is a mapping of its own, of which a process may have so many.
@@ -144,14 +165,11 @@ fn handle(address: usize) -> bool {
     let _scan = table::scan();
     let mut handled = false;
     // A range may be watched by a stale entry too, whose memory went before it: each is told, and the pages go once.
-    for slot in WATCHES.used() {
-        let entry = slot.entry();
-        if !entry.contains(address) {
-            continue;
-        }
+    for (slot, entry) in WATCHES.used().filter(|(_, entry)| entry.contains(address)) {
         // SAFETY: the flag lives as long as its watch, whose drop waits for this scan.
         unsafe { (*entry.flag).raise() };
-        handled = handled || platform::replace(&entry, address, slot.count_loss() < MOST_PAGES);
+        let whole = slot.count_loss() >= MOST_PAGES && !slot.is_stale();
+        handled = handled || platform::replace(&entry, address, whole);
     }
     if handled {
         raise_alarm();
@@ -159,8 +177,7 @@ fn handle(address: usize) -> bool {
     handled
 }
 
-fn ring(alarm: &Slot) {
+fn ring(alarm: &Entry) {
     // SAFETY: the number is writable as long as its alarm lives, whose drop waits for scans.
-    let number = unsafe { AtomicU64::from_ptr(alarm.entry().start as *mut u64) };
-    number.store((RAISED.load(Ordering::SeqCst) as f64).to_bits(), Ordering::SeqCst);
+    unsafe { AtomicU64::from_ptr(alarm.start as *mut u64) }.store(1f64.to_bits(), Ordering::SeqCst);
 }

@@ -56,6 +56,11 @@ impl Mapping {
         self.watch.is_raised()
     }
 
+    /// Says that pages were lost, where no access has met them.
+    pub(crate) fn raise_fault(&self) {
+        self.watch.raise();
+    }
+
     /// What tells of lost pages, for other mappings of the same bytes.
     pub(crate) fn fault_flag(&self) -> Arc<FaultFlag> {
         self.watch.flag()

@@ -69,7 +69,7 @@ pub(crate) trait Medium: Send + Sync {
 pub(crate) struct MappedMedium {
     mapping: Mapping,
     is_pmem: bool,
-    _lock: Option<Locked>,
+    lock: Option<Locked>,
 }
 
 impl MappedMedium {
@@ -79,13 +79,13 @@ impl MappedMedium {
         let access = if readonly { Access::Private } else { Access::Shared };
         let mapping = Mapping::new(descriptor(file), 0, len, access)?;
         let is_pmem = mapping.is_pmem();
-        Ok(Self { mapping, is_pmem, _lock: None })
+        Ok(Self { mapping, is_pmem, lock: None })
     }
 
     /// Maps a locked file, and keeps the lock as long as the mapping.
     pub(crate) fn locked(file: Locked, len: u64, readonly: bool) -> io::Result<Self> {
         let medium = Self::new(&file, len, readonly)?;
-        Ok(Self { _lock: Some(file), ..medium })
+        Ok(Self { lock: Some(file), ..medium })
     }
 
     /// What tells of lost pages, for other mappings of the same file.
@@ -98,6 +98,16 @@ impl MappedMedium {
         let inside = offset.checked_add(len).is_some_and(|end| end <= self.len());
         assert!(inside, "bytes {offset} to {offset} + {len} are outside the pool");
         self.mapping.start().as_ptr().wrapping_add(offset as usize)
+    }
+
+    /// A file that was cut within a page loses what is stored behind its end, which no access meets.
+    fn check_size(&self) -> io::Result<()> {
+        if let Some(file) = &self.lock
+            && file.metadata()?.len() < self.len()
+        {
+            self.mapping.raise_fault();
+        }
+        Ok(())
     }
 
     fn write_back(&self, offset: u64, len: u64) {
@@ -176,6 +186,7 @@ impl Medium for MappedMedium {
             cache::drain();
         } else {
             self.mapping.sync(offset as usize, len as usize)?;
+            self.check_size()?;
         }
         if self.is_faulted() { Err(io::Error::other("a page is lost")) } else { Ok(()) }
     }

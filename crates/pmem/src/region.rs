@@ -44,6 +44,8 @@ struct Inner {
     /// The file of a region that may be covered, until it is, and where in it the region starts.
     file: Mutex<Option<(File, u64)>>,
     cover: OnceLock<Cover>,
+    /// Other threads may use the memory below, and longer than this region.
+    shared: AtomicBool,
     /// Another thread found the region by the memory that it covers.
     found: AtomicBool,
     /// The cover was lifted: what is stored in the memory below goes nowhere.
@@ -136,6 +138,7 @@ impl Region {
             disconnect: AtomicBool::new(false),
             file: Mutex::new(kept.map(|file| (file.into(), options.offset))),
             cover: OnceLock::new(),
+            shared: AtomicBool::new(false),
             found: AtomicBool::new(false),
             lifted: AtomicBool::new(false),
         };
@@ -176,7 +179,7 @@ impl Region {
 
     /// Maps the region's file range once more, over the `len` bytes of someone else's memory at `start`: stores there are
     /// stores to the file, which [`Region::persist`] and its kin make durable. It happens once a region. Dropping the
-    /// region leaves the file there; it goes with the memory.
+    /// region leaves the file there; it goes with the memory, which where it is `shared` others may use longer.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for memory that does not start at a page or is too short, for a region that was not mapped
@@ -184,30 +187,37 @@ impl Region {
     ///
     /// # Safety
     /// The memory is readable and writable, was just allocated, and stays allocated as long as any clone of the region.
-    pub unsafe fn cover(&self, start: NonNull<u8>, len: usize) -> Result<()> {
+    pub unsafe fn cover(&self, start: NonNull<u8>, len: usize, shared: bool) -> Result<()> {
         let inner = &self.inner;
         let needed = self.len().checked_next_multiple_of(page_size());
         if !(start.as_ptr() as usize).is_multiple_of(page_size()) || needed.is_none_or(|needed| needed > len) {
             return Err(Error::Unsupported("the memory does not consist of whole pages that hold the region"));
         }
-        let kept = inner.file.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (file, offset) =
-            kept.ok_or(Error::Unsupported("the region covers memory already, or was not made for it"))?;
+        let mut kept = inner.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let made_for_it = Error::Unsupported("the region covers memory already, or was not made for it");
+        let (file, offset) = kept.as_ref().ok_or(made_for_it)?;
         let access = if inner.readonly { Access::Private } else { Access::Shared };
         // SAFETY: the caller's promise; the memory was checked to hold the mapping.
-        let cover = unsafe { Cover::new(start, &inner.mapping, &file, offset, access) };
+        let cover = unsafe { Cover::new(start, len, &inner.mapping, file, *offset, access) };
         let cover = cover.map_err(|error| Error::io(&error, "mmap", inner.path.as_deref()))?;
-        let _ = inner.cover.set(cover);
-        COVERS.enter(start, Arc::downgrade(inner));
+        *kept = None;
+        inner.shared.store(shared, Ordering::Relaxed);
+        COVERS.enter(inner.cover.get_or_init(|| cover), Arc::downgrade(inner));
         Ok(())
     }
 
-    /// The region that covers the memory at `start`.
-    pub fn covering(start: NonNull<u8>) -> Option<Self> {
-        let inner = COVERS.find(start)?;
+    /// The region that covers the memory of `len` bytes at `start`.
+    pub fn covering(start: NonNull<u8>, len: usize) -> Option<Self> {
+        let inner = COVERS.find(start).filter(|inner| inner.cover.get().is_some_and(|cover| cover.is_over(len)))?;
+        // Either this sees that the cover is lifted, or who lifts it sees that it was found.
         inner.found.store(true, Ordering::SeqCst);
-        let region = Self { inner };
-        region.check_intact().is_ok().then_some(region)
+        let is_lifted = inner.lifted.load(Ordering::SeqCst);
+        (!is_lifted).then_some(Self { inner })
+    }
+
+    /// Whether the memory below was uncovered: the region is closed for everyone.
+    pub fn is_uncovered(&self) -> bool {
+        self.inner.lifted.load(Ordering::SeqCst)
     }
 
     /// Puts zeros over the memory that the region covers. From then on every use of the region, through whichever clone,
@@ -357,6 +367,8 @@ impl Region {
     /// `source` is readable for `len` bytes. It may lie in the region.
     pub unsafe fn copy_from(&self, offset: usize, source: *const u8, len: usize, durable: bool) -> Result<()> {
         let target = self.writable(offset, len)?;
+        // What overlaps is seen by addresses of the same mapping alone.
+        let source = self.inner.cover.get().map_or(source, |cover| cover.translate(source, &self.inner.mapping));
         if self.is_pmem() {
             // SAFETY: the target was checked, the source is the caller's promise.
             unsafe { flush::copy(target, source, len) };
@@ -448,8 +460,10 @@ fn outside(size: usize, offset: usize, len: usize) -> Error {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(cover) = self.cover.get() {
-            COVERS.forget(cover.start());
+        match self.cover.take() {
+            Some(cover) if *self.shared.get_mut() && !*self.lifted.get_mut() => COVERS.abandon(cover),
+            Some(cover) => COVERS.forget(&cover),
+            None => {}
         }
         if self.disconnect.load(Ordering::Relaxed) && Arc::strong_count(&self.mapping) > 1 {
             self.mapping.disconnect();

@@ -159,6 +159,48 @@ fn alarms_ring() {
 }
 
 #[test]
+fn alarms_come_and_go_while_they_ring() {
+    let folder = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for name in ["one", "two"] {
+            let path = folder.path().join(name);
+            scope.spawn(move || {
+                for _ in 0..500 {
+                    let region = region(&path, 8192);
+                    cut(&path, 0);
+                    store(&region, 0, 1).unwrap_err();
+                }
+            });
+        }
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..50_000 {
+                    let mut number = 0.0;
+                    // SAFETY: the number outlives the alarm.
+                    drop(unsafe { Alarm::new(&raw mut number) });
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn data_of_lost_pages_is_refused_and_other_data_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut");
+    let region = region(&path, 1 << 20);
+    cut(&path, 4096);
+    // SAFETY: the bytes lie in the mapping, and are not stored to meanwhile.
+    let data = |start: usize| unsafe { std::slice::from_raw_parts(region.mapping().start().as_ptr().add(start), 9000) };
+    pmem::check_source(&data(0)[..4096]).unwrap();
+    for _ in 0..2 {
+        assert_eq!(pmem::check_source(data(5000)), Err(Error::Fault { path: None }));
+    }
+    pmem::check_source(&[1; 9000]).unwrap();
+    pmem::check_source(&[]).unwrap();
+}
+
+#[test]
 fn many_lost_pages_of_many_threads() {
     let folder = tempfile::tempdir().unwrap();
     let paths: Vec<PathBuf> = (0..4).map(|number| folder.path().join(number.to_string())).collect();
@@ -228,6 +270,66 @@ fn other_signals_reach_the_handler_that_was_there() {
     cut(&path, 0);
     store(&region, 0, 1).unwrap_err();
     assert_eq!(CALLS.load(Ordering::SeqCst), 1);
+}
+
+/// As libuv does for a listener: it takes the handler's place, and gives it to nobody.
+#[test]
+fn a_handler_that_is_installed_later_is_handed_on_to_from_the_next_mapping_on() {
+    static CALLS: AtomicI32 = AtomicI32::new(0);
+    extern "C" fn count(_: i32) {
+        CALLS.fetch_add(1, Ordering::SeqCst);
+    }
+    let name = "a_handler_that_is_installed_later_is_handed_on_to_from_the_next_mapping_on";
+    if let Some(status) = in_a_process_of_its_own(name) {
+        assert!(status.success(), "{status}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (path, other) = (folder.path().join("cut"), folder.path().join("other"));
+    let first = region(&path, 8192);
+    for handler in [SigHandler::Handler(count), SigHandler::SigDfl] {
+        // SAFETY: the handler does nothing that signals forbid.
+        unsafe { signal(Signal::SIGBUS, handler) }.unwrap();
+        drop(region(&other, 8192));
+        if matches!(handler, SigHandler::Handler(_)) {
+            raise(Signal::SIGBUS).unwrap();
+        }
+    }
+    assert_eq!(CALLS.load(Ordering::SeqCst), 1);
+    cut(&path, 0);
+    store(&first, 0, 1).unwrap_err();
+}
+
+/// A handler that hands on what it does not know to the one before it, which hands it on to this one.
+#[test]
+fn handlers_that_hand_on_to_each_other_do_not_do_it_for_ever() {
+    use nix::sys::signal::{SaFlags, SigAction, SigSet, sigaction};
+    static BEFORE: std::sync::Mutex<Option<SigAction>> = std::sync::Mutex::new(None);
+    static CALLS: AtomicI32 = AtomicI32::new(0);
+    extern "C" fn first(_: i32) {
+        CALLS.fetch_add(1, Ordering::SeqCst);
+    }
+    extern "C" fn chaining(signal: i32, info: *mut nix::libc::siginfo_t, context: *mut std::ffi::c_void) {
+        CALLS.fetch_add(10, Ordering::SeqCst);
+        let before = BEFORE.lock().unwrap().unwrap().handler();
+        if let SigHandler::SigAction(handler) = before {
+            handler(signal, info, context);
+        }
+    }
+    if let Some(status) = in_a_process_of_its_own("handlers_that_hand_on_to_each_other_do_not_do_it_for_ever") {
+        assert!(status.success(), "{status}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // SAFETY: the handlers do what a test needs.
+    unsafe { signal(Signal::SIGBUS, SigHandler::Handler(first)) }.unwrap();
+    let _one = region(&folder.path().join("one"), 8192);
+    let action = SigAction::new(SigHandler::SigAction(chaining), SaFlags::SA_SIGINFO, SigSet::empty());
+    // SAFETY: as above.
+    *BEFORE.lock().unwrap() = Some(unsafe { sigaction(Signal::SIGBUS, &action) }.unwrap());
+    let _two = region(&folder.path().join("two"), 8192);
+    raise(Signal::SIGBUS).unwrap();
+    assert_eq!(CALLS.load(Ordering::SeqCst), 11);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Entries that a signal's handler reads without a lock.
 
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::FaultFlag;
@@ -23,6 +23,10 @@ impl Entry {
     pub(super) fn contains(&self, address: usize) -> bool {
         address.wrapping_sub(self.start) < self.len
     }
+
+    pub(super) fn overlaps(&self, start: usize, len: usize) -> bool {
+        len > 0 && (self.contains(start) || self.start.wrapping_sub(start) < len)
+    }
 }
 
 /// Room for an entry. Its start is written last and cleared first: what is not 0 has everything else in place.
@@ -34,6 +38,8 @@ pub(super) struct Slot {
     kept: AtomicPtr<u8>,
     kept_len: AtomicUsize,
     losses: AtomicUsize,
+    /// Whether what is mapped in the range may be something else by now.
+    stale: AtomicBool,
 }
 
 impl Slot {
@@ -45,7 +51,17 @@ impl Slot {
             kept: AtomicPtr::new(std::ptr::null_mut()),
             kept_len: AtomicUsize::new(0),
             losses: AtomicUsize::new(0),
+            stale: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn is_stale(&self) -> bool {
+        self.stale.load(Ordering::Relaxed)
+    }
+
+    /// From now on the range may be given to something else.
+    pub(super) fn make_stale(&self) {
+        self.stale.store(true, Ordering::Relaxed);
     }
 
     /// Counts a page that is lost, and gives how many were before.
@@ -53,7 +69,7 @@ impl Slot {
         self.losses.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(super) fn entry(&self) -> Entry {
+    fn entry(&self) -> Entry {
         Entry {
             start: self.start.load(Ordering::SeqCst),
             len: self.len.load(Ordering::Relaxed),
@@ -69,6 +85,7 @@ impl Slot {
         self.kept.store(entry.kept.cast_mut(), Ordering::Relaxed);
         self.kept_len.store(entry.kept_len, Ordering::Relaxed);
         self.losses.store(0, Ordering::Relaxed);
+        self.stale.store(false, Ordering::Relaxed);
         self.start.store(entry.start, Ordering::SeqCst);
     }
 }
@@ -137,10 +154,12 @@ impl Table {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).slots.push(slot);
     }
 
-    /// The slots in use. What they point to stays in place during a [`scan`].
-    pub(super) fn used(&'static self) -> impl Iterator<Item = &'static Slot> {
+    /// The slots in use with their entries, each read once: it may be taken out meanwhile. What an entry points to stays in
+    /// place during a [`scan`].
+    pub(super) fn used(&'static self) -> impl Iterator<Item = (&'static Slot, Entry)> {
         let blocks = std::iter::successors(Some(&self.first), |block| block.next());
-        blocks.flat_map(|block| &block.slots).filter(|slot| slot.start.load(Ordering::SeqCst) != 0)
+        let slots = blocks.flat_map(|block| &block.slots).map(|slot| (slot, slot.entry()));
+        slots.filter(|(_, entry)| entry.start != 0)
     }
 }
 

@@ -1,7 +1,8 @@
 //! SIGBUS. What runs in its handler takes no lock, allocates nothing and calls the kernel alone.
 
 use std::ffi::{c_int, c_void};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::libc::{self, sigaction, siginfo_t};
@@ -9,24 +10,31 @@ use nix::libc::{self, sigaction, siginfo_t};
 use super::table::Entry;
 use crate::mapping::page_size;
 
-/// What was there before this handler.
-static PREVIOUS: OnceLock<sigaction> = OnceLock::new();
+/// What was there before this handler: at first, and when it was installed last. Handlers read them without a lock, so
+/// they are never freed.
+static FIRST: AtomicPtr<sigaction> = AtomicPtr::new(std::ptr::null_mut());
+static PREVIOUS: AtomicPtr<sigaction> = AtomicPtr::new(std::ptr::null_mut());
 
-/// Handles SIGBUS from now on. Signals that no watched range causes go where they went before.
+/// Handles SIGBUS from now on. Signals that no watched range causes go where they went before. Whoever installs another
+/// handler after this one takes its place until the next call.
 pub(super) fn install_handler() {
-    static INSTALLED: OnceLock<()> = OnceLock::new();
-    INSTALLED.get_or_init(|| {
-        // The handler asks for it, and must find it computed.
-        page_size();
-        let previous = current_action();
-        let _ = PREVIOUS.set(previous);
-        let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = on_signal;
-        let mut action = previous;
-        action.sa_sigaction = handler as usize;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-        // SAFETY: the handler keeps to what signals allow, and the library that holds it is never unloaded.
-        unsafe { sigaction(libc::SIGBUS, &action, std::ptr::null_mut()) };
-    });
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = on_signal;
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let previous = current_action();
+    if previous.sa_sigaction == handler as usize {
+        return;
+    }
+    // The handler asks for it, and must find it computed.
+    page_size();
+    let kept: *mut sigaction = Box::leak(Box::new(previous));
+    PREVIOUS.store(kept, Ordering::SeqCst);
+    let _ = FIRST.compare_exchange(std::ptr::null_mut(), kept, Ordering::SeqCst, Ordering::SeqCst);
+    let mut action = previous;
+    action.sa_sigaction = handler as usize;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+    // SAFETY: the handler keeps to what signals allow, and the library that holds it is never unloaded.
+    unsafe { sigaction(libc::SIGBUS, &action, std::ptr::null_mut()) };
 }
 
 fn current_action() -> sigaction {
@@ -48,9 +56,24 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
     errno.set();
 }
 
-/// Hands a signal to the handler that was there before this one.
+/// The thread that is handing a signal on; 0 for none.
+static FORWARDING: AtomicUsize = AtomicUsize::new(0);
+
+/// Hands a signal to the handler that was there before this one. One that was installed over this may hand it back: then
+/// it goes to the handler that was there at first.
 fn forward(signal: c_int, info: *mut siginfo_t, context: *mut c_void, is_access: bool) {
-    let Some(&previous) = PREVIOUS.get() else { return };
+    // SAFETY: a query without precondition.
+    let thread = unsafe { libc::pthread_self() } as usize;
+    let is_back = FORWARDING.swap(thread, Ordering::SeqCst) == thread;
+    let previous = if is_back { &FIRST } else { &PREVIOUS };
+    // SAFETY: an action that was stored is never freed, and null gives none.
+    if let Some(previous) = unsafe { previous.load(Ordering::SeqCst).as_ref() } {
+        hand_to(previous, signal, info, context, is_access);
+    }
+    FORWARDING.store(0, Ordering::SeqCst);
+}
+
+fn hand_to(previous: &sigaction, signal: c_int, info: *mut siginfo_t, context: *mut c_void, is_access: bool) {
     match previous.sa_sigaction {
         libc::SIG_IGN if !is_access => {}
         // An access is tried again on return, and then ends the process; any other signal has to be sent again.
@@ -91,14 +114,15 @@ fn call(handler: usize, flags: c_int, signal: c_int, info: *mut siginfo_t, conte
     }
 }
 
-/// Puts memory without a file in the place of the page at `address`, or of the whole range, where that `page_alone` is not
-/// to go. False where the kernel refuses.
-pub(super) fn replace(entry: &Entry, address: usize, page_alone: bool) -> bool {
+/// Puts memory without a file in the place of the page at `address`, or of the `whole` range. False where the kernel refuses.
+pub(super) fn replace(entry: &Entry, address: usize, whole: bool) -> bool {
     if !entry.kept.is_null() {
         return put_copy(entry) && put_zeros(entry.start + entry.kept_len, entry.len - entry.kept_len);
     }
-    let page = address & !(page_size() - 1);
-    (page_alone && put_zeros(page, page_size())) || put_zeros(entry.start, entry.len)
+    if whole {
+        return put_zeros(entry.start, entry.len);
+    }
+    put_zeros(address & !(page_size() - 1), page_size())
 }
 
 fn put_zeros(start: usize, len: usize) -> bool {
