@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
-import { pmem } from 'pmem'
+import { capabilities, pmem, pmemblk, pmemlog } from 'pmem'
 import { onSmall, smallDisk } from './helpers/disks.js'
 import { throws } from './helpers/errors.js'
 
@@ -54,6 +54,21 @@ full('a temporary file that does not fit', (t) => {
   t.deepEqual(readdirSync(here), [])
   pmem.mapFile(here, { tmpfile: true, length: MEGABYTE / 2 }).close()
 })
+
+for (const engine of capabilities.engines as ('pmdk' | 'rust')[]) {
+  full(`sparse pools may be larger than the disk: ${engine}`, (t) => {
+    const path = onSmallDisk(t)
+    const log = pmemlog.create(path, 64 * MEGABYTE, { engine, sparse: true })
+    log.append('fits')
+    t.is(log.engine, engine)
+    log.close()
+    const blocks = pmemblk.create(`${path}.blk`, 4096, 64 * MEGABYTE, { engine, sparse: true })
+    t.is(blocks.engine, engine)
+    blocks.write('fits', 1)
+    blocks.close()
+    t.true(pmemlog.check(path) && pmemblk.check(`${path}.blk`))
+  })
+}
 
 full('a sparse file may be larger than the disk', (t) => {
   const path = onSmallDisk(t)

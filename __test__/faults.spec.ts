@@ -13,8 +13,9 @@ const REGIONS = [
   'external view', 'wasm view', 'shared view', 'attached region', 'WebAssembly', 'write', 'write by a copy', 'a large copy',
   'write in a WebAssembly memory', 'fill',
 ].filter((name) => capabilities.externalBuffers || name !== 'external view')
-/** Reading finds no page only where a file was cut. */
-const SOURCES = [
+/** Only where a file was cut, a page goes that was there, or that is only read. */
+const CUT = [
+  'a store before',
   'data for a log', 'long data for a log', 'data for an array', 'data for another region', 'a copy for another region',
 ]
 const POOLS = ['log', 'array'].flatMap((what) => capabilities.engines.map((engine) => [what, engine] as const))
@@ -26,7 +27,7 @@ function another(t: ExecutionContext): string {
   return path
 }
 
-for (const name of [...REGIONS, ...SOURCES]) {
+for (const name of [...REGIONS, ...CUT]) {
   linux(`a region whose file was cut: ${name}`, async (t) => {
     const here = folder(t)
     t.deepEqual(await run(t, 'fault.js', ['region', name, 'cut', here, another(t)]), { ...FAULT, again: null })

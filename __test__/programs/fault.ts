@@ -88,6 +88,7 @@ const REGIONS: Record<string, [options: Options, use: (region: AnyRegion) => unk
   'data for an array': [{}, (region) => sourced(region, (data) => pmemblk.create(join(other, 'array')).write(data, 0))],
   'data for another region': [{}, (region) => sourced(region, (data) => pmem.mapFile(join(other, 'region'), { length: MEGABYTE, create: true }).write(data))],
   'a copy for another region': [{}, (region) => sourced(region, (data) => pmem.mapFile(join(other, 'region'), { length: MEGABYTE, create: true }).copyFrom(data))],
+  'a store before': [{}, (region) => region.persist(LOST, 1)],
   fill: [{}, (region) => region.fill(7, LOST, LOST + 1, { durable: false })],
 }
 
@@ -97,6 +98,7 @@ function useRegion(): unknown {
   const untouched = pmem.mapFile(join(other, 'other'), { length: MEGABYTE, create: true })
   region.write('kept')
   region.persist(0, 4)
+  if (which === 'a store before') region.fill(7, LOST, LOST + 1, { durable: false })
   spoil()
   const during = code(() => use(region))
   const later = [

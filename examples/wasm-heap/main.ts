@@ -5,8 +5,8 @@
  *     npm run build
  *     node build/examples/wasm-heap/main.js [path] [count]
  *
- * Run it again, or kill it and run it again: it goes on from where it stopped. A number that was printed is durable. The
- * path's default is a file in the system's temporary folder.
+ * Run it again, or kill it and run it again: it goes on from where it stopped. A number that was printed is durable. One
+ * process at a time may use a file: nothing locks it. The path's default is a file in the system's temporary folder.
  */
 
 import { readFileSync, statSync } from 'node:fs'
@@ -51,7 +51,7 @@ const KEYS = 100
 /** Compiles the program; the result makes any number of instances. */
 export async function compile(): Promise<(host: Host) => Heap> {
   const path = join(dirname(require.resolve('pmem/package.json')), 'examples/wasm-heap/heap.wat')
-  const parsed = (await wabt()).parseWat(path, readFileSync(path), { threads: true })
+  const parsed = (await wabt()).parseWat(path, readFileSync(path, 'utf8'), { threads: true })
   const module = new WebAssembly.Module(parsed.toBinary({}).buffer)
   parsed.destroy()
   return (host) => new WebAssembly.Instance(module, { host }).exports as Heap
@@ -89,7 +89,9 @@ async function main([path = join(tmpdir(), 'pmem-wasm-heap.dat'), count = '10']:
   if (heap.open() === 0) throw new Error(`${path} holds something else: give the path of a new file`)
   verify(heap)
   console.log(`found ${heap.size()} keys; the last was number ${heap.count()}`)
-  for (let time = 0; time < Number(count); time += 1) console.log(`number ${step(heap)} is durable`)
+  const times = Number(count)
+  if (!Number.isSafeInteger(times) || times < 0) throw new Error(`${count} is no number of times to count`)
+  for (let time = 0; time < times; time += 1) console.log(`number ${step(heap)} is durable`)
 }
 
 if (require.main === module) {

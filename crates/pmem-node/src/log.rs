@@ -75,7 +75,7 @@ pub fn log_check_version(env: &Env, major: u32, minor: u32) -> napi::Result<()> 
 /// `pmemlog_tell`.
 #[napi(catch_unwind)]
 pub fn log_tell(env: &Env, handle: f64) -> napi::Result<f64> {
-    with(env, handle, |log| Ok(log.tell() as f64))
+    with(env, handle, |log| Ok(log.tell()? as f64))
 }
 
 /// How often the log was rewound.

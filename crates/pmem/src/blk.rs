@@ -102,7 +102,13 @@ impl BlockArray {
             let kind = Engine::for_new(made.file(), new.engine);
             let engine: Box<dyn BlockEngine> = match kind {
                 #[cfg(feature = "pmdk")]
-                Engine::Pmdk => Box::new(pmdk::PmdkBlocks::create(&made, new.sparse, path, block_size)?),
+                Engine::Pmdk if new.sparse => {
+                    let file = write_pool(&made, new, path, block_size, &layout)?;
+                    let format = read(&file, path, CREATE)?;
+                    Box::new(pmdk::PmdkBlocks::open(file, path, &format, CREATE)?)
+                }
+                #[cfg(feature = "pmdk")]
+                Engine::Pmdk => Box::new(pmdk::PmdkBlocks::create(&made, path, block_size)?),
                 _ => Box::new(create_rust(&made, new, path, block_size, &layout)?),
             };
             let file = made.keep(path, CREATE)?;
@@ -126,7 +132,7 @@ impl BlockArray {
             let kind = Engine::for_existing(&file, options, &format.header)?;
             let engine: Box<dyn BlockEngine> = match kind {
                 #[cfg(feature = "pmdk")]
-                Engine::Pmdk => Box::new(pmdk::PmdkBlocks::open(file, path, &format)?),
+                Engine::Pmdk => Box::new(pmdk::PmdkBlocks::open(file, path, &format, OPEN)?),
                 _ => Box::new(open_rust(file, format, options.readonly, path, OPEN)?),
             };
             Ok(BlockPool::new(engine, kind, options.readonly, path, block_size, block_count))
@@ -345,13 +351,8 @@ fn read(file: &File, path: &Path, syscall: &'static str) -> Result<format::btt::
     format::btt::read(file).map_err(|invalid| invalid.into_error(syscall, Some(path)))
 }
 
-fn create_rust(
-    made: &Made,
-    new: &NewPool,
-    path: &Path,
-    block_size: u32,
-    layout: &Layout,
-) -> Result<RustBlocks<MappedMedium>> {
+/// Writes an array that is not laid out, without the blocks that libpmemblk would give to all of it.
+fn write_pool(made: &Made, new: &NewPool, path: &Path, block_size: u32, layout: &Layout) -> Result<Locked> {
     let failed = |error: io::Error| Error::io(&error, CREATE, Some(path));
     let file = Locked::new(made.file().try_clone().map_err(failed)?, false, path, CREATE)?;
     let write = || {
@@ -363,6 +364,17 @@ fn create_rust(
         pool::write_header(&file, Kind::Blk)
     };
     write().map_err(failed)?;
+    Ok(file)
+}
+
+fn create_rust(
+    made: &Made,
+    new: &NewPool,
+    path: &Path,
+    block_size: u32,
+    layout: &Layout,
+) -> Result<RustBlocks<MappedMedium>> {
+    let file = write_pool(made, new, path, block_size, layout)?;
     let format = read(&file, path, CREATE)?;
     open_rust(file, format, false, path, CREATE)
 }

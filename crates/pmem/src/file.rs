@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use crate::{Error, Result, errno};
 pub use platform::Descriptor;
+#[cfg(feature = "pmdk")]
+pub(crate) use platform::through_proc;
 use platform::{allocate, can_be_named, name, open_unnamed, sync_folder};
 pub(crate) use platform::{descriptor, file_id, forget_pages, read_exact_at, regular_size, write_all_at};
-#[cfg(feature = "pmdk")]
-pub(crate) use platform::{punch_hole, through_proc};
 
 /// How [`Region::map_file`](crate::Region::map_file) makes its file: the flags of `pmem_map_file`.
 #[derive(Clone, Debug, Default)]

@@ -84,7 +84,7 @@ impl Log {
     /// let path = folder.path().join("log");
     /// let log = pmem::Log::create(&path, &pmem::NewPool { size: pmem::Log::MIN_POOL, ..Default::default() })?;
     /// log.append(&[b"one", b"two"])?;
-    /// assert_eq!(log.tell(), 6);
+    /// assert_eq!(log.tell()?, 6);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn create(path: &Path, new: &NewPool) -> Result<Self> {
@@ -93,7 +93,11 @@ impl Log {
             let kind = Engine::for_new(made.file(), new.engine);
             let engine: Box<dyn LogEngine> = match kind {
                 #[cfg(feature = "pmdk")]
-                Engine::Pmdk => Box::new(pmdk::PmdkLog::create(&made, new.sparse, path)?),
+                Engine::Pmdk if new.sparse => {
+                    Box::new(pmdk::PmdkLog::open(write_pool(&made, new, path)?, path, CREATE)?)
+                }
+                #[cfg(feature = "pmdk")]
+                Engine::Pmdk => Box::new(pmdk::PmdkLog::create(&made, path)?),
                 _ => Box::new(create_rust(&made, new, path)?),
             };
             let file = made.keep(path, CREATE)?;
@@ -114,7 +118,7 @@ impl Log {
             let kind = Engine::for_existing(&file, options, &format.header)?;
             let engine: Box<dyn LogEngine> = match kind {
                 #[cfg(feature = "pmdk")]
-                Engine::Pmdk => Box::new(pmdk::PmdkLog::open(file, path)?),
+                Engine::Pmdk => Box::new(pmdk::PmdkLog::open(file, path, OPEN)?),
                 _ => Box::new(open_rust(file, &format, options.readonly, path, OPEN)?),
             };
             Ok(LogPool::new(engine, kind, options.readonly, path))
@@ -155,8 +159,11 @@ impl Log {
     }
 
     /// How many bytes it holds: `pmemlog_tell`.
-    pub fn tell(&self) -> u64 {
-        self.pool.engine.tell()
+    ///
+    /// # Errors
+    /// [`Error::Fault`].
+    pub fn tell(&self) -> Result<u64> {
+        self.pool.guarded(|| Ok(self.pool.engine.tell()))
     }
 
     /// Changes with each rewind through this process: what was read before is another log's content since. It waits for
@@ -308,7 +315,8 @@ fn read(file: &File, path: &Path, syscall: &'static str) -> Result<format::log::
     format::log::read(file).map_err(|invalid| invalid.into_error(syscall, Some(path)))
 }
 
-fn create_rust(made: &Made, new: &NewPool, path: &Path) -> Result<RustLog<MappedMedium>> {
+/// Writes an empty log, without the blocks that libpmemlog would give to all of it.
+fn write_pool(made: &Made, new: &NewPool, path: &Path) -> Result<Locked> {
     let failed = |error: io::Error| Error::io(&error, CREATE, Some(path));
     let file = Locked::new(made.file().try_clone().map_err(failed)?, false, path, CREATE)?;
     let write = || {
@@ -317,6 +325,11 @@ fn create_rust(made: &Made, new: &NewPool, path: &Path) -> Result<RustLog<Mapped
         pool::write_header(&file, Kind::Log)
     };
     write().map_err(failed)?;
+    Ok(file)
+}
+
+fn create_rust(made: &Made, new: &NewPool, path: &Path) -> Result<RustLog<MappedMedium>> {
+    let file = write_pool(made, new, path)?;
     let format = read(&file, path, CREATE)?;
     open_rust(file, &format, false, path, CREATE)
 }

@@ -99,7 +99,8 @@ impl Mapping {
 
     /// Reads the last byte of a range. Where the file was cut since the range was stored to, the page is lost, and nothing
     /// else would tell.
-    fn touch(&self, offset: usize, len: usize) {
+    #[inline]
+    pub(crate) fn touch(&self, offset: usize, len: usize) {
         if len > 0 {
             // SAFETY: the byte lies in the mapping.
             unsafe { self.start().as_ptr().add(offset + len - 1).read_volatile() };

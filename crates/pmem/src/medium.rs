@@ -183,6 +183,7 @@ impl Medium for MappedMedium {
     fn sync(&self, offset: u64, len: u64) -> io::Result<()> {
         self.at(offset, len);
         if self.is_pmem {
+            self.mapping.touch(offset as usize, len as usize);
             cache::drain();
         } else {
             self.mapping.sync(offset as usize, len as usize)?;

@@ -211,13 +211,3 @@ pub(crate) fn library_path(file: &File, path: &Path, syscall: &'static str) -> R
     let name = name.as_os_str().as_bytes();
     std::ffi::CString::new(name).map_err(|_| Error::os(errno::EINVAL, syscall, Some(path)))
 }
-
-/// Takes the blocks away that the NVM Library gave to the zeros of a new pool that is to be sparse.
-#[cfg(feature = "pmdk")]
-pub(crate) fn make_sparse(made: &Made, sparse: bool, path: &Path, syscall: &'static str) -> Result<()> {
-    if !sparse || !made.is_new() {
-        return Ok(());
-    }
-    let punch = || file::punch_hole(made.file(), 2 * PAGE, made.file().metadata()?.len() - 2 * PAGE);
-    punch().map_err(|error| Error::io(&error, syscall, Some(path)))
-}

@@ -281,6 +281,7 @@ impl Region {
         if !self.is_pmem() {
             return self.sync(offset, len);
         }
+        self.inner.mapping.touch(offset, len);
         flush::flush(start, len);
         self.check_pages()
     }

@@ -104,6 +104,22 @@ fn a_log_whose_file_was_cut_refuses_everything() {
     }
 }
 
+/// Where the first page is gone, the library's idea of the log's length goes with it.
+#[test]
+fn the_length_of_a_log_whose_file_was_cut() {
+    for (&engine, size) in ENGINES.iter().flat_map(|engine| [0, 4096].map(|size| (engine, size))) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cut");
+        let log = Log::create(&path, &new(Log::MIN_POOL, engine)).unwrap();
+        log.append(&[&[1; 100_000]]).unwrap();
+        cut(&path, size);
+        // This crate's engine remembers it.
+        assert!(matches!(log.tell(), Ok(100_000) | Err(Error::Fault { .. })), "{engine:?} {size}");
+        assert_eq!(log.read(0, &mut [0; 100_000]).unwrap_err(), fault(&path));
+        assert_eq!(log.tell().unwrap_err(), fault(&path));
+    }
+}
+
 #[test]
 fn a_read_of_a_log_whose_file_was_cut() {
     for &engine in ENGINES {

@@ -75,7 +75,7 @@ impl Subject {
                 let outcomes = tickets.iter().map(|ticket| ticket.wait().map_err(code));
                 return Ok(format!("{:?}", outcomes.collect::<Vec<_>>()).into_bytes());
             }
-            Operation::Fill => log.append(&[&vec![9; (log.nbyte() - log.tell()) as usize]]).map_err(code)?,
+            Operation::Fill => log.append(&[&vec![9; (log.nbyte() - log.tell().unwrap()) as usize]]).map_err(code)?,
             Operation::Read(offset, len) => {
                 let mut target = vec![0; *len];
                 let count = log.read(*offset, &mut target).map_err(code)?;
@@ -90,7 +90,7 @@ impl Subject {
     }
 
     fn contents(&self) -> Vec<u8> {
-        let mut target = vec![0; self.log().tell() as usize];
+        let mut target = vec![0; self.log().tell().unwrap() as usize];
         assert_eq!(self.log().read(0, &mut target), Ok(target.len()));
         target
     }

@@ -20,7 +20,7 @@ use crate::file::Made;
 use crate::format::Invalid;
 use crate::format::btt::{Layout, Pool as Format};
 use crate::medium::{MappedMedium, Medium};
-use crate::pool::{Locked, library_path, make_sparse};
+use crate::pool::{Locked, library_path};
 use crate::{Error, Result};
 
 /// An open array of the NVM Library.
@@ -64,24 +64,23 @@ impl Drop for Handle {
 
 impl PmdkBlocks {
     /// Makes an array in a file whose first page is zero.
-    pub(crate) fn create(made: &Made, sparse: bool, path: &Path, block_size: u32) -> Result<Self> {
+    pub(crate) fn create(made: &Made, path: &Path, block_size: u32) -> Result<Self> {
         let name = library_path(made.file(), path, CREATE)?;
         // SAFETY: the path is a C string; size 0 takes the file as it is.
         let pool = unsafe { pmemblk_create(name.as_ptr(), block_size as usize, 0, 0) };
         let pool = Handle::new(pool, path, CREATE)?;
-        make_sparse(made, sparse, path, CREATE)?;
         let format = super::read(made.file(), path, CREATE)?;
         Self::new(pool, made.file(), &format, path, CREATE)
     }
 
     /// Opens the array in `file`, which was validated. Its lock is handed over to the library.
-    pub(crate) fn open(file: Locked, path: &Path, format: &Format) -> Result<Self> {
-        format.check_first_infos().map_err(|damage| Invalid::from(damage).into_error(OPEN, Some(path)))?;
-        let file = file.release(path, OPEN)?;
-        let name = library_path(&file, path, OPEN)?;
+    pub(crate) fn open(file: Locked, path: &Path, format: &Format, syscall: &'static str) -> Result<Self> {
+        format.check_first_infos().map_err(|damage| Invalid::from(damage).into_error(syscall, Some(path)))?;
+        let file = file.release(path, syscall)?;
+        let name = library_path(&file, path, syscall)?;
         // SAFETY: the path is a C string; block size 0 takes the pool's.
         let pool = unsafe { pmemblk_open(name.as_ptr(), 0) };
-        Self::new(Handle::new(pool, path, OPEN)?, &file, format, path, OPEN)
+        Self::new(Handle::new(pool, path, syscall)?, &file, format, path, syscall)
     }
 
     fn new(pool: Handle, file: &File, format: &Format, path: &Path, syscall: &'static str) -> Result<Self> {

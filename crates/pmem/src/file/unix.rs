@@ -94,14 +94,6 @@ pub(crate) fn forget_pages(file: &File) {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn forget_pages(_: &File) {}
 
-/// Takes the blocks of a range away; it reads as zeros.
-#[cfg(feature = "pmdk")]
-pub(crate) fn punch_hole(file: &File, offset: u64, len: u64) -> io::Result<()> {
-    use nix::fcntl::{FallocateFlags, fallocate};
-    let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-    Ok(fallocate(file, flags, offset as i64, len as i64)?)
-}
-
 /// Makes a folder's entries durable.
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()

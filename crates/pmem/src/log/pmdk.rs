@@ -14,10 +14,10 @@ use pmem_sys::{
     pmemlog_rewind, pmemlog_tell, pmemlog_walk,
 };
 
-use super::{CREATE, FULL, LogEngine, OPEN};
+use super::{CREATE, FULL, LogEngine};
 use crate::fault::Watch;
 use crate::file::Made;
-use crate::pool::{Locked, library_path, make_sparse};
+use crate::pool::{Locked, library_path};
 use crate::{Error, Result, errno};
 
 /// An open `PMEMlogpool`. The library locks around each of its functions.
@@ -35,22 +35,20 @@ unsafe impl Sync for PmdkLog {}
 
 impl PmdkLog {
     /// Makes a log in a file whose first page is zero.
-    pub(crate) fn create(made: &Made, sparse: bool, path: &Path) -> Result<Self> {
+    pub(crate) fn create(made: &Made, path: &Path) -> Result<Self> {
         let name = library_path(made.file(), path, CREATE)?;
         // SAFETY: the path is a C string; size 0 takes the file as it is.
         let pool = unsafe { pmemlog_create(name.as_ptr(), 0, 0) };
-        let log = Self::opened(pool, made.file(), path, CREATE)?;
-        make_sparse(made, sparse, path, CREATE)?;
-        Ok(log)
+        Self::opened(pool, made.file(), path, CREATE)
     }
 
     /// Opens the log in `file`, which was validated. Its lock is handed over to the library.
-    pub(crate) fn open(file: Locked, path: &Path) -> Result<Self> {
-        let file = file.release(path, OPEN)?;
-        let name = library_path(&file, path, OPEN)?;
+    pub(crate) fn open(file: Locked, path: &Path, syscall: &'static str) -> Result<Self> {
+        let file = file.release(path, syscall)?;
+        let name = library_path(&file, path, syscall)?;
         // SAFETY: the path is a C string.
         let pool = unsafe { pmemlog_open(name.as_ptr()) };
-        Self::opened(pool, &file, path, OPEN)
+        Self::opened(pool, &file, path, syscall)
     }
 
     fn opened(pool: *mut PMEMlogpool, file: &File, path: &Path, syscall: &'static str) -> Result<Self> {
