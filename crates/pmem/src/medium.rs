@@ -6,7 +6,7 @@
 pub(crate) mod crashing;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::num::NonZeroUsize;
 #[cfg(feature = "pmdk")]
 use std::sync::Arc;
@@ -101,9 +101,12 @@ impl MappedMedium {
     }
 
     /// A file that was cut within a page loses what is stored behind its end, which no access meets.
+    ///
+    /// The end is sought, since asking for the file's metadata would have Linux give each later store a time of its own, and
+    /// each sync a commit of the file system's journal.
     fn check_size(&self) -> io::Result<()> {
         if let Some(file) = &self.lock
-            && file.metadata()?.len() < self.len()
+            && (&**file).seek(SeekFrom::End(0))? < self.len()
         {
             self.mapping.raise_fault();
         }
