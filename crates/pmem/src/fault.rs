@@ -12,7 +12,7 @@ mod platform;
 mod table;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, compiler_fence};
 
 use crate::{Error, Result};
 use table::{Entry, Slot, Table};
@@ -22,8 +22,11 @@ use table::{Entry, Slot, Table};
 pub(crate) struct FaultFlag(AtomicBool);
 
 impl FaultFlag {
+    /// Whether an access of this thread before the call raised it, or an earlier one of any thread.
     #[inline]
     pub(crate) fn is_raised(&self) -> bool {
+        // A processor takes a fault before it goes on; this keeps the compiler from looking earlier.
+        compiler_fence(Ordering::SeqCst);
         self.0.load(Ordering::Relaxed)
     }
 
@@ -61,8 +64,11 @@ impl Watch {
         let page = crate::mapping::page_size();
         let len = size as usize & !(page - 1);
         let kept = (2 * crate::format::PAGE as usize).next_multiple_of(page);
+        // The first look at the pages may already find one missing.
+        let look = Self::over(start, len, Arc::clone(&flag));
         // SAFETY: every pool is longer than its first pages, and the caller says that it is mapped.
         let kept = unsafe { std::slice::from_raw_parts(start, kept) }.into();
+        drop(look);
         Self::with(start, len, flag, Some(kept))
     }
 
