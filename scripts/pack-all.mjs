@@ -1,5 +1,5 @@
 // npm run pack:all: packs the root package and every platform's that is built into dist-packages/. The one for this
-// machine is built first where it is missing.
+// machine is built first; where CI has brought binaries, only if it is missing.
 import { existsSync } from 'node:fs'
 import { binaryOf, buildTarget } from './lib/packages/build.mjs'
 import { packAll } from './lib/packages/pack.mjs'
@@ -10,6 +10,6 @@ import { hostTarget } from './lib/packages/targets.mjs'
 await main(async () => {
   await setUp()
   const host = hostTarget()
-  if (host && !existsSync(binaryOf(host))) await buildTarget(host)
+  if (host && !(process.env.CI && existsSync(binaryOf(host)))) await buildTarget(host)
   await packAll()
 })

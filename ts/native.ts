@@ -2,12 +2,24 @@
 
 import { arch, platform, report } from 'node:process'
 import { PmemError } from './errors.js'
-import { type Binding, takeNativeBinding } from './native-binding.js'
+import { type Binding, givenBinding, keepBinding } from './given-binding.js'
+
+/** The version of this package, which is that of its native module: the two share a call frame. */
+const VERSION = '0.1.0'
 
 function load(): Binding {
-  const given = takeNativeBinding()
-  if (given === undefined) return loadPackage()
-  return typeof given === 'string' ? loadFile(given) : given
+  const given = givenBinding()
+  const found = given === undefined ? loadPackage() : typeof given === 'string' ? loadFile(given) : given
+  checkVersion(found, typeof given === 'string' ? given : packageName())
+  keepBinding()
+  return found
+}
+
+function checkVersion(found: Partial<Binding>, name: string): void {
+  const version = typeof found.nativeVersion === 'function' ? found.nativeVersion() : undefined
+  if (version === VERSION) return
+  const what = version === undefined ? 'no native module of pmem' : `pmem's native module of version ${version}`
+  throw new PmemError('ERR_PMEM_UNSUPPORTED', `${name} is ${what}, and this is pmem ${VERSION}: install it anew`)
 }
 
 function loadPackage(): Binding {
@@ -49,7 +61,8 @@ function isMusl(): boolean {
 
 /** Why the generated loader failed: what it says of the files that are there, or that none is. */
 function reason(name: string, cause: unknown): string {
-  const failures = causes(cause).filter((message) => !/^Cannot find (module|package|native binding)/.test(message))
+  const absent = /^Cannot find (native binding|(module|package) '(\.\/|pmem-[\w-]+'))/
+  const failures = causes(cause).filter((message) => !absent.test(message))
   if (failures.length) return failures.join('; ')
   return (
     `it is not installed. Packages of this kind are optional dependencies: install on the platform that runs the ` +

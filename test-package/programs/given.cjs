@@ -30,6 +30,25 @@ async function main() {
     assert.match(run(load.replace('console.log', 'void ') + ';' + failure(set('process.argv[1]'))), /^ERR_PMEM_UNSUPPORTED /)
   })
   await report('an object that is something else', () => assert.match(run(failure(set('{}'))), /^ERR_INVALID_ARG_VALUE /))
+  await report('a file URL', () => {
+    assert.equal(run(set(`require('node:url').pathToFileURL(process.argv[1])`) + load), 'true')
+  })
+  await report('a relative path, which is resolved at the call', () => {
+    const relative = `require('node:path').relative(process.cwd(), process.argv[1])`
+    assert.equal(run(`const binding = ${relative};` + set('binding') + `process.chdir('/');` + load), 'true')
+  })
+  await report('paths that are none', () => {
+    for (const none of [`''`, `'a\\0b'`]) assert.match(run(failure(set(none))), /^ERR_INVALID_ARG_VALUE /)
+  })
+  await report('a native module that is another', () => {
+    assert.match(run(failure(set('{ callFrame: 1 }') + load)), /^ERR_PMEM_UNSUPPORTED .*no native module of pmem/)
+    const old = `{ ...require(process.argv[1]), nativeVersion: () => '0.0.9' }`
+    assert.match(run(failure(set(old) + load)), /^ERR_PMEM_UNSUPPORTED .*0\.0\.9/)
+  })
+  await report('another try after one that failed', () => {
+    const first = failure(set(`process.argv[1] + '-missing'`) + load)
+    assert.match(run(first + set('process.argv[1]') + load), /\ntrue$/)
+  })
   await report('a number', () => assert.match(run(failure(set('1'))), /^ERR_INVALID_ARG_TYPE /))
 }
 

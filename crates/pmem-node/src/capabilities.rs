@@ -43,6 +43,12 @@ pub fn capabilities(env: &Env) -> napi::Result<NativeCapabilities> {
     })
 }
 
+/// The version of this module, which must be that of the package.
+#[napi(catch_unwind)]
+pub fn native_version() -> String {
+    env!("CARGO_PKG_VERSION").into()
+}
+
 /// `pmem_check_version`.
 #[napi(catch_unwind)]
 pub fn check_version(env: &Env, major: u32, minor: u32) -> napi::Result<()> {

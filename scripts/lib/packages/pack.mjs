@@ -2,10 +2,14 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writ
 import { basename, join } from 'node:path'
 import { root, step } from '../run.mjs'
 import { binaryOf, packageFolder } from './build.mjs'
+import { notices } from './notices.mjs'
 import { targets } from './targets.mjs'
 
 /** Where the tarballs go. */
 export const packed = join(root, 'dist-packages')
+
+/** The notices of what is linked into a binary, beside those that the project has as files. */
+export const THIRD_PARTY = 'LICENSE-THIRD-PARTY'
 
 /** The package's own manifest. */
 export const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
@@ -15,7 +19,7 @@ export async function packAll(built = targets.filter((target) => existsSync(bina
   rmSync(packed, { recursive: true, force: true })
   mkdirSync(packed)
   await pack(stageRoot())
-  for (const target of built) await pack(stagePlatform(target))
+  for (const target of built) await pack(await stagePlatform(target))
 }
 
 /** The tarball of a package, by the package's name. */
@@ -43,8 +47,9 @@ function stageRoot() {
 }
 
 /** Completes the package of a target, which has its binary already. */
-function stagePlatform(target) {
+async function stagePlatform(target) {
   const folder = packageFolder(target)
+  writeFileSync(join(folder, THIRD_PARTY), await notices(target))
   writeManifest(folder, platformManifest(target))
   const page = `The native module of \`pmem\` for ${target.triple}. Install \`pmem\`, which brings it.`
   writeFileSync(join(folder, 'README.md'), `# pmem-${target.name}\n\n${page}\n`)
@@ -67,7 +72,7 @@ export function platformManifest(target) {
     cpu: [cpu],
     ...(libc && { libc: [libc] }),
     main,
-    files: [main, ...licenses(target)],
+    files: [main, THIRD_PARTY, ...licenses(target)],
     ...repository(),
   }
 }

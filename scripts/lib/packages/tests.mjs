@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { withFolder } from '../matrix.mjs'
 import { installModules } from '../modules.mjs'
 import { bin, root, run } from '../run.mjs'
 import { testBinaries } from './binary-tests.mjs'
-import { buildTarget, packageFolder } from './build.mjs'
-import { manifest, packAll, packed, tarball } from './pack.mjs'
+import { binaryOf, buildTarget, packageFolder } from './build.mjs'
+import { THIRD_PARTY, manifest, packAll, packed, tarball } from './pack.mjs'
 import { runners } from './runners.mjs'
 import { Suite } from './suite.mjs'
 import { hostTarget, targets } from './targets.mjs'
@@ -126,10 +127,14 @@ async function testElsewhere(suite, user, target, end) {
 /** What is in the tarballs, and how large that is. */
 async function testTarballs(suite, built) {
   const names = await contents(tarball('pmem'))
-  await suite.check('the root package has no binary, no source and no script', () => {
+  await suite.check('the root package has no binary and no source', () => {
     assert.deepEqual(names.filter((name) => /\.(node|rs|toml)$|(?<!\.d)\.[cm]?ts$/.test(name)), [])
-    assert.equal(JSON.parse(readFileSync(join(root, 'npm/pmem/package.json'), 'utf8')).scripts, undefined)
   })
+  for (const name of ['pmem', ...built.map((target) => `pmem-${target.name}`)]) {
+    await suite.check(`${name} has no script`, () => {
+      assert.equal(JSON.parse(extracted(name, 'package.json')).scripts, undefined)
+    })
+  }
   await suite.check('every file that the manifest names is there', () => {
     const { exports, imports, main, types } = manifest
     const paths = JSON.stringify([exports, imports, main, types]).matchAll(/"(\.\/[^"]+)"(?!:)/g)
@@ -144,8 +149,12 @@ async function testTarballs(suite, built) {
   for (const target of built) {
     await suite.check(`pmem-${target.name}: its files`, async () => {
       const notices = target.engines.includes('pmdk') ? ['LICENSE', 'LICENSE-PMDK'] : ['LICENSE']
-      const expected = [...notices, 'README.md', 'package.json', `pmem.${target.name}.node`]
+      const expected = [...notices, THIRD_PARTY, 'README.md', 'package.json', `pmem.${target.name}.node`]
       assert.deepEqual(await contents(tarball(`pmem-${target.name}`)), expected)
+    })
+    await suite.check(`pmem-${target.name}: its binary and notices`, () => {
+      assert.ok(extracted(`pmem-${target.name}`, basename(binaryOf(target))).equals(readFileSync(binaryOf(target))))
+      assert.match(extracted(`pmem-${target.name}`, THIRD_PARTY).toString(), /^napi 3[^]*^napi\b[^]*Permission is hereby granted/m)
     })
     await suite.check(`pmem-${target.name}: its size`, () => assertSmaller(packageFolder(target), LARGEST_PLATFORM))
   }
@@ -160,6 +169,12 @@ async function testTarballs(suite, built) {
     await suite.check(`npm packs ${folder} without a warning`, packs)
   }
   await suite.check('nothing else is packed', () => assert.equal(readdirSync(packed).length, built.length + 1))
+}
+
+/** A file of a package that is packed. */
+function extracted(name, file) {
+  const args = ['--extract', '--gzip', '--to-stdout', '--file', tarball(name), `package/${file}`]
+  return execFileSync('tar', args, { maxBuffer: 1 << 26 })
 }
 
 async function contents(path) {
