@@ -10,14 +10,15 @@ const VERSION = '0.1.0'
 function load(): Binding {
   const given = givenBinding()
   const found = given === undefined ? loadPackage() : typeof given === 'string' ? loadFile(given) : given
-  checkVersion(found, typeof given === 'string' ? given : packageName())
+  checkVersion(found, given)
   keepBinding()
   return found
 }
 
-function checkVersion(found: Partial<Binding>, name: string): void {
+function checkVersion(found: Partial<Binding>, given: string | Binding | undefined): void {
   const version = typeof found.nativeVersion === 'function' ? found.nativeVersion() : undefined
   if (version === VERSION) return
+  const name = typeof given === 'string' ? given : packageName()
   const what = version === undefined ? 'no native module of pmem' : `pmem's native module of version ${version}`
   throw new PmemError('ERR_PMEM_UNSUPPORTED', `${name} is ${what}, and this is pmem ${VERSION}: install it anew`)
 }

@@ -21,8 +21,8 @@ export function matrix() {
 
 /** The conditions under which the suite runs over a native module that was built without PMDK. */
 export function matrixWithoutPmdk(nativeModule) {
-  const withViews = matrix().filter(({ env }) => !env.PMEM_NO_EXTERNAL_BUFFERS)
-  return withViews.slice(0, 2).map(({ label, folder, env }) => ({
+  const external = matrix().filter(({ env }) => !env.PMEM_NO_EXTERNAL_BUFFERS)
+  return external.slice(0, 2).map(({ label, folder, env }) => ({
     label: `${label}, without PMDK`,
     folder,
     env: { ...env, PMEM_TEST_RUNTIMES: '0', NAPI_RS_NATIVE_LIBRARY_PATH: nativeModule },
