@@ -56,11 +56,6 @@ impl Cover {
         if offset < self.len.get() { mapping.start().as_ptr().wrapping_add(offset) } else { source }
     }
 
-    /// What is left of a cover that nobody lifts any more, over memory that other threads may still use.
-    pub(crate) fn abandon(self) -> (NonNull<u8>, Watch) {
-        (self.start, self.watch.into_stale())
-    }
-
     /// Whether this lies over memory of `len` bytes.
     pub(crate) fn is_over(&self, len: usize) -> bool {
         self.memory_len == len
@@ -109,22 +104,17 @@ impl<T> Covers<T> {
         }
     }
 
-    /// Forgets an owner that is gone with its cover.
-    pub(crate) fn forget(&self, cover: &Cover) {
+    /// Takes the cover of an owner that is gone out, or where it is `shared` over: other threads may still use the memory.
+    pub(crate) fn leave(&self, cover: Cover, shared: bool) {
         let mut covers = self.lock();
         let key = cover.start.as_ptr() as usize;
-        if matches!(covers.get(&key), Some(Entry::Owned(owner)) if owner.strong_count() == 0) {
-            covers.remove(&key);
+        if !matches!(covers.get(&key), Some(Entry::Owned(owner)) if owner.strong_count() == 0) {
+            return;
         }
-    }
-
-    /// Takes a cover over from an owner that is gone, while other threads may still use the memory.
-    pub(crate) fn abandon(&self, cover: Cover) {
-        let mut covers = self.lock();
-        let (start, watch) = cover.abandon();
-        let key = start.as_ptr() as usize;
-        if matches!(covers.get(&key), Some(Entry::Owned(owner)) if owner.strong_count() == 0) {
-            covers.insert(key, Entry::Abandoned { _watch: watch });
+        if shared {
+            covers.insert(key, Entry::Abandoned { _watch: cover.watch.into_stale() });
+        } else {
+            covers.remove(&key);
         }
     }
 }

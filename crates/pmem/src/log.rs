@@ -298,9 +298,12 @@ impl Pool for LogPool {
         self.readonly
     }
 
-    #[inline]
-    fn check_intact(&self) -> Result<()> {
-        if self.engine.is_faulted() { Err(Error::Fault { path: Some(self.path.clone()) }) } else { Ok(()) }
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn is_faulted(&self) -> bool {
+        self.engine.is_faulted()
     }
 }
 

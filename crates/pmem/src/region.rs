@@ -461,10 +461,8 @@ fn outside(size: usize, offset: usize, len: usize) -> Error {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        match self.cover.take() {
-            Some(cover) if *self.shared.get_mut() && !*self.lifted.get_mut() => COVERS.abandon(cover),
-            Some(cover) => COVERS.forget(&cover),
-            None => {}
+        if let Some(cover) = self.cover.take() {
+            COVERS.leave(cover, *self.shared.get_mut() && !*self.lifted.get_mut());
         }
         if self.disconnect.load(Ordering::Relaxed) && Arc::strong_count(&self.mapping) > 1 {
             self.mapping.disconnect();

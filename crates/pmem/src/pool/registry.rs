@@ -22,8 +22,16 @@ pub(crate) trait Pool: Sized + Send + Sync + 'static {
 
     fn is_readonly(&self) -> bool;
 
+    fn path(&self) -> &Path;
+
+    /// Whether bytes of the pool were lost.
+    fn is_faulted(&self) -> bool;
+
     /// [`Error::Fault`] where bytes of the pool were lost.
-    fn check_intact(&self) -> Result<()>;
+    #[inline]
+    fn check_intact(&self) -> Result<()> {
+        if self.is_faulted() { Err(Error::Fault { path: Some(self.path().to_path_buf()) }) } else { Ok(()) }
+    }
 
     /// Does `work` on a pool that was intact before, and is after.
     fn guarded<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<R> {
