@@ -22,6 +22,10 @@ export function closed(what: string): PmemError {
   return new PmemError('ERR_PMEM_CLOSED', `the ${what} is closed`)
 }
 
+export function unsupported(message: string, options?: ErrorOptions): PmemError {
+  return new PmemError('ERR_PMEM_UNSUPPORTED', message, options)
+}
+
 export function wrongType(name: string, expected: string, received: unknown): TypeError {
   const message = `The "${name}" argument must be ${expected}. Received ${describe(received)}`
   return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' })

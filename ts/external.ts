@@ -1,5 +1,6 @@
 import { constants } from 'node:buffer'
-import { type MappedMemory, unsupported } from './memory.js'
+import { unsupported } from './errors.js'
+import type { MappedMemory } from './memory.js'
 import { native } from './native.js'
 
 /** An ArrayBuffer over the mapping itself. */
@@ -11,9 +12,13 @@ export class ExternalMemory implements MappedMemory {
   /** Whether anyone outside has the buffer. Where nobody does it need not be emptied, which slows views down in all of V8. */
   #isShown = false
 
+  /** Whether there can be one of that length: Node.js 20 makes no external ArrayBuffer that is longer than a Buffer can be. */
+  static canHold(byteLength: number): boolean {
+    return byteLength <= constants.MAX_LENGTH
+  }
+
   constructor(handle: number, byteLength: number) {
-    // Node.js 20 makes no external ArrayBuffer that is longer than a Buffer can be.
-    const buffer = byteLength > constants.MAX_LENGTH ? null : native.regionBuffer(handle)
+    const buffer = ExternalMemory.canHold(byteLength) ? native.regionBuffer(handle) : null
     if (buffer === null) throw unsupported(`this runtime lets no ArrayBuffer of ${byteLength} bytes lie over mapped memory`)
     this.#buffer = buffer
     this.#bytes = Buffer.from(buffer)

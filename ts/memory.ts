@@ -1,7 +1,5 @@
 /** What the ways from JavaScript to mapped memory have in common. */
 
-import { PmemError } from './errors.js'
-
 /** What memory is to JavaScript. */
 export type AnyBuffer = ArrayBuffer | SharedArrayBuffer
 
@@ -24,8 +22,4 @@ export type WebAssemblyMemory = typeof globalThis extends { WebAssembly: { Memor
 export interface BareMemory {
   readonly buffer: AnyBuffer
   grow(delta: number): number
-}
-
-export function unsupported(message: string, options?: ErrorOptions): PmemError {
-  return new PmemError('ERR_PMEM_UNSUPPORTED', message, options)
 }

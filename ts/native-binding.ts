@@ -5,7 +5,7 @@
 
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { PmemError, wrongType, wrongValue } from './errors.js'
+import { unsupported, wrongType, wrongValue } from './errors.js'
 import { type Binding, give } from './given-binding.js'
 
 /**
@@ -17,7 +17,7 @@ import { type Binding, give } from './given-binding.js'
  */
 export function setNativeBinding(binding: string | object): void {
   if (give(checked(binding))) return
-  throw new PmemError('ERR_PMEM_UNSUPPORTED', 'setNativeBinding was called after pmem had loaded its native module')
+  throw unsupported('setNativeBinding was called after pmem had loaded its native module')
 }
 
 function checked(binding: string | object): string | Binding {

@@ -1,7 +1,7 @@
 /** Loads the native module, and explains where it cannot. */
 
 import { arch, platform, report } from 'node:process'
-import { PmemError } from './errors.js'
+import { unsupported } from './errors.js'
 import { type Binding, givenBinding, keepBinding } from './given-binding.js'
 
 /** The version of this package, which is that of its native module: the two share a call frame. */
@@ -20,7 +20,7 @@ function checkVersion(found: Partial<Binding>, given: string | Binding | undefin
   if (version === VERSION) return
   const name = typeof given === 'string' ? given : packageName()
   const what = version === undefined ? 'no native module of pmem' : `pmem's native module of version ${version}`
-  throw new PmemError('ERR_PMEM_UNSUPPORTED', `${name} is ${what}, and this is pmem ${VERSION}: install it anew`)
+  throw unsupported(`${name} is ${what}, and this is pmem ${VERSION}: install it anew`)
 }
 
 function loadPackage(): Binding {
@@ -30,7 +30,7 @@ function loadPackage(): Binding {
   } catch (cause) {
     const name = packageName()
     const message = `pmem could not load its native module, which the package ${name} brings: ${reason(name, cause)}`
-    throw new PmemError('ERR_PMEM_UNSUPPORTED', message, { cause })
+    throw unsupported(message, { cause })
   }
 }
 
@@ -41,7 +41,7 @@ function loadFile(path: string): Binding {
     process.dlopen(loaded, path)
   } catch (cause) {
     const message = `pmem could not load the native module it was given, ${path}: ${(cause as Error).message}`
-    throw new PmemError('ERR_PMEM_UNSUPPORTED', message, { cause })
+    throw unsupported(message, { cause })
   }
   return loaded.exports as Binding
 }

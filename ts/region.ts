@@ -1,9 +1,8 @@
-import { constants } from 'node:buffer'
 import { type Data, type Size, toBoolean, toBytes, toInteger, toOptions } from './arguments.js'
-import { PmemError, closed, outOfRange, wrongType } from './errors.js'
+import { PmemError, closed, outOfRange, unsupported, wrongType } from './errors.js'
 import { ExternalMemory } from './external.js'
 import * as frame from './frame.js'
-import { type AnyBuffer, type MappedMemory, type WebAssemblyMemory, unsupported } from './memory.js'
+import type { AnyBuffer, MappedMemory, WebAssemblyMemory } from './memory.js'
 import { native } from './native.js'
 import { type View, type ViewConstructor, type ViewOver, isViewConstructor } from './views.js'
 import { WasmMemory } from './wasm.js'
@@ -321,12 +320,8 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
 
   /** The memory as a Buffer for the cursor, which copies without one; null then. */
   #bytes(): Buffer | null {
-    if (this.#memory === undefined && this.#canBeExternal()) this.#reach()
-    return this.#memory?.bytes ?? null
-  }
-
-  /** Whether an ArrayBuffer can lie over the mapping, which costs little to make. */
-  #canBeExternal(): boolean {
-    return this.#kind === 'external' && this.#byteLength <= constants.MAX_LENGTH
+    if (this.#memory !== undefined) return this.#memory.bytes
+    // It costs little to make, which other kinds do not.
+    return this.#kind === 'external' && ExternalMemory.canHold(this.#byteLength) ? this.#reach().bytes : null
   }
 }

@@ -1,4 +1,5 @@
-import { type AnyBuffer, type BareMemory, type MappedMemory, type WebAssemblyMemory, unsupported } from './memory.js'
+import { unsupported } from './errors.js'
+import type { AnyBuffer, BareMemory, MappedMemory, WebAssemblyMemory } from './memory.js'
 import { native } from './native.js'
 
 /** The unit of a WebAssembly memory's size, in bytes, and how many there can be. */

@@ -46,27 +46,29 @@ for (const engine of capabilities.engines) {
   })
 }
 
-for (const end of ['return', 'exit', 'throw', 'terminate']) {
-  check(`threads: a worker that ends by ${end} leaves no mapping`, async () => {
-    const path = file()
-    const thread = new Thread('hold', { path })
-    assert.equal(await thread.next(), 'held')
-    if (end === 'terminate') await thread.terminate()
-    else thread.post(end)
-    await thread.exit
-    assert.equal(text(path, 6), 'worker')
-    // Bun and Deno say that it ended a moment before it did.
-    assert.ok(await eventually(() => mappings(path) === 0), `${mappings(path)} mappings are left`)
-  })
-}
+for (const memory of ['auto', 'wasm']) {
+  for (const end of ['return', 'exit', 'throw', 'terminate']) {
+    check(`threads: a worker that ends by ${end} leaves no mapping, memory ${memory}`, async () => {
+      const path = file()
+      const thread = new Thread('hold', { path, memory })
+      assert.equal(await thread.next(), 'held')
+      if (end === 'terminate') await thread.terminate()
+      else thread.post(end)
+      await thread.exit
+      assert.equal(text(path, 6), 'worker')
+      // Bun and Deno say that it ended a moment before it did.
+      assert.ok(await eventually(() => mappings(path) === 0), `${mappings(path)} mappings are left`)
+    })
+  }
 
-for (const [end, status] of [['return', 0], ['exit', 7], ['throw', 1], ['kill', 'SIGKILL']]) {
-  check(`processes: one that ends by ${end} loses nothing that it wrote`, async () => {
-    const path = file()
-    const result = await ended('exit.mjs', [path, end])
-    assert.equal(result.status, status, result.output)
-    assert.equal(text(path, 14), 'written stored')
-  })
+  for (const [end, status] of [['return', 0], ['exit', 7], ['throw', 1], ['kill', 'SIGKILL']]) {
+    check(`processes: one that ends by ${end} loses nothing that it wrote, memory ${memory}`, async () => {
+      const path = file()
+      const result = await ended('exit.mjs', [path, end, memory])
+      assert.equal(result.status, status, result.output)
+      assert.equal(text(path, 14), 'written stored')
+    })
+  }
 }
 
 check('processes: a log that another process has open is refused', async () => {

@@ -6,7 +6,7 @@ import { capabilities, pmem } from 'pmem'
 import { check } from '../lib/check.mjs'
 import { file, folder, poke, text } from '../lib/files.mjs'
 import { attempt, collect, eventually, mappings } from '../lib/memory.mjs'
-import { Thread, ended } from '../lib/programs.mjs'
+import { Thread } from '../lib/programs.mjs'
 import { storing } from '../lib/storing.mjs'
 
 const PAGE = 65536
@@ -390,26 +390,3 @@ check('shared: the memory outlives the worker that mapped it', async () => {
   Atomics.store(new Int32Array(buffer), 0, 51)
   assert.equal(word(path), 51)
 })
-
-for (const end of ['return', 'exit', 'throw', 'terminate']) {
-  check(`wasm: a worker that ends by ${end} while its memories live`, async () => {
-    const path = file()
-    const thread = new Thread('hold', { path, memory: 'wasm' })
-    assert.equal(await thread.next(), 'held')
-    if (end === 'terminate') await thread.terminate()
-    else thread.post(end)
-    await thread.exit
-    assert.equal(text(path, 6), 'worker')
-    // Bun and Deno say that it ended a moment before it did.
-    assert.ok(await eventually(() => mappings(path) === 0), `${mappings(path)} mappings are left`)
-  })
-}
-
-for (const [end, status] of [['return', 0], ['exit', 7], ['throw', 1], ['kill', 'SIGKILL']]) {
-  check(`wasm: a process that ends by ${end} loses nothing that it wrote`, async () => {
-    const path = file()
-    const result = await ended('exit.mjs', [path, end, 'wasm'])
-    assert.equal(result.status, status, result.output)
-    assert.equal(text(path, 14), 'written stored')
-  })
-}
