@@ -1,6 +1,7 @@
 //! What this build can do on this machine.
 
-use crate::{Engine, Error, Result, cpu, flush, mapping};
+use crate::os::{cpu, flush, page};
+use crate::{Engine, Error, Result};
 
 /// The engines that this build has for log and block pools.
 pub fn engines() -> Vec<&'static str> {
@@ -33,7 +34,7 @@ pub fn has_auto_flush() -> bool {
 
 /// The unit, in bytes, of a mapping's offset in its file.
 pub fn page_size() -> usize {
-    mapping::page_size()
+    page::page_size()
 }
 
 /// `pmem_check_version`: that this build provides version `major.minor` of libpmem's interface.

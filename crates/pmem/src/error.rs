@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use crate::errno;
+use crate::os::errno;
 
 /// The result of an operation of this crate.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -6,32 +6,23 @@
 //!
 //! Every failure is an [`Error`]; dropping the last owner of a mapping is what unmaps it.
 
-mod blk;
 pub mod capabilities;
-mod cover;
-mod cpu;
-mod errno;
 mod error;
-mod fault;
-mod file;
-mod flush;
-mod format;
-mod log;
-mod mapping;
-mod medium;
-mod pool;
+mod nvml;
+mod os;
 mod region;
+mod storage;
 
-pub use blk::{BlockArray, BlockTicket};
 pub use error::{Error, Result};
-pub use fault::{Alarm, check_source};
-pub use file::{CreateOptions, Descriptor};
-pub use log::{Log, LogTicket};
-pub use mapping::Mapping;
-pub use pool::{Engine, NewPool, OpenOptions};
+pub use nvml::blk::{BlockArray, BlockTicket};
+pub use nvml::log::{Log, LogTicket};
+pub use nvml::pool::{Engine, NewPool, OpenOptions};
+pub use os::fault::{Alarm, check_source};
+pub use os::file::{CreateOptions, Descriptor};
+pub use os::mapping::Mapping;
 pub use region::{MapOptions, Region};
 
 /// `pmem_drain`: waits for the flushes of every region on persistent memory.
 pub fn drain() {
-    flush::drain();
+    os::flush::drain();
 }

@@ -1,6 +1,8 @@
 //! A mapped file and its durability: what libpmem's functions do, on ranges that are checked.
 #![allow(unsafe_code)]
 
+mod cover;
+
 use std::fs::File;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -8,10 +10,12 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::cover::{Cover, Covers};
-use crate::file::{self, CreateOptions, Descriptor, descriptor};
-use crate::mapping::{Access, CAN_COVER, Mapping, page_size};
-use crate::{Error, Result, errno, fault, flush};
+use crate::os::file::{self, CreateOptions, Descriptor, descriptor};
+use crate::os::mapping::{Access, CAN_COVER, Mapping};
+use crate::os::page::page_size;
+use crate::os::{errno, fault, flush};
+use crate::{Error, Result};
+use cover::{Cover, Covers};
 
 /// Which part of a file to map, and how.
 #[derive(Clone, Copy, Debug, Default)]

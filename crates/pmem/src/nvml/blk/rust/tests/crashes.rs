@@ -1,0 +1,97 @@
+//! Crashes between any two steps.
+
+use super::*;
+
+/// Makes changes, and for each crash on the way checks what is left, completes it and crashes on that way too.
+fn survives_crashes(block_size: u32, is_zeroed: bool, count: u64) {
+    let indexes = some_indexes(block_size);
+    let medium =
+        CrashMedium::new(pool(SIZE, block_size, is_zeroed)).recording_crashes().with_seed(u64::from(block_size));
+    let blocks = open(medium);
+    let (mut model, mut random) = (Model::default(), Random::new(u64::from(block_size)));
+    for number in 1..=count {
+        let change = change(&mut random, number, &indexes);
+        apply(&blocks, change, block_size).unwrap();
+        for image in blocks.medium.take_crashes() {
+            let found = model.check(&image, change, &indexes, block_size);
+            if random.below(16) == 0 {
+                let mut model = model.clone();
+                model.0.insert(change.0, found);
+                survives_another(image, &model, &mut random, number, &indexes, block_size);
+            }
+        }
+        model.0.insert(change.0, change.1);
+        model.check_blocks(&blocks, change, &indexes, block_size);
+    }
+    model.check(&blocks.medium.crash(), (0, model.get(0)), &indexes, block_size);
+}
+
+/// Makes changes to what a crash left, and crashes again on the way.
+fn survives_another(image: Image, model: &Model, random: &mut Random, number: u64, indexes: &[u64], block_size: u32) {
+    let mut model = model.clone();
+    let blocks = open(CrashMedium::new(image).recording_crashes().with_seed(random.next()));
+    for number in number + 1000..number + 1003 {
+        let change = change(random, number, indexes);
+        apply(&blocks, change, block_size).unwrap();
+        for image in blocks.medium.take_crashes() {
+            model.check(&image, change, indexes, block_size);
+        }
+        model.0.insert(change.0, change.1);
+    }
+}
+
+#[test]
+fn every_crash_leaves_the_old_block_or_the_new_512() {
+    survives_crashes(512, true, 200);
+}
+
+#[test]
+fn every_crash_leaves_the_old_block_or_the_new_8() {
+    survives_crashes(8, false, 200);
+}
+
+#[test]
+fn every_crash_leaves_the_old_block_or_the_new_1000() {
+    survives_crashes(1000, false, 200);
+}
+
+#[test]
+fn every_crash_leaves_the_old_block_or_the_new_4096() {
+    survives_crashes(4096, true, 200);
+}
+
+#[test]
+fn a_write_syncs_three_times() {
+    let blocks = open(CrashMedium::new(pool(SIZE, 512, true)));
+    apply(&blocks, (3, Content::Data(1)), 512).unwrap();
+    let before = blocks.medium.steps().len();
+    apply(&blocks, (3, Content::Data(2)), 512).unwrap();
+    let steps = blocks.medium.steps()[before..].to_vec();
+    use crate::storage::medium::crashing::Step::{Store, Sync};
+    let [Store(data, 512), Store(flog, 8), Sync(synced, 512), Sync(flog_synced, 8), rest @ ..] = steps.as_slice()
+    else {
+        panic!("{steps:?}")
+    };
+    assert_eq!((data, flog), (synced, flog_synced));
+    let map = extent(512).map_entry(3);
+    assert_eq!(rest, [Store(flog + 8, 8), Sync(flog + 8, 8), Store(map, 4), Sync(map, 4)]);
+}
+
+#[test]
+fn what_is_opened_and_closed_is_the_same() {
+    let blocks = open(CrashMedium::new(pool(SIZE, 512, true)).recording_crashes());
+    for number in 1..20 {
+        apply(&blocks, (number % 3, Content::Data(number)), 512).unwrap();
+    }
+    for image in blocks.medium.take_crashes() {
+        let blocks = match btt::read(&image) {
+            Ok(_) => open(CrashMedium::new(image.clone())),
+            Err(invalid) => panic!("{invalid:?}"),
+        };
+        for index in 0..3 {
+            content(&blocks, index, 512);
+        }
+        assert!(blocks.medium.steps().is_empty());
+        assert!(blocks.medium.image() == image);
+    }
+}

@@ -1,0 +1,189 @@
+//! Several lanes at once.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use super::*;
+use crate::nvml::blk::rust::padded::width;
+use crate::storage::medium::Medium;
+
+const BLOCK_SIZE: u32 = 512;
+const THREADS: u64 = 4;
+const SHARED: u64 = 100;
+
+/// Writes the thread's own blocks, which lie among those of other threads, and one that all of them write, until the
+/// medium stops. Returns what is there, and what was under way.
+fn write_until_stopped(blocks: &impl BlockEngine, thread: u64, seed: u64) -> (Model, Change) {
+    let (mut model, mut random) = (Model::default(), Random::new(seed * 31 + thread));
+    let own: Vec<u64> = (0..4).map(|number| number * THREADS + thread).collect();
+    for number in 1.. {
+        let number = number * THREADS + thread;
+        let change =
+            if random.below(4) == 0 { (SHARED, Content::Data(number)) } else { change(&mut random, number, &own) };
+        if apply(blocks, change, BLOCK_SIZE).is_err() {
+            return (model, change);
+        }
+        if change.0 != SHARED {
+            model.0.insert(change.0, change.1);
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_crash_with_several_lanes_in_flight_leaves_old_blocks_or_new_ones() {
+    assert!(width() >= 2);
+    for seed in 0..300 {
+        let steps = 20 + Random::new(seed + 1).below(400) as usize;
+        let blocks = open(CrashMedium::new(pool(SIZE, BLOCK_SIZE, true)).stopping_after(steps).with_seed(seed));
+        let outcomes = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let (blocks, outcomes) = (&blocks, &outcomes);
+                scope.spawn(move || outcomes.lock().unwrap().push(write_until_stopped(blocks, thread, seed)));
+            }
+        });
+        for image in [blocks.medium.crash(), blocks.medium.crash(), blocks.medium.image()] {
+            btt::check(&image).unwrap_or_else(|invalid| panic!("{invalid:?}"));
+            let crashed = open(CrashMedium::new(image));
+            content(&crashed, SHARED, BLOCK_SIZE);
+            for (model, change) in outcomes.lock().unwrap().iter() {
+                let own: Vec<u64> = model.0.keys().copied().collect();
+                model.check_blocks(&crashed, *change, &own, BLOCK_SIZE);
+            }
+            apply(&crashed, (SHARED, Content::Data(7)), BLOCK_SIZE).unwrap();
+            btt::check(&crashed.medium.crash()).unwrap_or_else(|invalid| panic!("{invalid:?}"));
+        }
+    }
+}
+
+/// Reads blocks that are being written, each of which has to be whole.
+fn read_whole_blocks(blocks: &crate::BlockArray, indexes: u64, block_size: u32, is_done: &AtomicBool) -> u64 {
+    struct Public<'a>(&'a crate::BlockArray);
+    impl BlockEngine for Public<'_> {
+        fn read(&self, index: u64, target: &mut [u8]) -> crate::Result<()> {
+            self.0.read(index, target)
+        }
+        fn write(&self, index: u64, data: &[u8]) -> crate::Result<()> {
+            self.0.write(index, data)
+        }
+        fn set_zero(&self, index: u64) -> crate::Result<()> {
+            self.0.set_zero(index)
+        }
+        fn set_error(&self, index: u64) -> crate::Result<()> {
+            self.0.set_error(index)
+        }
+        fn is_faulted(&self) -> bool {
+            self.0.check_intact().is_err()
+        }
+    }
+    let mut reads = 0;
+    while !is_done.load(Ordering::Relaxed) || reads < 1000 {
+        content(&Public(blocks), reads % indexes, block_size);
+        reads += 1;
+    }
+    reads
+}
+
+/// Writers in different lanes over few blocks, and readers of them, on a mapped file.
+fn readers_see_whole_blocks(block_size: u32, writes: u64) {
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+    let path = folder.path().join("blocks");
+    let engine = Some(crate::Engine::Rust);
+    let new = crate::NewPool { size: 64 << 20, engine, sparse: true, mode: 0o600 };
+    let blocks = crate::BlockArray::create(&path, block_size, &new).unwrap();
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| read_whole_blocks(&blocks, 5, block_size, &is_done));
+        }
+        let writers: Vec<_> = (1..=3)
+            .map(|writer| {
+                let blocks = &blocks;
+                scope.spawn(move || {
+                    for number in 0..writes {
+                        blocks.write((number + writer) % 5, &data(number * 3 + writer, block_size)).unwrap();
+                    }
+                })
+            })
+            .collect();
+        let written: Vec<_> = writers.into_iter().map(|writer| writer.join()).collect();
+        is_done.store(true, Ordering::Relaxed);
+        assert!(written.iter().all(Result::is_ok));
+    });
+    drop(blocks);
+    assert_eq!(crate::BlockArray::check(&path, block_size), Ok(true));
+}
+
+#[test]
+fn readers_see_whole_blocks_of_512_bytes() {
+    readers_see_whole_blocks(512, 40_000);
+}
+
+#[test]
+fn readers_see_whole_blocks_of_64_kib() {
+    readers_see_whole_blocks(64 << 10, 3_000);
+}
+
+/// A medium on which something happens right after a map entry was loaded.
+struct Interrupted {
+    medium: CrashMedium,
+    entry_at: u64,
+    interruption: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    is_armed: AtomicBool,
+}
+
+impl Medium for Interrupted {
+    fn len(&self) -> u64 {
+        self.medium.len()
+    }
+    fn load(&self, offset: u64, target: &mut [u8]) {
+        self.medium.load(offset, target);
+    }
+    fn store(&self, offset: u64, data: &[u8]) {
+        self.medium.store(offset, data);
+    }
+    fn store_zeros(&self, offset: u64, len: u64) {
+        self.medium.store_zeros(offset, len);
+    }
+    fn load_u32(&self, offset: u64) -> u32 {
+        let value = self.medium.load_u32(offset);
+        if offset == self.entry_at && self.is_armed.swap(false, Ordering::SeqCst) {
+            self.interruption.get().unwrap()();
+        }
+        value
+    }
+    fn store_u32(&self, offset: u64, value: u32) {
+        self.medium.store_u32(offset, value);
+    }
+    fn store_u64(&self, offset: u64, value: u64) {
+        self.medium.store_u64(offset, value);
+    }
+    fn sync(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.medium.sync(offset, len)
+    }
+}
+
+#[test]
+fn a_slot_that_is_reused_before_it_was_announced_is_not_read() {
+    let medium = CrashMedium::new(pool(SIZE, BLOCK_SIZE, true));
+    let format = btt::read(&medium.image()).unwrap();
+    let (interruption, is_armed) = (OnceLock::new(), AtomicBool::new(false));
+    let entry_at = extent(BLOCK_SIZE).map_entry(1);
+    let medium = Interrupted { medium, entry_at, interruption, is_armed };
+    let blocks = Arc::new(RustBlocks::new(medium, format, Path::new("pool")));
+    apply(&*blocks, (1, Content::Data(1)), BLOCK_SIZE).unwrap();
+    let writer = Arc::downgrade(&blocks);
+    let write_both = move || {
+        let blocks = writer.upgrade().unwrap();
+        // The second write goes to the slot that the first one frees: the one that the reader is about to read.
+        apply(&*blocks, (1, Content::Data(2)), BLOCK_SIZE).unwrap();
+        apply(&*blocks, (3, Content::Data(3)), BLOCK_SIZE).unwrap();
+    };
+    assert!(blocks.medium.interruption.set(Box::new(write_both)).is_ok());
+    blocks.medium.is_armed.store(true, Ordering::SeqCst);
+    assert_eq!(content(&*blocks, 1, BLOCK_SIZE), Content::Data(2));
+    assert!(!blocks.medium.is_armed.load(Ordering::SeqCst));
+}

@@ -1,0 +1,5 @@
+//! The engine of the NVM Library: libpmemlog and libpmemblk, and what they alone need. Nothing else is built on it.
+
+pub(super) mod blk;
+pub(super) mod log;
+mod watch;

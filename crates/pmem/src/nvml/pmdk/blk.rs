@@ -1,0 +1,173 @@
+//! The block engine of the NVM Library: libpmemblk.
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use pmem_sys::{
+    PMEMblkpool, pmemblk_close, pmemblk_create, pmemblk_open, pmemblk_read, pmemblk_set_error, pmemblk_set_zero,
+    pmemblk_write,
+};
+
+use super::watch::watch_pool;
+use crate::nvml::blk::{BlockEngine, CREATE, OPEN, read};
+use crate::nvml::format::Invalid;
+use crate::nvml::format::btt::{Layout, Pool as Format};
+use crate::nvml::pool::{Locked, library_path};
+use crate::os::fault::Watch;
+use crate::os::file::Made;
+use crate::storage::medium::{MappedMedium, Medium};
+use crate::{Error, Result};
+
+/// An open array of the NVM Library.
+pub(crate) struct PmdkBlocks {
+    pool: Handle,
+    path: PathBuf,
+    layout: Layout,
+    /// The library's file once more, for its maps.
+    medium: MappedMedium,
+    /// Outlives the library's mapping, which it stores to as it closes. It has the medium's flag.
+    _watch: Watch,
+    laid_out: AtomicBool,
+    laying_out: Mutex<()>,
+}
+
+/// An open `PMEMblkpool`. The library locks inside each of its functions.
+struct Handle(NonNull<PMEMblkpool>);
+
+// SAFETY: libpmemblk allows calls on one pool from any thread at once.
+unsafe impl Send for Handle {}
+// SAFETY: as for Send.
+unsafe impl Sync for Handle {}
+
+impl Handle {
+    fn new(pool: *mut PMEMblkpool, path: &Path, syscall: &'static str) -> Result<Self> {
+        let pool = NonNull::new(pool).map(Self);
+        pool.ok_or_else(|| Error::io(&io::Error::last_os_error(), syscall, Some(path)))
+    }
+
+    fn as_ptr(&self) -> *mut PMEMblkpool {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: the pool is open, and nothing uses it after this.
+        unsafe { pmemblk_close(self.0.as_ptr()) };
+    }
+}
+
+impl PmdkBlocks {
+    /// Makes an array in a file whose first page is zero.
+    pub(crate) fn create(made: &Made, path: &Path, block_size: u32) -> Result<Self> {
+        let name = library_path(made.file(), path, CREATE)?;
+        // SAFETY: the path is a C string; size 0 takes the file as it is.
+        let pool = unsafe { pmemblk_create(name.as_ptr(), block_size as usize, 0, 0) };
+        let pool = Handle::new(pool, path, CREATE)?;
+        let format = read(made.file(), path, CREATE)?;
+        Self::new(pool, made.file(), &format, path, CREATE)
+    }
+
+    /// Opens the array in `file`, which was validated. Its lock is handed over to the library.
+    pub(crate) fn open(file: Locked, path: &Path, format: &Format, syscall: &'static str) -> Result<Self> {
+        format.check_first_infos().map_err(|damage| Invalid::from(damage).into_error(syscall, Some(path)))?;
+        let file = file.release(path, syscall)?;
+        let name = library_path(&file, path, syscall)?;
+        // SAFETY: the path is a C string; block size 0 takes the pool's.
+        let pool = unsafe { pmemblk_open(name.as_ptr(), 0) };
+        Self::new(Handle::new(pool, path, syscall)?, &file, format, path, syscall)
+    }
+
+    fn new(pool: Handle, file: &File, format: &Format, path: &Path, syscall: &'static str) -> Result<Self> {
+        let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
+        let size = file.metadata().map_err(failed)?.len();
+        let medium = MappedMedium::new(file, size, false).map_err(failed)?;
+        // SAFETY: the library names a pool by the address of its first byte.
+        let watch = unsafe { watch_pool(pool.as_ptr().cast(), size, medium.fault_flag()) };
+        let (laid_out, laying_out) = (AtomicBool::new(format.is_laid_out()), Mutex::new(()));
+        Ok(Self { pool, path: path.to_path_buf(), layout: format.layout, medium, _watch: watch, laid_out, laying_out })
+    }
+
+    /// Zeroes the maps before the first change lays the array out: the library forgets whether it has to when another
+    /// pool is opened in between.
+    fn prepare(&self) -> Result<()> {
+        let _laying_out = self.laying_out.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.laid_out.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        for extent in self.layout.iter() {
+            let map = extent.map();
+            self.medium.store_zeros(map.start, map.end - map.start);
+            let synced = self.medium.sync(map.start, map.end - map.start);
+            synced.map_err(|error| Error::io(&error, "pmemblk_write", Some(&self.path)))?;
+        }
+        self.laid_out.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Makes a block ready for a change.
+    fn change(&self, index: u64) -> Result<()> {
+        if !self.laid_out.load(Ordering::Acquire) {
+            self.prepare()?;
+        }
+        self.check_entry(index)
+    }
+
+    /// That the map entry of a block is one: the library goes wherever it says.
+    fn check_entry(&self, index: u64) -> Result<()> {
+        let Some((arena, block)) = self.layout.locate(index) else { return Ok(()) };
+        let extent = self.layout.arena(arena);
+        let checked = extent.decode_entry(block, self.medium.load_u32(extent.map_entry(block)));
+        checked.map_err(|damage| Invalid::from(damage).into_error(OPEN, Some(&self.path)))?;
+        if self.is_faulted() { Err(Error::Fault { path: Some(self.path.clone()) }) } else { Ok(()) }
+    }
+
+    fn outcome(&self, result: c_int, syscall: &'static str) -> Result<()> {
+        if result == 0 {
+            return Ok(());
+        }
+        Err(Error::io(&io::Error::last_os_error(), syscall, Some(&self.path)))
+    }
+}
+
+impl BlockEngine for PmdkBlocks {
+    fn read(&self, index: u64, target: &mut [u8]) -> Result<()> {
+        if self.laid_out.load(Ordering::Acquire) {
+            self.check_entry(index)?;
+        }
+        // SAFETY: the pool is open until drop, and the target is one block long.
+        let result = unsafe { pmemblk_read(self.pool.as_ptr(), target.as_mut_ptr().cast(), index as i64) };
+        self.outcome(result, "pmemblk_read")
+    }
+
+    fn write(&self, index: u64, data: &[u8]) -> Result<()> {
+        self.change(index)?;
+        // SAFETY: the pool is open until drop, and the data is one block long.
+        let result = unsafe { pmemblk_write(self.pool.as_ptr(), data.as_ptr().cast(), index as i64) };
+        self.outcome(result, "pmemblk_write")
+    }
+
+    fn set_zero(&self, index: u64) -> Result<()> {
+        self.change(index)?;
+        // SAFETY: the pool is open until drop.
+        let result = unsafe { pmemblk_set_zero(self.pool.as_ptr(), index as i64) };
+        self.outcome(result, "pmemblk_set_zero")
+    }
+
+    fn set_error(&self, index: u64) -> Result<()> {
+        self.change(index)?;
+        // SAFETY: the pool is open until drop.
+        let result = unsafe { pmemblk_set_error(self.pool.as_ptr(), index as i64) };
+        self.outcome(result, "pmemblk_set_error")
+    }
+
+    fn is_faulted(&self) -> bool {
+        self.medium.is_faulted()
+    }
+}

@@ -1,0 +1,251 @@
+//! Files before they are mapped: opened, made, sized, and made durable.
+
+#[cfg_attr(unix, path = "file/unix.rs")]
+#[cfg_attr(windows, path = "file/windows.rs")]
+mod platform;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::os::errno;
+use crate::{Error, Result};
+pub use platform::Descriptor;
+#[cfg(feature = "pmdk")]
+pub(crate) use platform::through_proc;
+use platform::{allocate, can_be_named, name, open_unnamed, sync_folder};
+pub(crate) use platform::{descriptor, file_id, forget_pages, read_exact_at, regular_size, write_all_at};
+
+/// How [`Region::map_file`](crate::Region::map_file) makes its file: the flags of `pmem_map_file`.
+#[derive(Clone, Debug, Default)]
+pub struct CreateOptions {
+    /// The number of bytes to map; the file is made `offset + len` long.
+    pub len: usize,
+    /// The first byte to map, a multiple of the page size.
+    pub offset: u64,
+    /// `PMEM_FILE_EXCL`: an existing file is refused with `EEXIST`.
+    pub exclusive: bool,
+    /// `PMEM_FILE_SPARSE`: blocks are allocated when first written, not now.
+    pub sparse: bool,
+    /// `PMEM_FILE_TMPFILE`: the path is a folder, the file has no name and goes with its last mapping.
+    pub tmpfile: bool,
+    /// An existing longer file is cut; without it, it is refused.
+    pub truncate: bool,
+    /// The new file's permissions, subject to the umask; Windows has none of the kind.
+    pub mode: u32,
+    /// As in [`MapOptions`](crate::MapOptions).
+    pub coverable: bool,
+}
+
+/// Opens an existing file for mapping.
+pub(crate) fn open(path: &Path, readonly: bool, syscall: &'static str) -> Result<File> {
+    let mut how = OpenOptions::new();
+    platform::never_wait(how.read(true).write(!readonly));
+    platform::open(&how, path).map_err(|error| Error::io(&error, syscall, Some(path)))
+}
+
+/// A file that [`create`] made or resized. Dropping it takes that back, until [`Made::keep`].
+pub(crate) struct Made {
+    file: File,
+    undo: Undo,
+}
+
+enum Undo {
+    Nothing,
+    /// The file has no name yet, and goes by itself.
+    Unnamed,
+    Resize(u64),
+    Remove(PathBuf),
+}
+
+impl Made {
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// A file that is as it was.
+    pub(crate) fn existing(file: File) -> Self {
+        Self { file, undo: Undo::Nothing }
+    }
+
+    /// Whether the file was made now.
+    pub(crate) fn is_new(&self) -> bool {
+        matches!(self.undo, Undo::Remove(_) | Undo::Unnamed)
+    }
+
+    /// Keeps the file as it is, under `path`, durably: contents, size and name. Where that fails, what maps the file has to
+    /// be dropped first: Windows neither cuts nor removes a file that is mapped.
+    pub(crate) fn keep(&mut self, path: &Path, syscall: &'static str) -> Result<File> {
+        let keep = || -> io::Result<()> {
+            self.file.sync_all()?;
+            if matches!(self.undo, Undo::Unnamed) {
+                name(&self.file, path)?;
+            }
+            if self.is_new() { sync_folder(folder_of(path)) } else { Ok(()) }
+        };
+        keep().map_err(|error| Error::io(&error, syscall, Some(path)))?;
+        self.undo = Undo::Nothing;
+        let duplicate = self.file.try_clone();
+        duplicate.map_err(|error| Error::io(&error, syscall, Some(path)))
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // A failure here has no one to go to: the caller already gets the failure that led to it.
+        let _ = match &self.undo {
+            Undo::Nothing | Undo::Unnamed => Ok(()),
+            Undo::Resize(size) => self.file.set_len(*size),
+            Undo::Remove(path) => std::fs::remove_file(path),
+        };
+    }
+}
+
+/// Makes the file at `path`, or opens it, with the length that `options` say.
+pub(crate) fn create(path: &Path, options: &CreateOptions, syscall: &'static str) -> Result<Made> {
+    let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
+    let size = options.offset.checked_add(options.len as u64).filter(|size| i64::try_from(*size).is_ok());
+    let size = size.ok_or_else(|| Error::os(errno::EFBIG, syscall, Some(path)))?;
+    let mut made =
+        if options.tmpfile { open_unnamed(path, 0o600).map(Made::existing) } else { open_or_make(path, options) }
+            .map_err(failed)?;
+    let before = regular_size(descriptor(&made.file), Some(path), syscall)?;
+    if before > size && !options.truncate {
+        let expected = format!(">= {before}, the existing file's size, unless truncate is set");
+        return Err(Error::out_of_range("length", expected, size));
+    }
+    // What is cut off cannot be put back, so cutting comes last and is not undone.
+    if matches!(made.undo, Undo::Nothing) && before < size && !options.tmpfile {
+        made.undo = Undo::Resize(before);
+    }
+    if before < size {
+        made.file.set_len(size).map_err(failed)?;
+    }
+    if !options.sparse {
+        allocate(&made.file, size).map_err(failed)?;
+    }
+    if before > size {
+        made.file.set_len(size).map_err(failed)?;
+    }
+    Ok(made)
+}
+
+/// Makes a file of `size` bytes for `path`, where nothing may be yet. It gets its name when it is kept, so that whoever is
+/// killed before leaves nothing behind, except on file systems where every file has a name.
+pub(crate) fn make(path: &Path, size: u64, mode: u32, sparse: bool, syscall: &'static str) -> Result<Made> {
+    let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
+    if path.symlink_metadata().is_ok() {
+        return Err(Error::os(errno::EEXIST, syscall, Some(path)));
+    }
+    let made = match open_unnamed(folder_of(path), mode) {
+        Ok(file) if can_be_named(&file) => Ok(Made { file, undo: Undo::Unnamed }),
+        _ => make_named(path, mode),
+    };
+    let made = made.map_err(failed)?;
+    made.file.set_len(size).map_err(failed)?;
+    if !sparse {
+        allocate(&made.file, size).map_err(failed)?;
+    }
+    Ok(made)
+}
+
+fn make_named(path: &Path, mode: u32) -> io::Result<Made> {
+    let mut how = OpenOptions::new();
+    let file = platform::permit(how.read(true).write(true).create_new(true), mode).open(path)?;
+    Ok(Made { file, undo: Undo::Remove(path.to_path_buf()) })
+}
+
+/// Opens the file, or makes it where it is missing, knowing which of the two it was.
+fn open_or_make(path: &Path, options: &CreateOptions) -> io::Result<Made> {
+    let mut how = OpenOptions::new();
+    platform::permit(platform::never_wait(how.read(true).write(true)), options.mode);
+    loop {
+        match how.clone().create_new(true).open(path) {
+            Ok(file) => return Ok(Made { file, undo: Undo::Remove(path.to_path_buf()) }),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists || options.exclusive => return Err(error),
+            Err(_) => {}
+        }
+        match platform::open(&how, path) {
+            Ok(file) => return Ok(Made { file, undo: Undo::Nothing }),
+            // A dangling link exists for the first call and not for this one.
+            Err(error) if error.kind() != io::ErrorKind::NotFound || path.is_symlink() => return Err(error),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Writes zeros, which gives a file's blocks contents of their own, not only room.
+pub(crate) fn write_zeros(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    const ZEROS: &[u8] = &[0; 1 << 18];
+    let mut done = 0;
+    while done < len {
+        let count = usize::try_from(len - done).unwrap_or(usize::MAX).min(ZEROS.len());
+        write_all_at(file, &ZEROS[..count], offset + done)?;
+        done += count as u64;
+    }
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(len: usize) -> CreateOptions {
+        CreateOptions { len, mode: 0o666, ..Default::default() }
+    }
+
+    #[test]
+    fn a_new_file_that_is_not_kept_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new");
+        drop(create(&path, &options(8192), "open").unwrap());
+        assert!(!path.exists());
+        create(&path, &options(8192), "open").unwrap().keep(&path, "open").unwrap();
+        assert_eq!(path.metadata().unwrap().len(), 8192);
+    }
+
+    #[test]
+    fn a_grown_file_that_is_not_kept_shrinks_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("old");
+        std::fs::write(&path, b"data").unwrap();
+        drop(create(&path, &options(8192), "open").unwrap());
+        assert_eq!(std::fs::read(&path).unwrap(), b"data");
+    }
+
+    #[test]
+    fn a_longer_file_is_cut_only_when_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long");
+        std::fs::write(&path, vec![1; 10_000]).unwrap();
+        assert_eq!(create(&path, &options(4096), "open").err().unwrap().code(), "ERR_OUT_OF_RANGE");
+        assert_eq!(path.metadata().unwrap().len(), 10_000);
+        create(&path, &CreateOptions { truncate: true, ..options(4096) }, "open").unwrap().keep(&path, "open").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), vec![1; 4096]);
+    }
+
+    #[test]
+    fn a_file_that_is_made_has_no_name_before_it_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pool");
+        drop(make(&path, 8192, 0o600, false, "open").unwrap());
+        let mut made = make(&path, 8192, 0o600, false, "open").unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), usize::from(!matches!(made.undo, Undo::Unnamed)));
+        made.keep(&path, "open").unwrap();
+        assert_eq!(path.metadata().unwrap().len(), 8192);
+        assert_eq!(make(&path, 1, 0o600, false, "open").err().unwrap().code(), "EEXIST");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_dangling_link_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path().join("nothing/there"), &path).unwrap();
+        assert_eq!(create(&path, &options(4096), "open").err().unwrap().code(), "ENOENT");
+    }
+}

@@ -1,0 +1,111 @@
+//! What POSIX, and Linux beyond it, offer for files.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::os::errno;
+use crate::{Error, Result};
+
+/// An open file of someone else.
+pub type Descriptor<'file> = BorrowedFd<'file>;
+
+pub(crate) fn descriptor(file: &File) -> Descriptor<'_> {
+    file.as_fd()
+}
+
+/// Opening a FIFO does not wait for its other end.
+pub(super) fn never_wait(how: &mut OpenOptions) -> &mut OpenOptions {
+    how.custom_flags(nix::libc::O_NONBLOCK)
+}
+
+/// A file that is made gets these permissions.
+pub(super) fn permit(how: &mut OpenOptions, mode: u32) -> &mut OpenOptions {
+    how.mode(mode)
+}
+
+pub(super) fn open(how: &OpenOptions, path: &Path) -> io::Result<File> {
+    how.open(path)
+}
+
+/// The size of `file`, which must be a regular one.
+pub(crate) fn regular_size(file: Descriptor<'_>, path: Option<&Path>, syscall: &'static str) -> Result<u64> {
+    let stat = nix::sys::stat::fstat(file).map_err(|errno| Error::os(errno as i32, syscall, path))?;
+    match stat.st_mode & nix::libc::S_IFMT {
+        nix::libc::S_IFREG => Ok(stat.st_size as u64),
+        nix::libc::S_IFDIR => Err(Error::os(errno::EISDIR, syscall, path)),
+        _ => Err(Error::os(errno::ENODEV, syscall, path).with_hint("only regular files can be mapped")),
+    }
+}
+
+/// The device and the number of a file, which stay with it while it is open.
+pub(crate) fn file_id(file: &File) -> io::Result<(u64, u64)> {
+    let metadata = file.metadata()?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(target_os = "linux")]
+pub(super) fn open_unnamed(folder: &Path, mode: u32) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).custom_flags(nix::libc::O_TMPFILE).mode(mode).open(folder)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn open_unnamed(_: &Path, _: u32) -> io::Result<File> {
+    Err(io::Error::from_raw_os_error(nix::libc::ENOTSUP))
+}
+
+/// Whether [`name`] can give an unnamed file its name.
+pub(super) fn can_be_named(file: &File) -> bool {
+    through_proc(file).exists()
+}
+
+/// Gives an unnamed file its name, unless that is taken.
+pub(super) fn name(file: &File, path: &Path) -> io::Result<()> {
+    use nix::fcntl::{AT_FDCWD, AtFlags};
+    nix::unistd::linkat(AT_FDCWD, &through_proc(file), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)?;
+    Ok(())
+}
+
+/// The name that every open file has on Linux, whatever its path leads to by now.
+pub(crate) fn through_proc(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+/// Gives the first `size` bytes of the file their blocks, so that no store to them can run out of space.
+#[cfg(target_os = "linux")]
+pub(super) fn allocate(file: &File, size: u64) -> io::Result<()> {
+    Ok(nix::fcntl::posix_fallocate(file, 0, size as i64)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn allocate(_: &File, _: u64) -> io::Result<()> {
+    Ok(())
+}
+
+/// Drops the file's clean pages from the page cache. Pages that were written by many at once are written back by many at
+/// once, so that each msync of one would pay for its neighbours; those that a mapping brings in again are single ones.
+#[cfg(target_os = "linux")]
+pub(crate) fn forget_pages(file: &File) {
+    use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+    let _ = posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn forget_pages(_: &File) {}
+
+/// Makes a folder's entries durable.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Fills `target` from `offset`; [`io::ErrorKind::UnexpectedEof`] where the file ends before that.
+pub(crate) fn read_exact_at(file: &File, target: &mut [u8], offset: u64) -> io::Result<()> {
+    file.read_exact_at(target, offset)
+}
+
+/// Writes all of `data` at `offset`.
+pub(crate) fn write_all_at(file: &File, data: &[u8], offset: u64) -> io::Result<()> {
+    file.write_all_at(data, offset)
+}

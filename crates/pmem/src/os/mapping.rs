@@ -1,0 +1,131 @@
+//! One mapping of a file, and its life: made here, unmapped when its last owner drops it.
+#![allow(unsafe_code)]
+
+#[cfg_attr(unix, path = "mapping/unix.rs")]
+#[cfg_attr(windows, path = "mapping/windows.rs")]
+mod platform;
+
+use std::fs::File;
+use std::io;
+use std::num::NonZeroUsize;
+use std::ptr::NonNull;
+use std::sync::{Arc, OnceLock};
+
+use crate::os::fault::{FaultFlag, Watch};
+use crate::os::file::Descriptor;
+use platform::View;
+#[cfg(windows)]
+pub(crate) use platform::file_id;
+pub(crate) use platform::{CAN_COVER, cover, uncover};
+
+/// Whether stores reach the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Stores go to the file.
+    Shared,
+    /// Stores stay in this mapping: harmless, and lost with it.
+    Private,
+}
+
+/// A range of addresses that shows a file's bytes. Dropping it gives the addresses back.
+///
+/// It hands out an address, not a slice: other processes, threads and JavaScript store into the same bytes.
+#[derive(Debug)]
+pub struct Mapping {
+    /// Ends before the view does, whose addresses may then be someone else's.
+    watch: Watch,
+    view: View,
+}
+
+// SAFETY: a mapping belongs to the process, not to a thread, and is only reached through raw pointers.
+unsafe impl Send for Mapping {}
+// SAFETY: as for Send; every method leaves concurrent access to the bytes to its caller.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps `len` bytes of `file` from the page-aligned `offset`, readable and writable.
+    pub(crate) fn new(file: Descriptor<'_>, offset: u64, len: NonZeroUsize, access: Access) -> io::Result<Self> {
+        let view = View::new(file, offset, len, access)?;
+        let watch = Watch::over(view.start.as_ptr(), len.get(), Arc::default());
+        Ok(Self { watch, view })
+    }
+
+    /// Whether a page of it was lost. Then stores to it may not reach the file, and what is read may be zeros.
+    #[inline]
+    pub(crate) fn is_faulted(&self) -> bool {
+        self.watch.is_raised()
+    }
+
+    /// Says that pages were lost, where no access has met them.
+    pub(crate) fn raise_fault(&self) {
+        self.watch.raise();
+    }
+
+    /// What tells of lost pages, for other mappings of the same bytes.
+    pub(crate) fn fault_flag(&self) -> Arc<FaultFlag> {
+        self.watch.flag()
+    }
+
+    /// Whether the file takes `MAP_SYNC`, and this mapping has it.
+    pub(crate) fn is_synchronous(&self) -> bool {
+        self.view.is_synchronous()
+    }
+
+    /// The first byte's address.
+    pub fn start(&self) -> NonNull<u8> {
+        self.view.start
+    }
+
+    /// The number of bytes mapped; never 0.
+    #[allow(clippy::len_without_is_empty, reason = "a mapping is never empty")]
+    pub fn len(&self) -> usize {
+        self.view.len.get()
+    }
+
+    /// Whether flushing caches makes stores durable: the file takes `MAP_SYNC`, or `PMEM_IS_PMEM_FORCE` says so.
+    pub(crate) fn is_pmem(&self) -> bool {
+        forced_pmem().unwrap_or(self.view.is_synchronous())
+    }
+
+    /// Makes the pages that hold `[offset, offset + len)`, a range inside the mapping, durable: `msync(MS_SYNC)`, or
+    /// `FlushViewOfFile` and `FlushFileBuffers`. Of a page that is lost it says nothing: [`Mapping::is_faulted`] does
+    /// afterwards.
+    pub(crate) fn sync(&self, offset: usize, len: usize) -> io::Result<()> {
+        debug_assert!(offset + len <= self.len());
+        let synced = self.view.sync(offset, len);
+        self.touch(offset, len);
+        synced
+    }
+
+    /// Reads the last byte of a range. Where the file was cut since the range was stored to, the page is lost, and nothing
+    /// else would tell.
+    #[inline]
+    pub(crate) fn touch(&self, offset: usize, len: usize) {
+        if len > 0 {
+            // SAFETY: the byte lies in the mapping.
+            unsafe { self.start().as_ptr().add(offset + len - 1).read_volatile() };
+        }
+    }
+
+    /// Puts anonymous zero pages over the mapping. The addresses stay valid until drop, the file is let go.
+    ///
+    /// Where the kernel refuses, and on Windows, the file stays mapped until drop instead.
+    pub(crate) fn disconnect(&self) {
+        self.view.disconnect();
+    }
+}
+
+/// What `PMEM_IS_PMEM_FORCE` says: 1 for every mapping, 0 for none.
+fn forced_pmem() -> Option<bool> {
+    static FORCED: OnceLock<Option<bool>> = OnceLock::new();
+    *FORCED.get_or_init(|| match std::env::var("PMEM_IS_PMEM_FORCE").as_deref() {
+        Ok("1") => Some(true),
+        Ok("0") => Some(false),
+        _ => None,
+    })
+}
+
+/// Whether `file`, which is not empty, lies on persistent memory.
+pub(crate) fn is_on_pmem(file: &File) -> bool {
+    forced_pmem().unwrap_or_else(|| platform::is_synchronous(file))
+}

@@ -1,0 +1,160 @@
+//! Mappings by `mmap`.
+
+use std::ffi::c_void;
+use std::fs::File;
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+use std::ptr::NonNull;
+
+use nix::Result;
+use nix::sys::mman::{MapFlags, MsFlags, ProtFlags, mmap, mmap_anonymous, msync, munmap};
+
+use super::Access;
+use crate::os::page::page_size;
+
+/// The pages that a mapping owns.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) start: NonNull<u8>,
+    pub(super) len: NonZeroUsize,
+    synchronous: bool,
+    /// What makes the device write its cache, which msync leaves to the device here.
+    #[cfg(target_os = "macos")]
+    file: File,
+}
+
+impl View {
+    pub(super) fn new(file: impl AsFd, offset: u64, len: NonZeroUsize, access: Access) -> io::Result<Self> {
+        if access == Access::Private {
+            let synchronous = map_synchronously(&file, offset, len, ProtFlags::PROT_READ).is_ok();
+            return Ok(Self::with(&file, offset, len, MapFlags::MAP_PRIVATE, synchronous)?);
+        }
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        if let Ok(view) = map_synchronously(&file, offset, len, protection) {
+            return Ok(view);
+        }
+        Ok(Self::with(&file, offset, len, MapFlags::MAP_SHARED, false)?)
+    }
+
+    fn with(file: impl AsFd, offset: u64, len: NonZeroUsize, flags: MapFlags, synchronous: bool) -> Result<Self> {
+        let start = map(&file, offset, len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags)?;
+        Ok(Self {
+            start,
+            len,
+            synchronous,
+            #[cfg(target_os = "macos")]
+            file: nix::unistd::dup(&file)?.into(),
+        })
+    }
+
+    /// Whether the file takes `MAP_SYNC`.
+    pub(super) fn is_synchronous(&self) -> bool {
+        self.synchronous
+    }
+
+    pub(super) fn sync(&self, offset: usize, len: usize) -> io::Result<()> {
+        let first = offset & !(page_size() - 1);
+        let page = self.start.as_ptr().wrapping_add(first).cast::<c_void>();
+        let Some(page) = NonNull::new(page) else { return Ok(()) };
+        // SAFETY: the pages lie in this mapping, which lives as long as `self`.
+        unsafe { msync(page, offset + len - first, MsFlags::MS_SYNC) }?;
+        self.sync_device()
+    }
+
+    #[cfg(target_os = "macos")]
+    fn sync_device(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    #[cfg(not(target_os = "macos"))]
+    fn sync_device(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn disconnect(&self) {
+        // SAFETY: only this mapping's own pages are replaced.
+        let _ = unsafe { uncover(self.start, self.len) };
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        // SAFETY: the range was mapped by `new`, nothing else unmaps it, and its last owner is gone.
+        let _ = unsafe { munmap(self.start.cast(), self.len.get()) };
+    }
+}
+
+/// Whether [`cover`] can be done here.
+pub(crate) const CAN_COVER: bool = true;
+
+/// Maps `len` bytes of `file` from `offset` in the place of what is at `start`, which is a page's, with `MAP_SYNC` where
+/// `synchronous` says so.
+///
+/// # Safety
+/// The pages are readable and writable memory that may be replaced.
+pub(crate) unsafe fn cover(
+    start: NonNull<u8>,
+    len: NonZeroUsize,
+    file: &File,
+    offset: u64,
+    access: Access,
+    synchronous: bool,
+) -> io::Result<()> {
+    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    let offset = i64::try_from(offset).map_err(|_| nix::errno::Errno::EOVERFLOW)?;
+    let flags = match access {
+        Access::Private => MapFlags::MAP_PRIVATE,
+        Access::Shared if synchronous => synchronous_flags(),
+        Access::Shared => MapFlags::MAP_SHARED,
+    };
+    let address = NonZeroUsize::new(start.as_ptr() as usize);
+    // SAFETY: the caller says that the pages may be replaced.
+    unsafe { mmap(address, len, protection, flags | MapFlags::MAP_FIXED, file, offset) }?;
+    Ok(())
+}
+
+/// Puts anonymous zero pages in the place of what is at `start`.
+///
+/// # Safety
+/// As [`cover`].
+pub(crate) unsafe fn uncover(start: NonNull<u8>, len: NonZeroUsize) -> io::Result<()> {
+    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED | MapFlags::MAP_NORESERVE;
+    // SAFETY: the caller says that the pages may be replaced; the new ones are as readable and writable.
+    unsafe { mmap_anonymous(NonZeroUsize::new(start.as_ptr() as usize), len, protection, flags) }?;
+    Ok(())
+}
+
+fn map(file: impl AsFd, offset: u64, len: NonZeroUsize, protection: ProtFlags, flags: MapFlags) -> Result<NonNull<u8>> {
+    let offset = i64::try_from(offset).map_err(|_| nix::errno::Errno::EOVERFLOW)?;
+    // SAFETY: without MAP_FIXED the kernel picks unused addresses, so no existing memory changes.
+    unsafe { mmap(None, len, protection, flags, file, offset) }.map(NonNull::cast)
+}
+
+#[cfg(target_os = "linux")]
+fn map_synchronously(file: impl AsFd, offset: u64, len: NonZeroUsize, protection: ProtFlags) -> Result<View> {
+    let start = map(file, offset, len, protection, synchronous_flags())?;
+    Ok(View { start, len, synchronous: true })
+}
+
+#[cfg(target_os = "linux")]
+fn synchronous_flags() -> MapFlags {
+    MapFlags::MAP_SHARED_VALIDATE | MapFlags::MAP_SYNC
+}
+
+/// No mapping is synchronous here.
+#[cfg(not(target_os = "linux"))]
+fn synchronous_flags() -> MapFlags {
+    MapFlags::MAP_SHARED
+}
+
+#[cfg(not(target_os = "linux"))]
+fn map_synchronously(_: impl AsFd, _: u64, _: NonZeroUsize, _: ProtFlags) -> Result<View> {
+    Err(nix::errno::Errno::EOPNOTSUPP)
+}
+
+/// Whether `file`, which is not empty, takes `MAP_SYNC`.
+pub(super) fn is_synchronous(file: &File) -> bool {
+    map_synchronously(file, 0, NonZeroUsize::MIN, ProtFlags::PROT_READ).is_ok()
+}
