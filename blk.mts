@@ -1,1 +1,1 @@
-export * from './ts/pmemblk.js'
+export * from './ts/nvml/pmemblk.js'

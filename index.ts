@@ -4,9 +4,9 @@
  * @packageDocumentation
  */
 
-export { capabilities } from './ts/capabilities.js'
-export type { Capabilities } from './ts/capabilities.js'
-export type { PmemErrorCode } from './ts/errors.js'
-export * as pmem from './ts/pmem.js'
-export * as pmemblk from './ts/pmemblk.js'
-export * as pmemlog from './ts/pmemlog.js'
+export { capabilities } from './ts/shared/capabilities.js'
+export type { Capabilities } from './ts/shared/capabilities.js'
+export type { PmemErrorCode } from './ts/shared/errors.js'
+export * as pmem from './ts/region/pmem.js'
+export * as pmemblk from './ts/nvml/pmemblk.js'
+export * as pmemlog from './ts/nvml/pmemlog.js'

@@ -1,1 +1,1 @@
-export * from './ts/pmemlog.js'
+export * from './ts/nvml/pmemlog.js'

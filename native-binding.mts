@@ -1,1 +1,1 @@
-export { setNativeBinding } from './ts/native-binding.js'
+export { setNativeBinding } from './ts/shared/native-binding.js'

@@ -62,7 +62,7 @@ test('snippets are found where they stand', (t) => {
   ])
 
   const files = new Set(snippets.map((snippet) => snippet.file))
-  t.true(files.has('README.md') && files.has('ts/region.ts'))
+  t.true(files.has('README.md') && files.has('ts/region/region.ts'))
 })
 
 test('a wrong snippet is reported with its line', async (t) => {
@@ -88,7 +88,7 @@ test('a wrong snippet is reported with its line', async (t) => {
 
 test('the README names every error code', (t) => {
   const read = (path: string) => readFileSync(join(root, path), 'utf8')
-  const codes = new Set(`${read('ts/errors.ts')}${read('crates/pmem/src/error.rs')}`.match(/\bERR_\w+/g))
+  const codes = new Set(`${read('ts/shared/errors.ts')}${read('crates/pmem/src/error.rs')}`.match(/\bERR_\w+/g))
   const readme = read('README.md')
   t.deepEqual([...codes].filter((code) => !readme.includes(`\`${code}\``)), [])
 })

@@ -27,7 +27,7 @@ linux('it needs the C library and its kin alone', (t) => {
 test('it has the version of the package, in every place that says so', (t) => {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
   t.is((require(loaded()) as { nativeVersion(): string }).nativeVersion(), version)
-  t.true(readFileSync(join(root, 'ts/native.ts'), 'utf8').includes(`const VERSION = '${version}'`))
+  t.true(readFileSync(join(root, 'ts/shared/native.ts'), 'utf8').includes(`const VERSION = '${version}'`))
 })
 
 test('NAPI_RS_NATIVE_LIBRARY_PATH chooses it', async (t) => {

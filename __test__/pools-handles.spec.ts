@@ -77,9 +77,12 @@ eachEngine('a closed block array refuses everything, whatever the arguments', as
   isComplete(t, blocks, [...methods, 'writeAsync', 'writeManyAsync', 'engine', 'close', 'closed'])
 })
 
-/** That a list of public names leaves none out. */
+/** That a list of public names, those of what the object's class extends too, leaves none out. */
 function isComplete(t: import('ava').ExecutionContext, object: object, names: string[]): void {
-  const all = Object.getOwnPropertyNames(Object.getPrototypeOf(object)).filter((name) => name !== 'constructor')
+  const all: string[] = []
+  for (let part = Object.getPrototypeOf(object); part !== Object.prototype; part = Object.getPrototypeOf(part)) {
+    all.push(...Object.getOwnPropertyNames(part).filter((name) => name !== 'constructor'))
+  }
   t.deepEqual(all.sort(), [...names].sort())
 }
 

@@ -1,6 +1,8 @@
 //! Regions as JavaScript sees them: by handle.
 #![allow(unsafe_code)]
 
+mod hot;
+
 use std::ptr::NonNull;
 
 use napi::Env;
@@ -8,11 +10,15 @@ use napi::bindgen_prelude::{AsyncTask, Either, Float64ArraySlice, Uint8ArraySlic
 use napi_derive::napi;
 use pmem::{CreateOptions, MapOptions, Region, check_source};
 
-use crate::buffers;
-use crate::deferred::{Deferred, deferred};
-use crate::errors::Crossing;
-use crate::files::{borrow, path_of};
-use crate::state::State;
+use crate::shared::buffers;
+use crate::shared::deferred::{Deferred, deferred};
+use crate::shared::errors::Crossing;
+use crate::shared::files::{borrow, path_of};
+use crate::shared::opened::{Kind, keep, take, with};
+
+impl Kind for Region {
+    const NAME: &'static str = "region";
+}
 
 /// What TypeScript keeps of a region.
 #[napi(object)]
@@ -63,7 +69,7 @@ pub fn region_map(
         Either::A(descriptor) => borrow(descriptor).and_then(|file| Region::map(file, options)),
         Either::B(path) => Region::open(&path_of(&path), options),
     };
-    keep(env, mapped)
+    opened(env, mapped)
 }
 
 /// `pmem_map_file` without its create flag.
@@ -76,7 +82,7 @@ pub fn region_map_existing(
     readonly: bool,
     coverable: bool,
 ) -> napi::Result<RegionInfo> {
-    keep(env, Region::map_existing(&path_of(&path), map_options(offset, byte_length, readonly, coverable)))
+    opened(env, Region::map_existing(&path_of(&path), map_options(offset, byte_length, readonly, coverable)))
 }
 
 /// `pmem_map_file` with its create flag.
@@ -92,18 +98,13 @@ pub fn region_create(env: &Env, path: Uint8ArraySlice<'_>, flags: FileFlags) -> 
         mode: flags.mode,
         coverable: flags.coverable,
     };
-    keep(env, Region::map_file(&path_of(&path), &options))
+    opened(env, Region::map_file(&path_of(&path), &options))
 }
 
 /// The region's memory as an ArrayBuffer; `null` where the runtime forbids that. TypeScript asks once a region.
 #[napi(catch_unwind, ts_return_type = "ArrayBuffer | null")]
 pub fn region_buffer(env: &Env, handle: f64) -> napi::Result<Option<Unknown<'_>>> {
-    let state = State::of(env)?;
-    if !state.external_buffers {
-        return Ok(None);
-    }
-    let mapping = state.regions.borrow().open(handle, "region").cross(env)?.mapping();
-    buffers::over(env, &mapping, &state.buffers)
+    buffers::over(env, &open(env, handle)?.mapping())
 }
 
 /// Maps the region once more, over the pages of a WebAssembly memory of TypeScript's, which was just made and lives as long
@@ -122,7 +123,7 @@ pub fn region_cover(env: &Env, handle: f64, mut memory: Uint8ArraySlice<'_>, sha
 #[napi(catch_unwind, ts_return_type = "RegionInfo | null")]
 pub fn region_attach(env: &Env, memory: Uint8ArraySlice<'_>) -> napi::Result<Option<RegionInfo>> {
     let region = Region::covering(NonNull::from(&memory[..]).cast(), memory.len());
-    region.map(|region| keep(env, Ok(region))).transpose()
+    region.map(|region| opened(env, Ok(region))).transpose()
 }
 
 /// That no page of the region was lost, and that the memory it covers was not closed by another thread.
@@ -152,8 +153,7 @@ pub fn region_close(
     #[napi(ts_arg_type = "ArrayBuffer | null")] buffer: Option<Unknown<'_>>,
     uncover: bool,
 ) -> napi::Result<()> {
-    let taken = State::of(env)?.regions.borrow_mut().take(handle);
-    let Some(region) = taken else { return Ok(()) };
+    let Some(region) = take::<Region>(env, handle)? else { return Ok(()) };
     if uncover {
         // SAFETY: TypeScript holds the memory. Where it fails the memory shows the file still, and closing goes on.
         let _ = unsafe { region.uncover() };
@@ -167,9 +167,7 @@ pub fn region_close(
 /// Drops a region whose JavaScript object was collected; its buffer, if one lives on, keeps the file mapped.
 #[napi(catch_unwind)]
 pub fn region_drop(env: &Env, handle: f64) -> napi::Result<()> {
-    let dropped = State::of(env)?.regions.borrow_mut().take(handle);
-    drop(dropped);
-    Ok(())
+    take::<Region>(env, handle).map(drop)
 }
 
 /// `pmem_msync` of a range.
@@ -228,14 +226,16 @@ pub fn drain_all() {
 }
 
 fn open(env: &Env, handle: f64) -> napi::Result<Region> {
-    State::of(env)?.regions.borrow().open(handle, "region").cloned().cross(env)
+    with(env, handle, |region: &Region| Ok(region.clone()))
 }
 
-fn keep(env: &Env, mapped: pmem::Result<Region>) -> napi::Result<RegionInfo> {
-    let region = mapped.cross(env)?;
-    let (byte_length, is_pmem, readonly) = (region.len() as f64, region.is_pmem(), region.is_readonly());
-    let handle = State::of(env)?.regions.borrow_mut().insert(region);
-    Ok(RegionInfo { handle, byte_length, is_pmem, readonly })
+fn opened(env: &Env, mapped: pmem::Result<Region>) -> napi::Result<RegionInfo> {
+    keep(env, mapped, |region, handle| RegionInfo {
+        handle,
+        byte_length: region.len() as f64,
+        is_pmem: region.is_pmem(),
+        readonly: region.is_readonly(),
+    })
 }
 
 fn map_options(offset: f64, byte_length: Option<f64>, readonly: bool, coverable: bool) -> MapOptions {

@@ -1,5 +1,5 @@
+import { native } from '../shared/native.js'
 import type { MappedMemory } from './memory.js'
-import { native } from './native.js'
 
 /** The memory of another thread's region. */
 export class AttachedMemory implements MappedMemory {

@@ -1,9 +1,9 @@
 /** Arrays of atomically written blocks: libpmemblk of the NVM Library. */
 
-import { type Path, type Size, toInteger, toPath, toVersion } from './arguments.js'
+import { type Path, type Size, toInteger, toPath } from '../shared/arguments.js'
+import { native } from '../shared/native.js'
 import { BlockArray } from './blocks.js'
-import { native } from './native.js'
-import { type CreateOptions, type OpenOptions, toOpenFlags, toPoolFlags } from './pools.js'
+import { type CreateOptions, type OpenOptions, provides, toOpenFlags, toPoolFlags } from './pools.js'
 
 export { BlockArray } from './blocks.js'
 export type { CreateOptions, Engine, OpenOptions } from './pools.js'
@@ -35,8 +35,8 @@ export function create(path: Path, blockSize: Size = 512, poolSize: Size = MIN_P
  * `EAGAIN` for one that is open in another process, or in this one in another way.
  */
 export function open(path: Path, blockSize: Size = 0, options?: OpenOptions): BlockArray {
-  const { engine, readonly } = toOpenFlags(options)
-  return new BlockArray(native.arrayOpen(toPath('path', path), toBlockSize(blockSize, 0), engine, readonly))
+  const flags = toOpenFlags(options)
+  return new BlockArray(native.arrayOpen(toPath('path', path), toBlockSize(blockSize, 0), ...flags))
 }
 
 /**
@@ -49,8 +49,7 @@ export function check(path: Path, blockSize: Size = 0): boolean {
 
 /** Checks that this build provides a version of libpmemblk's interface (`pmemblk_check_version`), or throws `ERR_PMEM_VERSION`. */
 export function checkVersion(major: number, minor: number): true {
-  native.arrayCheckVersion(...toVersion(major, minor))
-  return true
+  return provides(native.arrayCheckVersion, major, minor)
 }
 
 function toBlockSize(blockSize: Size, min: number): number {

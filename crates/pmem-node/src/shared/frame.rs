@@ -1,5 +1,7 @@
-//! The call frame: hot calls cross without arguments. TypeScript (`ts/frame.ts`) writes the handle and the numbers into
-//! slots that both sides see, payload bytes into the staging area beside them, and calls a function that takes none.
+//! The call frame: hot calls cross without arguments. TypeScript (`ts/shared/frame.ts`) writes the handle and the numbers
+//! into slots that both sides see, payload bytes into the staging area beside them, and calls a function that takes none.
+//! Numbers that a call gives come back in slots of their own. What there is to call is the modules' matter: each has its
+//! table of [`hot_calls`].
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
@@ -12,14 +14,15 @@ use napi::{Env, check_status, sys};
 use napi_derive::napi;
 use pmem::Alarm;
 
-use crate::errors;
-use crate::state::State;
+use super::errors;
+use super::state::{self, PerEnvironment};
 
-/// The slots: the handle, then the numbers. A pool's call takes its index or nothing for the offset.
+/// The slots: the handle, then three numbers of the call's own meaning, then three that the call gives.
 const HANDLE: usize = 0;
 const OFFSET: usize = 1;
 const LENGTH: usize = 2;
-const DURABLE: usize = 3;
+const FLAG: usize = 3;
+const RESULTS: usize = 4;
 /// Not 0 once any region or pool of the process may be broken.
 const ALARM: usize = 7;
 const SLOTS: usize = 8;
@@ -62,24 +65,38 @@ impl Memory {
     }
 }
 
-impl Frame {
-    pub(crate) fn new(env: &Env) -> napi::Result<Self> {
+impl PerEnvironment for Frame {
+    fn new(env: &Env) -> napi::Result<Self> {
         let (slots, staging) = (Memory::new(env, SLOTS * 8)?, Memory::new(env, STAGING)?);
         // SAFETY: the slots outlive the frame, whose reference to them is never given back.
         let alarm = unsafe { Alarm::new(slots.start.cast::<f64>().add(ALARM)) };
         Ok(Self { slots, staging, _alarm: alarm })
     }
+}
 
-    fn handle(&self) -> f64 {
+impl Frame {
+    pub(crate) fn handle(&self) -> f64 {
         self.slot(HANDLE)
     }
 
-    fn offset(&self) -> usize {
+    /// An offset, or an index.
+    pub(crate) fn offset(&self) -> usize {
         self.slot(OFFSET) as usize
     }
 
-    fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         self.slot(LENGTH) as usize
+    }
+
+    pub(crate) fn flag(&self) -> bool {
+        self.slot(FLAG) != 0.0
+    }
+
+    /// Gives JavaScript a number: the call's result `index`, from 0 to 2.
+    pub(crate) fn give(&self, index: usize, number: f64) {
+        assert!(index < ALARM - RESULTS);
+        // SAFETY: as in `slot`.
+        unsafe { self.slots.start.cast::<f64>().add(RESULTS + index).write(number) };
     }
 
     fn slot(&self, index: usize) -> f64 {
@@ -89,84 +106,41 @@ impl Frame {
     }
 
     /// The first `len` numbers of the staging area.
-    fn staged_numbers(&self, len: usize) -> &[f64] {
+    pub(crate) fn staged_numbers(&self, len: usize) -> &[f64] {
         // SAFETY: the memory is that long and aligned for numbers, and JavaScript does not run meanwhile.
         unsafe { std::slice::from_raw_parts(self.staging.start.cast(), len.min(STAGING / size_of::<f64>())) }
     }
 
     /// The first `len` bytes of the staging area.
-    fn staged(&self, len: usize) -> &[u8] {
+    pub(crate) fn staged(&self, len: usize) -> &[u8] {
         // SAFETY: the memory has STAGING bytes, and JavaScript does not run meanwhile.
         unsafe { std::slice::from_raw_parts(self.staging.start, len.min(STAGING)) }
     }
 
     /// The first `len` bytes of the staging area, for a call's result.
     #[allow(clippy::mut_from_ref, reason = "one call at a time fills the staging area")]
-    fn staging(&self, len: usize) -> &mut [u8] {
+    pub(crate) fn staging(&self, len: usize) -> &mut [u8] {
         // SAFETY: as above, and no other slice of it is in use: each call takes one.
         unsafe { std::slice::from_raw_parts_mut(self.staging.start, len.min(STAGING)) }
     }
 }
 
-fn persist(state: &State) -> pmem::Result<()> {
-    let frame = &state.frame;
-    state.regions.borrow().open(frame.handle(), "region")?.persist(frame.offset(), frame.length())
-}
-
-fn flush(state: &State) -> pmem::Result<()> {
-    let frame = &state.frame;
-    state.regions.borrow().open(frame.handle(), "region")?.flush(frame.offset(), frame.length())
-}
-
-fn drain(state: &State) -> pmem::Result<()> {
-    state.regions.borrow().open(state.frame.handle(), "region")?.drain();
-    Ok(())
-}
-
-fn copy_from(state: &State) -> pmem::Result<()> {
-    let frame = &state.frame;
-    let (regions, bytes) = (state.regions.borrow(), frame.staged(frame.length()));
-    let region = regions.open(frame.handle(), "region")?;
-    // SAFETY: the bytes are staged, and JavaScript does not run meanwhile.
-    unsafe { region.copy_from(frame.offset(), bytes.as_ptr(), bytes.len(), frame.slot(DURABLE) != 0.0) }
-}
-
-fn persist_many(state: &State) -> pmem::Result<()> {
-    let ranges = state.frame.staged_numbers(state.frame.length()).chunks_exact(2);
-    let ranges: Vec<_> = ranges.map(|range| (range[0] as usize, range[1] as usize)).collect();
-    state.regions.borrow().open(state.frame.handle(), "region")?.persist_many(&ranges)
-}
-
-fn append(state: &State) -> pmem::Result<()> {
-    let frame = &state.frame;
-    state.logs.borrow().open(frame.handle(), "log")?.append(&[frame.staged(frame.length())])
-}
-
-fn read_block(state: &State) -> pmem::Result<()> {
-    let frame = &state.frame;
-    let arrays = state.arrays.borrow();
-    arrays.open(frame.handle(), "block array")?.read(frame.offset() as u64, frame.staging(frame.length()))
-}
-
-fn write_block(state: &State) -> pmem::Result<()> {
-    let frame = &state.frame;
-    let arrays = state.arrays.borrow();
-    arrays.open(frame.handle(), "block array")?.write(frame.offset() as u64, frame.staged(frame.length()))
-}
-
-/// A hot call's way in: its operation, with the state that the function object carries.
-unsafe fn enter(
+/// A hot call's way in: its operation, with the value that the function object carries.
+///
+/// # Safety
+/// Only a function that [`function`] made with a `T` calls this, with what the runtime passes to it.
+pub(crate) unsafe fn enter<T>(
     env: sys::napi_env,
     info: sys::napi_callback_info,
-    operation: fn(&State) -> pmem::Result<()>,
+    operation: fn(&T) -> pmem::Result<()>,
 ) -> sys::napi_value {
     let mut data: *mut c_void = ptr::null_mut();
-    // SAFETY: no argument is asked for; the data is the state, which lives as long as the environment.
-    let state = unsafe {
+    // SAFETY: no argument is asked for; the data is the value, which lives as long as the environment.
+    let value = unsafe {
         sys::napi_get_cb_info(env, info, ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), &mut data);
-        &*data.cast::<State>()
+        &*data.cast::<T>()
     };
-    match catch_unwind(AssertUnwindSafe(|| operation(state))) {
+    match catch_unwind(AssertUnwindSafe(|| operation(value))) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => errors::throw(&Env::from_raw(env), &error),
         Err(_) => drop(Env::from_raw(env).throw_error("a native call panicked", None)),
@@ -174,46 +148,47 @@ unsafe fn enter(
     ptr::null_mut()
 }
 
+/// A module's table of hot calls, as an object of functions: `hot_calls!(env, Value { "name" => operation })`, where each
+/// operation takes the environment's value of that type.
 macro_rules! hot_calls {
-    ($($name:literal => $operation:ident),*) => {
-        [$({
-            unsafe extern "C" fn call(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-                // SAFETY: the runtime passes a live environment and call.
-                unsafe { enter(env, info, $operation) }
+    ($env:expr, $value:ty { $($name:literal => $operation:path),* $(,)? }) => {{
+        let value = $crate::shared::state::of::<$value>($env)?;
+        let mut calls = napi::bindgen_prelude::Object::new($env)?;
+        $({
+            unsafe extern "C" fn call(
+                env: napi::sys::napi_env,
+                info: napi::sys::napi_callback_info,
+            ) -> napi::sys::napi_value {
+                // SAFETY: the runtime passes a live environment and call, of the function that is made here.
+                unsafe { $crate::shared::frame::enter::<$value>(env, info, $operation) }
             }
-            ($name, call as unsafe extern "C" fn(_, _) -> _)
-        }),*]
-    };
+            calls.set($name, $crate::shared::frame::function($env, $name, call, &value)?)?;
+        })*
+        Ok(calls)
+    }};
 }
+pub(crate) use hot_calls;
 
-/// The frame's memory and functions, for `ts/frame.ts` alone.
-#[napi(
-    catch_unwind,
-    ts_return_type = "Record<'slots' | 'staging', ArrayBuffer> & Record<'persist' | 'flush' | 'drain' | 'copyFrom' | 'persistMany' | 'append' | 'readBlock' | 'writeBlock', () => void>"
-)]
+/// The frame's memory, for `ts/shared/frame.ts` alone.
+#[napi(catch_unwind, ts_return_type = "Record<'slots' | 'staging', ArrayBuffer>")]
 pub fn call_frame(env: &Env) -> napi::Result<Object<'_>> {
-    let state = State::of(env)?;
+    let frame = state::of::<Frame>(env)?;
     let mut object = Object::new(env)?;
-    object.set("slots", state.frame.slots.value(env)?)?;
-    object.set("staging", state.frame.staging.value(env)?)?;
-    for (name, call) in hot_calls!(
-        "persist" => persist, "flush" => flush, "drain" => drain, "copyFrom" => copy_from, "persistMany" => persist_many,
-        "append" => append, "readBlock" => read_block, "writeBlock" => write_block
-    ) {
-        object.set(name, function(env, name, call, &state)?)?;
-    }
+    object.set("slots", frame.slots.value(env)?)?;
+    object.set("staging", frame.staging.value(env)?)?;
     Ok(object)
 }
 
-fn function<'env>(
+/// A function that carries the environment's value.
+pub(crate) fn function<'env, T: PerEnvironment>(
     env: &'env Env,
     name: &'static str,
     call: unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value,
-    state: &Rc<State>,
+    value: &Rc<T>,
 ) -> napi::Result<Unknown<'env>> {
-    let mut value = ptr::null_mut();
-    let data = Rc::as_ptr(state).cast_mut().cast();
-    // SAFETY: the name has that length, and the state outlives every function of its environment.
+    let mut function = ptr::null_mut();
+    let data = Rc::as_ptr(value).cast_mut().cast();
+    // SAFETY: the name has that length, and the value outlives every function of its environment.
     unsafe {
         check_status!(sys::napi_create_function(
             env.raw(),
@@ -221,8 +196,8 @@ fn function<'env>(
             name.len() as isize,
             Some(call),
             data,
-            &mut value
+            &mut function
         ))?;
-        Unknown::from_napi_value(env.raw(), value)
+        Unknown::from_napi_value(env.raw(), function)
     }
 }

@@ -11,17 +11,30 @@ use napi::bindgen_prelude::{FromNapiValue, Unknown};
 use napi::{Env, JsValue, check_status, sys};
 use pmem::Mapping;
 
-use crate::handles::Handles;
+use super::handles::Handles;
+use super::state::{self, PerEnvironment};
 
 /// An owner that a buffer's finalizer drops.
 type Owner = Arc<dyn Send + Sync>;
 
-/// The owners that end with an environment at the latest: some runtimes forget finalizers of objects when a worker ends.
-pub(crate) type Owners = Rc<RefCell<Handles<Arc<Mapping>>>>;
+type Owners = Rc<RefCell<Handles<Arc<Mapping>>>>;
 
-/// Whether the runtime lets ArrayBuffers lie over memory that is not its own. `PMEM_NO_EXTERNAL_BUFFERS=1` is the tests'
-/// switch for a runtime that does not.
-pub(crate) fn allowed(env: &Env) -> napi::Result<bool> {
+/// An environment's ArrayBuffers over mapped memory.
+pub(crate) struct Buffers {
+    /// Whether the runtime lets ArrayBuffers lie over memory that is not its own.
+    pub(crate) allowed: bool,
+    /// The owners that end with the environment at the latest: some runtimes forget finalizers of objects when a worker ends.
+    owners: Owners,
+}
+
+impl PerEnvironment for Buffers {
+    fn new(env: &Env) -> napi::Result<Self> {
+        Ok(Self { allowed: allowed(env)?, owners: Owners::default() })
+    }
+}
+
+/// `PMEM_NO_EXTERNAL_BUFFERS=1` is the tests' switch for a runtime that forbids such buffers.
+fn allowed(env: &Env) -> napi::Result<bool> {
     if std::env::var_os("PMEM_NO_EXTERNAL_BUFFERS").is_some_and(|value| value == "1") {
         return Ok(false);
     }
@@ -31,11 +44,11 @@ pub(crate) fn allowed(env: &Env) -> napi::Result<bool> {
 }
 
 /// An ArrayBuffer that is the mapping's memory and keeps it alive; `None` where the runtime forbids that.
-pub(crate) fn over<'env>(
-    env: &'env Env,
-    mapping: &Arc<Mapping>,
-    owners: &Owners,
-) -> napi::Result<Option<Unknown<'env>>> {
+pub(crate) fn over<'env>(env: &'env Env, mapping: &Arc<Mapping>) -> napi::Result<Option<Unknown<'env>>> {
+    let Buffers { allowed, owners } = &*state::of::<Buffers>(env)?;
+    if !allowed {
+        return Ok(None);
+    }
     let Some(buffer) = make(env, mapping.start().as_ptr(), mapping.len(), Arc::clone(mapping) as Owner)? else {
         return Ok(None);
     };

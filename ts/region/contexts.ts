@@ -1,7 +1,7 @@
 /** Scopes that end with a flush or a drain, and by default with unmapping. */
 
-import { toBoolean, toOptions } from './arguments.js'
-import { wrongType } from './errors.js'
+import { toBoolean, toOptions } from '../shared/arguments.js'
+import { wrongType } from '../shared/errors.js'
 import { type AnyRegion, Region } from './region.js'
 
 /** How a context ends. */

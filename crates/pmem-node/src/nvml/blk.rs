@@ -2,15 +2,26 @@
 #![allow(unsafe_code)]
 
 use napi::Env;
-use napi::bindgen_prelude::{AsyncTask, Uint8ArraySlice};
+use napi::bindgen_prelude::{AsyncTask, Object, Uint8ArraySlice};
 use napi_derive::napi;
 use pmem::{BlockArray, check_source};
 
-use crate::deferred::{Deferred, deferred};
-use crate::errors::Crossing;
-use crate::files::path_of;
-use crate::log::{PoolFlags, open_options};
-use crate::state::State;
+use super::pools::{self, Pool, PoolFlags, open_options};
+use crate::shared::deferred::{Deferred, deferred};
+use crate::shared::errors::Crossing;
+use crate::shared::files::path_of;
+use crate::shared::frame::hot_calls;
+use crate::shared::opened::{Kind, Opened, keep, with};
+
+impl Kind for BlockArray {
+    const NAME: &'static str = "block array";
+}
+
+impl Pool for BlockArray {
+    fn settle(&self) {
+        self.settle();
+    }
+}
 
 /// What TypeScript keeps of an array.
 #[napi(object)]
@@ -33,7 +44,7 @@ pub fn array_create(
     block_size: u32,
     flags: PoolFlags,
 ) -> napi::Result<ArrayInfo> {
-    keep(env, flags.new_pool().and_then(|new| BlockArray::create(&path_of(&path), block_size, &new)))
+    opened(env, flags.new_pool().and_then(|new| BlockArray::create(&path_of(&path), block_size, &new)))
 }
 
 /// `pmemblk_open`.
@@ -46,7 +57,7 @@ pub fn array_open(
     readonly: bool,
 ) -> napi::Result<ArrayInfo> {
     let options = open_options(&engine, readonly);
-    keep(env, options.and_then(|options| BlockArray::open(&path_of(&path), block_size, options)))
+    opened(env, options.and_then(|options| BlockArray::open(&path_of(&path), block_size, options)))
 }
 
 /// `pmemblk_check`.
@@ -66,13 +77,13 @@ pub fn array_check_version(env: &Env, major: u32, minor: u32) -> napi::Result<()
 pub fn array_read(env: &Env, handle: f64, first: f64, mut target: Uint8ArraySlice<'_>) -> napi::Result<()> {
     // SAFETY: the target is a live view, and JavaScript does not run meanwhile.
     let target = unsafe { target.as_mut() };
-    with(env, handle, |array| array.read(first as u64, target))
+    with(env, handle, |array: &BlockArray| array.read(first as u64, target))
 }
 
 /// Writes whole blocks in a row.
 #[napi(catch_unwind)]
 pub fn array_write(env: &Env, handle: f64, first: f64, data: Uint8ArraySlice<'_>) -> napi::Result<()> {
-    with(env, handle, |array| check_source(&data).and_then(|()| array.write(first as u64, &data)))
+    with(env, handle, |array: &BlockArray| check_source(&data).and_then(|()| array.write(first as u64, &data)))
 }
 
 /// Writes whole blocks in a row off the main thread, from a copy made at the call.
@@ -83,21 +94,22 @@ pub fn array_write_async(
     first: f64,
     data: Uint8ArraySlice<'_>,
 ) -> napi::Result<AsyncTask<Deferred>> {
-    let ticket =
-        with(env, handle, |array| check_source(&data).and_then(|()| array.enqueue(first as u64, data.to_vec())))?;
+    let ticket = with(env, handle, |array: &BlockArray| {
+        check_source(&data).and_then(|()| array.enqueue(first as u64, data.to_vec()))
+    })?;
     Ok(deferred(move || ticket.wait()))
 }
 
 /// `pmemblk_set_zero`.
 #[napi(catch_unwind)]
 pub fn array_set_zero(env: &Env, handle: f64, index: f64) -> napi::Result<()> {
-    with(env, handle, |array| array.set_zero(index as u64))
+    with(env, handle, |array: &BlockArray| array.set_zero(index as u64))
 }
 
 /// `pmemblk_set_error`.
 #[napi(catch_unwind)]
 pub fn array_set_error(env: &Env, handle: f64, index: f64) -> napi::Result<()> {
-    with(env, handle, |array| array.set_error(index as u64))
+    with(env, handle, |array: &BlockArray| array.set_error(index as u64))
 }
 
 /// That no page of the array's file was lost.
@@ -109,32 +121,38 @@ pub fn array_intact(env: &Env, handle: f64) -> napi::Result<()> {
 /// Waits, off the main thread, for all writes that were put off.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn array_settle_async(env: &Env, handle: f64) -> napi::Result<AsyncTask<Deferred>> {
-    let array = with(env, handle, |array| Ok(array.clone()))?;
-    Ok(deferred(move || {
-        array.settle();
-        Ok(())
-    }))
+    pools::settle_async::<BlockArray>(env, handle)
 }
 
 /// Finishes what was put off and drops the handle. An unknown one is closed already.
 #[napi(catch_unwind)]
 pub fn array_close(env: &Env, handle: f64) -> napi::Result<()> {
-    let taken = State::of(env)?.arrays.borrow_mut().take(handle);
-    if let Some(array) = taken {
-        array.settle();
-    }
-    Ok(())
+    pools::close::<BlockArray>(env, handle)
 }
 
-/// Calls `work` with an open handle's block array.
-fn with<T>(env: &Env, handle: f64, work: impl FnOnce(&BlockArray) -> pmem::Result<T>) -> napi::Result<T> {
-    State::of(env)?.arrays.borrow().open(handle, "block array").and_then(work).cross(env)
+/// The calls of `ts/nvml/block-calls.ts`.
+#[napi(catch_unwind, ts_return_type = "Record<'read' | 'write', () => void>")]
+pub fn array_calls(env: &Env) -> napi::Result<Object<'_>> {
+    hot_calls!(env, Opened<BlockArray> { "read" => read, "write" => write })
 }
 
-fn keep(env: &Env, opened: pmem::Result<BlockArray>) -> napi::Result<ArrayInfo> {
-    let array = opened.cross(env)?;
-    let engine = array.engine().name().to_owned();
-    let (bsize, nblock) = (array.block_size() as f64, array.block_count() as f64);
-    let handle = State::of(env)?.arrays.borrow_mut().insert(array);
-    Ok(ArrayInfo { handle, engine, bsize, nblock })
+/// Reads a block into the staging area.
+fn read(arrays: &Opened<BlockArray>) -> pmem::Result<()> {
+    let frame = &arrays.frame;
+    arrays.named(|array| array.read(frame.offset() as u64, frame.staging(frame.length())))
+}
+
+/// Writes what is staged as a block.
+fn write(arrays: &Opened<BlockArray>) -> pmem::Result<()> {
+    let frame = &arrays.frame;
+    arrays.named(|array| array.write(frame.offset() as u64, frame.staged(frame.length())))
+}
+
+fn opened(env: &Env, array: pmem::Result<BlockArray>) -> napi::Result<ArrayInfo> {
+    keep(env, array, |array, handle| ArrayInfo {
+        handle,
+        engine: array.engine().name().to_owned(),
+        bsize: array.block_size() as f64,
+        nblock: array.block_count() as f64,
+    })
 }

@@ -1,8 +1,7 @@
 /** A log's streams. */
 
 import { Readable, Writable } from 'node:stream'
-import { type Data, type Size, toInteger, toOptions } from './arguments.js'
-import type { Log } from './log.js'
+import { type Data, type Size, toInteger, toOptions } from '../shared/arguments.js'
 
 /** What part of a log is read, and how. */
 export interface LogReadOptions {
@@ -22,22 +21,27 @@ export interface LogWriteOptions {
   highWaterMark?: number
 }
 
+/** What a stream reads. */
+export interface LogSource {
+  /** How many bytes there are. */
+  tell(): number
+  /** How often they were given up for others. */
+  rewinds(): number
+  /** Reads as far as the log goes. */
+  read(offset: number, length: number): Buffer
+}
+
 export class LogReader extends Readable {
-  readonly #log: Log
+  readonly #log: LogSource
   #position: number
   #end: number | undefined
-  /** How often the log was rewound: now, and when reading started. */
-  readonly #rewinds: () => number
+  /** How often the log was rewound when reading started. */
   #before: number | undefined
-  /** Reads as far as the log goes. */
-  readonly #read: (offset: number, length: number) => Buffer
 
-  constructor(log: Log, rewinds: () => number, read: (offset: number, length: number) => Buffer, options?: LogReadOptions) {
+  constructor(log: LogSource, options?: LogReadOptions) {
     const { start = 0, end, highWaterMark = 64 << 10, encoding } = toOptions(options)
     super({ highWaterMark, ...(encoding === undefined ? {} : { encoding }) })
     this.#log = log
-    this.#rewinds = rewinds
-    this.#read = read
     this.#position = toInteger('start', start)
     this.#end = end === undefined ? undefined : toInteger('end', end) + 1
   }
@@ -56,38 +60,39 @@ export class LogReader extends Readable {
   /** The next bytes; null at the end, and once the log was rewound. */
   #next(size: number): Buffer | null {
     if (this.destroyed) return null
-    this.#before ??= this.#rewinds()
+    this.#before ??= this.#log.rewinds()
     this.#end = Math.min(this.#end ?? Infinity, this.#log.tell())
     const length = Math.min(size, this.#end - this.#position)
     if (length <= 0) return null
-    const bytes = this.#read(this.#position, length)
+    const bytes = this.#log.read(this.#position, length)
     // What was read may be another log's content, or less, if it was rewound at any time before this.
-    if (this.#rewinds() !== this.#before) return null
+    if (this.#log.rewinds() !== this.#before) return null
     this.#position += length
     return bytes
   }
 }
 
 export class LogWriter extends Writable {
-  readonly #log: Log
+  /** Appends durably. */
+  readonly #append: (data: Data) => Promise<void>
 
-  constructor(log: Log, { highWaterMark = 64 << 10 }: LogWriteOptions) {
+  constructor(append: (data: Data) => Promise<void>, { highWaterMark = 64 << 10 }: LogWriteOptions) {
     super({ highWaterMark })
-    this.#log = log
+    this.#append = append
   }
 
   override _write(chunk: Buffer, _: BufferEncoding, callback: (error?: Error | null) => void): void {
-    void this.#append(chunk, callback)
+    void this.#settle(chunk, callback)
   }
 
   /** What waited while a chunk was written goes as one append. */
   override _writev(chunks: { chunk: Buffer }[], callback: (error?: Error | null) => void): void {
-    void this.#append(Buffer.concat(chunks.map(({ chunk }) => chunk)), callback)
+    void this.#settle(Buffer.concat(chunks.map(({ chunk }) => chunk)), callback)
   }
 
-  async #append(data: Data, callback: (error?: Error | null) => void): Promise<void> {
+  async #settle(data: Data, callback: (error?: Error | null) => void): Promise<void> {
     try {
-      await this.#log.appendAsync(data)
+      await this.#append(data)
     } catch (error) {
       callback(error as Error)
       return

@@ -1,13 +1,13 @@
 import { constants } from 'node:buffer'
-import { type Data, type Size, toBytes, toInteger } from './arguments.js'
-import { closed, outOfRange, wrongType } from './errors.js'
-import * as frame from './frame.js'
-import { native } from './native.js'
+import { type Data, type Size, toBytes, toInteger } from '../shared/arguments.js'
+import { outOfRange, wrongType } from '../shared/errors.js'
+import { checkSource, stage, staging } from '../shared/frame.js'
+import { native } from '../shared/native.js'
+import * as calls from './block-calls.js'
+import { Pool, type PoolInfo, openHandle, poolKind } from './pool.js'
 
 /** What the native side tells of an open array. */
-export interface ArrayInfo {
-  handle: number
-  engine: string
+export interface ArrayInfo extends PoolInfo {
   bsize: number
   nblock: number
 }
@@ -15,8 +15,11 @@ export interface ArrayInfo {
 /** How much an iteration copies at once: a whole number of blocks of about this size. */
 const SCAN = 1 << 20
 
-/** Drops arrays that are collected without having been closed. */
-const collected = new FinalizationRegistry<number>((handle) => native.arrayClose(handle))
+const kind = poolKind('block array', {
+  intact: native.arrayIntact,
+  settleAsync: native.arraySettleAsync,
+  close: native.arrayClose,
+})
 
 /**
  * An array of blocks, each written atomically and durably. {@link create} and {@link open} make it.
@@ -33,10 +36,7 @@ const collected = new FinalizationRegistry<number>((handle) => native.arrayClose
  * console.log(blocks.readText(20)) // => persistent block!
  * blocks.close()
  */
-export class BlockArray implements Disposable, AsyncDisposable, Iterable<Buffer> {
-  /** 0 once closed. */
-  #handle: number
-  readonly #engine: string
+export class BlockArray extends Pool implements Iterable<Buffer> {
   readonly #bsize: number
   readonly #nblock: number
   /** Where a block crosses: a view, since to make one costs more than to copy the block. */
@@ -44,34 +44,21 @@ export class BlockArray implements Disposable, AsyncDisposable, Iterable<Buffer>
 
   /** @internal */
   constructor(info: ArrayInfo) {
-    this.#handle = info.handle
-    this.#engine = info.engine
+    super(kind, info)
     this.#bsize = info.bsize
     this.#nblock = info.nblock
-    this.#staged = frame.staging.subarray(0, info.bsize)
-    collected.register(this, info.handle, this)
-  }
-
-  /** Whether this handle was closed. */
-  get closed(): boolean {
-    return this.#handle === 0
-  }
-
-  /** What implements the array: `pmdk` (libpmemblk) or `rust`. */
-  get engine(): string {
-    this.#open()
-    return this.#engine
+    this.#staged = staging.subarray(0, info.bsize)
   }
 
   /** The size of a block in bytes (`pmemblk_bsize`). */
   bsize(): number {
-    this.#open()
+    openHandle(this)
     return this.#bsize
   }
 
   /** How many blocks there are (`pmemblk_nblock`). */
   nblock(): number {
-    this.#open()
+    openHandle(this)
     return this.#nblock
   }
 
@@ -81,7 +68,7 @@ export class BlockArray implements Disposable, AsyncDisposable, Iterable<Buffer>
    * @throws `EIO` for a block in the error state.
    */
   read(index: Size): Buffer {
-    this.#open()
+    openHandle(this)
     const target = Buffer.allocUnsafe(this.#bsize)
     this.#readInto(target, this.#index(index))
     return target
@@ -100,7 +87,7 @@ export class BlockArray implements Disposable, AsyncDisposable, Iterable<Buffer>
    * @throws `ERR_OUT_OF_RANGE` for a target shorter than a block; as `read`.
    */
   readInto(target: NodeJS.ArrayBufferView | ArrayBufferLike, index: Size): void {
-    this.#open()
+    openHandle(this)
     const bytes = this.#target(target)
     if (bytes.length < this.#bsize) throw outOfRange('target.byteLength', `>= ${this.#bsize}`, bytes.length)
     this.#readInto(bytes, this.#index(index))
@@ -113,14 +100,14 @@ export class BlockArray implements Disposable, AsyncDisposable, Iterable<Buffer>
    * @throws As `read` and `readInto`.
    */
   readMany(start: Size, count: Size, target?: NodeJS.ArrayBufferView | ArrayBufferLike): Buffer {
-    this.#open()
+    openHandle(this)
     const first = this.#index(start)
     const most = Math.min(this.#nblock - first, Math.floor(constants.MAX_LENGTH / this.#bsize))
     const length = toInteger('count', count, 0, most) * this.#bsize
     const bytes = target === undefined ? Buffer.allocUnsafe(length) : this.#target(target)
     if (bytes.length < length) throw outOfRange('target.byteLength', `>= ${length}`, bytes.length)
     const blocks = Buffer.from(bytes.buffer, bytes.byteOffset, length)
-    native.arrayRead(this.#open(), first, blocks)
+    native.arrayRead(openHandle(this), first, blocks)
     return blocks
   }
 
@@ -130,17 +117,17 @@ export class BlockArray implements Disposable, AsyncDisposable, Iterable<Buffer>
    * @throws `ERR_OUT_OF_RANGE` for data longer than a block; `EROFS` for a readonly array.
    */
   write(data: Data, index: Size): void {
-    this.#open()
+    openHandle(this)
     const bytes = this.#data(data)
     const at = this.#index(index)
-    if (this.#bsize > frame.staging.length) {
-      native.arrayWrite(this.#open(), at, this.#padded(bytes))
+    if (this.#bsize > staging.length) {
+      native.arrayWrite(openHandle(this), at, this.#padded(bytes))
       return
     }
-    const handle = this.#open()
-    frame.stage(bytes)
-    if (bytes.length < this.#bsize) frame.staging.fill(0, bytes.length, this.#bsize)
-    frame.writeBlock(handle, at, this.#bsize)
+    const handle = openHandle(this)
+    stage(bytes)
+    if (bytes.length < this.#bsize) staging.fill(0, bytes.length, this.#bsize)
+    calls.write(handle, at, this.#bsize)
   }
 
   /**
@@ -148,10 +135,10 @@ export class BlockArray implements Disposable, AsyncDisposable, Iterable<Buffer>
    * block is durable. Rejects as `write` throws.
    */
   async writeAsync(data: Data, index: Size): Promise<void> {
-    this.#open()
+    openHandle(this)
     const bytes = this.#padded(this.#data(data))
     const at = this.#index(index)
-    await native.arrayWriteAsync(this.#open(), at, bytes)
+    await native.arrayWriteAsync(openHandle(this), at, bytes)
   }
 
   /**
@@ -161,28 +148,28 @@ export class BlockArray implements Disposable, AsyncDisposable, Iterable<Buffer>
    * @throws `ERR_OUT_OF_RANGE` for data that is not whole blocks or too long; as `write`.
    */
   writeMany(start: Size, data: Data): void {
-    this.#open()
+    openHandle(this)
     const bytes = toBytes('data', data)
-    native.arrayWrite(this.#open(), this.#rows(start, bytes), bytes)
+    native.arrayWrite(openHandle(this), this.#rows(start, bytes), bytes)
   }
 
   /** `writeMany` off the main thread, as `writeAsync`. */
   async writeManyAsync(start: Size, data: Data): Promise<void> {
-    this.#open()
+    openHandle(this)
     const bytes = toBytes('data', data)
-    await native.arrayWriteAsync(this.#open(), this.#rows(start, bytes), bytes)
+    await native.arrayWriteAsync(openHandle(this), this.#rows(start, bytes), bytes)
   }
 
   /** Makes a block read as zeros, durably, without writing them (`pmemblk_set_zero`). */
   setZero(index: Size): void {
-    this.#open()
-    native.arraySetZero(this.#handle, this.#index(index))
+    openHandle(this)
+    native.arraySetZero(openHandle(this), this.#index(index))
   }
 
   /** Makes reads of a block fail with `EIO`, durably, until it is written or zeroed (`pmemblk_set_error`). */
   setError(index: Size): void {
-    this.#open()
-    native.arraySetError(this.#handle, this.#index(index))
+    openHandle(this)
+    native.arraySetError(openHandle(this), this.#index(index))
   }
 
   /** All blocks in order. Throws as `read` where it meets a block in the error state. */
@@ -195,34 +182,6 @@ export class BlockArray implements Disposable, AsyncDisposable, Iterable<Buffer>
         yield blocks?.subarray(index * this.#bsize, (index + 1) * this.#bsize) ?? this.read(first + index)
       }
     }
-  }
-
-  /** Finishes pending writes and closes this handle; the array is closed with its last one. Closing again does nothing. */
-  close(): void {
-    if (this.#handle === 0) return
-    const handle = this.#handle
-    this.#handle = 0
-    collected.unregister(this)
-    native.arrayClose(handle)
-  }
-
-  /** Closes. */
-  [Symbol.dispose](): void {
-    this.close()
-  }
-
-  /** Awaits pending writes and closes. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#handle === 0) return
-    await native.arraySettleAsync(this.#handle)
-    this.close()
-  }
-
-  /** The handle, which only an open array has. */
-  #open(): number {
-    if (this.#handle === 0) throw closed('block array')
-    if (frame.alarmed()) native.arrayIntact(this.#handle)
-    return this.#handle
   }
 
   #index(index: Size): number {
@@ -239,7 +198,7 @@ export class BlockArray implements Disposable, AsyncDisposable, Iterable<Buffer>
     if (bytes.length === this.#bsize) return bytes
     const block = Buffer.alloc(this.#bsize)
     block.set(bytes)
-    frame.checkSource(bytes)
+    checkSource(bytes)
     return block
   }
 
@@ -257,11 +216,11 @@ export class BlockArray implements Disposable, AsyncDisposable, Iterable<Buffer>
   }
 
   #readInto(target: Uint8Array, index: number): void {
-    if (this.#bsize > frame.staging.length) {
-      native.arrayRead(this.#open(), index, target.subarray(0, this.#bsize))
+    if (this.#bsize > staging.length) {
+      native.arrayRead(openHandle(this), index, target.subarray(0, this.#bsize))
       return
     }
-    frame.readBlock(this.#open(), index, this.#bsize)
+    calls.read(openHandle(this), index, this.#bsize)
     target.set(this.#staged)
   }
 

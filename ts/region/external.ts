@@ -1,7 +1,7 @@
 import { constants } from 'node:buffer'
-import { unsupported } from './errors.js'
+import { unsupported } from '../shared/errors.js'
+import { native } from '../shared/native.js'
 import type { MappedMemory } from './memory.js'
-import { native } from './native.js'
 
 /** An ArrayBuffer over the mapping itself. */
 export class ExternalMemory implements MappedMemory {

@@ -1,6 +1,6 @@
-import { unsupported } from './errors.js'
+import { unsupported } from '../shared/errors.js'
+import { native } from '../shared/native.js'
 import type { AnyBuffer, BareMemory, MappedMemory, WebAssemblyMemory } from './memory.js'
-import { native } from './native.js'
 
 /** The unit of a WebAssembly memory's size, in bytes, and how many there can be. */
 const [PAGE, MOST] = [64 << 10, 64 << 10]

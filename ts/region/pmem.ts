@@ -1,11 +1,11 @@
 /** Mapped persistent regions: libpmem of the NVM Library. */
 
 import { types } from 'node:util'
-import { type Path, type Size, toBoolean, toInteger, toOptions, toPath, toVersion } from './arguments.js'
-import { capabilities } from './capabilities.js'
+import { type Path, type Size, toBoolean, toInteger, toOptions, toPath, toVersion } from '../shared/arguments.js'
+import { capabilities } from '../shared/capabilities.js'
+import { unsupported, wrongType, wrongValue } from '../shared/errors.js'
+import { native } from '../shared/native.js'
 import { AttachedMemory } from './attached.js'
-import { unsupported, wrongType, wrongValue } from './errors.js'
-import { native } from './native.js'
 import { type AnyRegion, type MemoryKind, Region } from './region.js'
 
 export { DrainContext, FlushContext } from './contexts.js'
@@ -14,7 +14,7 @@ export { Region } from './region.js'
 export type { AnyBuffer, BareMemory, WebAssemblyMemory } from './memory.js'
 export type { AnyRegion, StoreOptions } from './region.js'
 export type { View, ViewConstructor, ViewOver } from './views.js'
-export type { Data, Path, Size } from './arguments.js'
+export type { Data, Path, Size } from '../shared/arguments.js'
 
 /** An open file: a descriptor, or what has one, such as a FileHandle. */
 export type OpenFile = number | { readonly fd: number }

@@ -1,7 +1,7 @@
 /** What log and block pools have in common: how they are made and opened. */
 
-import { type Size, toBoolean, toInteger, toOptions } from './arguments.js'
-import { wrongType } from './errors.js'
+import { type Size, toBoolean, toInteger, toOptions, toVersion } from '../shared/arguments.js'
+import { wrongType } from '../shared/errors.js'
 
 /** What implements a pool: libpmemlog and libpmemblk, this package's own code, or what suits the file. */
 export type Engine = 'auto' | 'pmdk' | 'rust'
@@ -34,9 +34,15 @@ export function toPoolFlags(poolSize: Size, options: CreateOptions | undefined) 
   }
 }
 
-export function toOpenFlags(options: OpenOptions | undefined): { engine: string; readonly: boolean } {
+export function toOpenFlags(options: OpenOptions | undefined): [engine: string, readonly: boolean] {
   const { engine = 'auto', readonly = false } = toOptions(options)
-  return { engine: toEngine(engine), readonly: toBoolean('readonly', readonly) }
+  return [toEngine(engine), toBoolean('readonly', readonly)]
+}
+
+/** Whether this build provides a version of a library's interface, which `check` throws where it does not. */
+export function provides(check: (major: number, minor: number) => void, major: number, minor: number): true {
+  check(...toVersion(major, minor))
+  return true
 }
 
 function toEngine(engine: Engine): string {

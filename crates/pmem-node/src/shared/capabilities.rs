@@ -4,10 +4,11 @@ use napi::Env;
 use napi_derive::napi;
 use pmem::{Region, capabilities};
 
-use crate::errors::Crossing;
-use crate::state::State;
+use super::buffers::Buffers;
+use super::errors::Crossing;
+use super::state;
 
-/// See `ts/capabilities.ts`.
+/// See `ts/shared/capabilities.ts`.
 #[napi(object)]
 pub struct NativeCapabilities {
     /// The pool engines of this build.
@@ -34,7 +35,7 @@ pub fn capabilities(env: &Env) -> napi::Result<NativeCapabilities> {
     Ok(NativeCapabilities {
         engines: capabilities::engines().iter().map(ToString::to_string).collect(),
         pmdk: capabilities::pmdk_version().map(String::from),
-        external_buffers: State::of(env)?.external_buffers,
+        external_buffers: state::of::<Buffers>(env)?.allowed,
         wasm_memory: Region::CAN_COVER,
         flush_instruction: capabilities::flush_instruction().to_owned(),
         hw_drain: capabilities::has_hw_drain(),

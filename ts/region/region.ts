@@ -1,9 +1,10 @@
-import { type Data, type Size, toBoolean, toBytes, toInteger, toOptions } from './arguments.js'
-import { PmemError, closed, outOfRange, unsupported, wrongType } from './errors.js'
+import { type Data, type Size, toBoolean, toBytes, toInteger, toOptions } from '../shared/arguments.js'
+import { PmemError, closed, outOfRange, unsupported, wrongType } from '../shared/errors.js'
+import { alarmed, checkSource } from '../shared/frame.js'
+import { native } from '../shared/native.js'
+import * as calls from './calls.js'
 import { ExternalMemory } from './external.js'
-import * as frame from './frame.js'
 import type { AnyBuffer, MappedMemory, WebAssemblyMemory } from './memory.js'
-import { native } from './native.js'
 import { type View, type ViewConstructor, type ViewOver, isViewConstructor } from './views.js'
 import { WasmMemory } from './wasm.js'
 
@@ -72,7 +73,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
 
   /** Whether the region was closed; an attached one also where the region that made its memory was. */
   get closed(): boolean {
-    return this.#handle === 0 || (frame.alarmed() && native.regionIsUncovered(this.#handle))
+    return this.#handle === 0 || (alarmed() && native.regionIsUncovered(this.#handle))
   }
 
   /** The region's size. */
@@ -107,10 +108,10 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
       throw outOfRange('data.byteLength', `<= ${this.#byteLength - this.#position}, what is left from the cursor on`, bytes.length)
     }
     const memory = this.#bytes()
-    if (memory === null || this.#readonly) frame.copyFrom(this.#handle, this.#position, bytes, false)
+    if (memory === null || this.#readonly) calls.copyFrom(this.#handle, this.#position, bytes, false)
     else memory.set(bytes, this.#position)
     this.#open()
-    frame.checkSource(bytes)
+    checkSource(bytes)
     this.#position = end
     return bytes.length
   }
@@ -193,14 +194,14 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
   persist(byteOffset: Size = 0, byteLength?: Size): void {
     this.#open()
     const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
-    frame.persist(this.#handle, offset, this.#length(offset, byteLength))
+    calls.persist(this.#handle, offset, this.#length(offset, byteLength))
   }
 
   /** Starts making a range durable (`pmem_flush`); `drain` waits for it. On page-cache files it is an msync. Throws as `persist`. */
   flush(byteOffset: Size = 0, byteLength?: Size): void {
     this.#open()
     const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
-    frame.flush(this.#handle, offset, this.#length(offset, byteLength))
+    calls.flush(this.#handle, offset, this.#length(offset, byteLength))
   }
 
   /** Synchronises the pages of a range with the file on any medium (`pmem_msync`). Throws as `persist`. */
@@ -212,7 +213,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
 
   /** Waits for flushes (`pmem_drain`). By itself it makes nothing durable on page-cache files. */
   drain(): void {
-    frame.drain(this.#open())
+    calls.drain(this.#open())
   }
 
   /**
@@ -230,7 +231,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
       const offset = toInteger('byteOffset', range[0] as Size, 0, this.#byteLength)
       numbers.push(offset, this.#length(offset, range[1] as Size))
     }
-    frame.persistMany(this.#handle, numbers)
+    calls.persistMany(this.#handle, numbers)
   }
 
   /** `persist` off the main thread. Bytes stored before the call are durable when the promise settles. Rejects as `persist` throws. */
@@ -250,7 +251,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
     const durable = toBoolean('durable', toOptions(options).durable ?? true)
     const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
     const bytes = toBytes('source', source)
-    frame.copyFrom(this.#handle, offset, bytes, durable)
+    calls.copyFrom(this.#handle, offset, bytes, durable)
   }
 
   /**
@@ -291,7 +292,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
   /** The handle, which only an open region has, and none of whose pages was lost. */
   #open(): number {
     if (this.#handle === 0) throw closed('region')
-    if (frame.alarmed()) native.regionIntact(this.#handle)
+    if (alarmed()) native.regionIntact(this.#handle)
     return this.#handle
   }
 

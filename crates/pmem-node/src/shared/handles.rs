@@ -35,12 +35,8 @@ impl<T> Handles<T> {
         (u64::from(slot.generation) << SLOT_BITS | index as u64) as f64
     }
 
-    /// The value of `handle`, or that the `what` it named is closed.
-    pub(crate) fn open(&self, handle: f64, what: &'static str) -> pmem::Result<&T> {
-        self.get(handle).ok_or(pmem::Error::Closed(what))
-    }
-
-    fn get(&self, handle: f64) -> Option<&T> {
+    /// The value of `handle`; `None` where it is closed.
+    pub(crate) fn get(&self, handle: f64) -> Option<&T> {
         let (generation, index) = split(handle);
         self.slots.get(index).filter(|slot| slot.generation == generation)?.value.as_ref()
     }

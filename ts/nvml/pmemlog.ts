@@ -1,9 +1,9 @@
 /** Durable append-only logs: libpmemlog of the NVM Library. */
 
-import { type Path, type Size, toPath, toVersion } from './arguments.js'
+import { type Path, type Size, toPath } from '../shared/arguments.js'
+import { native } from '../shared/native.js'
 import { Log } from './log.js'
-import { native } from './native.js'
-import { type CreateOptions, type OpenOptions, toOpenFlags, toPoolFlags } from './pools.js'
+import { type CreateOptions, type OpenOptions, provides, toOpenFlags, toPoolFlags } from './pools.js'
 
 export { Log } from './log.js'
 export type { CreateOptions, Engine, OpenOptions } from './pools.js'
@@ -31,8 +31,8 @@ export function create(path: Path, poolSize: Size = MIN_POOL, options?: CreateOp
  * another process, or in this one in another way.
  */
 export function open(path: Path, options?: OpenOptions): Log {
-  const { engine, readonly } = toOpenFlags(options)
-  return new Log(native.logOpen(toPath('path', path), engine, readonly))
+  const flags = toOpenFlags(options)
+  return new Log(native.logOpen(toPath('path', path), ...flags))
 }
 
 /** Whether a file is a sound log (`pmemlog_check`). Throws for one that is missing, and `EAGAIN` for one that is open. */
@@ -42,6 +42,5 @@ export function check(path: Path): boolean {
 
 /** Checks that this build provides a version of libpmemlog's interface (`pmemlog_check_version`), or throws `ERR_PMEM_VERSION`. */
 export function checkVersion(major: number, minor: number): true {
-  native.logCheckVersion(...toVersion(major, minor))
-  return true
+  return provides(native.logCheckVersion, major, minor)
 }

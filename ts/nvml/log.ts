@@ -1,15 +1,15 @@
 import { constants } from 'node:buffer'
 import type { Readable, Writable } from 'node:stream'
-import { type Data, type Size, toBytes, toInteger, toOptions } from './arguments.js'
-import { closed, outOfRange, wrongType } from './errors.js'
-import * as frame from './frame.js'
-import { native } from './native.js'
+import { type Data, type Size, toBytes, toInteger, toOptions } from '../shared/arguments.js'
+import { closed, outOfRange, wrongType } from '../shared/errors.js'
+import { checkSource, stage, staging } from '../shared/frame.js'
+import { native } from '../shared/native.js'
+import * as calls from './log-calls.js'
+import { Pool, type PoolInfo, openHandle, poolKind } from './pool.js'
 import { LogReader, type LogReadOptions, LogWriter, type LogWriteOptions } from './streams.js'
 
 /** What the native side tells of an open log. */
-export interface LogInfo {
-  handle: number
-  engine: string
+export interface LogInfo extends PoolInfo {
   nbyte: number
 }
 
@@ -19,8 +19,7 @@ const SCAN = 1 << 20
 /** How often this thread has rewound a log: most scans see by it that theirs was not, without crossing. */
 let rewinds = 0
 
-/** Drops logs that are collected without having been closed. */
-const collected = new FinalizationRegistry<number>((handle) => native.logClose(handle))
+const kind = poolKind('log', { intact: native.logIntact, settleAsync: native.logSettleAsync, close: native.logClose })
 
 /**
  * A durable append-only log. {@link create} and {@link open} make it.
@@ -36,40 +35,24 @@ const collected = new FinalizationRegistry<number>((handle) => native.logClose(h
  * log.walk((chunk) => console.log(chunk.toString())) // => started
  * log.close()
  */
-export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
-  /** 0 once closed. */
-  #handle: number
-  readonly #engine: string
+export class Log extends Pool implements Iterable<Buffer> {
   readonly #nbyte: number
 
   /** @internal */
   constructor(info: LogInfo) {
-    this.#handle = info.handle
-    this.#engine = info.engine
+    super(kind, info)
     this.#nbyte = info.nbyte
-    collected.register(this, info.handle, this)
-  }
-
-  /** Whether this handle was closed. */
-  get closed(): boolean {
-    return this.#handle === 0
-  }
-
-  /** What implements the log: `pmdk` (libpmemlog) or `rust`. */
-  get engine(): string {
-    this.#open()
-    return this.#engine
   }
 
   /** How many bytes the log can hold (`pmemlog_nbyte`). */
   nbyte(): number {
-    this.#open()
+    openHandle(this)
     return this.#nbyte
   }
 
   /** How many bytes the log holds (`pmemlog_tell`). Appends that are still pending do not count. */
   tell(): number {
-    return native.logTell(this.#open())
+    return calls.tell(openHandle(this))
   }
 
   /**
@@ -78,10 +61,10 @@ export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
    * @throws `ENOSPC` where it does not fit, and the log is as it was; `EROFS` for a readonly log.
    */
   append(data: Data): void {
-    this.#open()
-    if (typeof data === 'string' && data.length <= frame.staging.length / 3) {
-      const length = frame.staging.write(data)
-      frame.append(this.#handle, length)
+    openHandle(this)
+    if (typeof data === 'string' && data.length <= staging.length / 3) {
+      const length = staging.write(data)
+      calls.append(openHandle(this), length)
       return
     }
     this.#appendBytes(toBytes('data', data))
@@ -89,7 +72,7 @@ export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
 
   /** Appends several parts as one: all or nothing (`pmemlog_appendv`). Throws as `append`. */
   appendv(parts: Iterable<Data>): void {
-    this.#open()
+    openHandle(this)
     this.#appendParts(allBytes('parts', parts))
   }
 
@@ -100,7 +83,7 @@ export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
    * has the first of them, whole, or none.
    */
   appendMany(records: Iterable<Data>): void {
-    this.#open()
+    openHandle(this)
     this.#appendParts(allBytes('records', records))
   }
 
@@ -109,9 +92,9 @@ export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
    * log; the promise settles when the data is durable. Appends that wait share their flushes. Rejects as `append` throws.
    */
   async appendAsync(data: Data): Promise<void> {
-    this.#open()
+    openHandle(this)
     const bytes = toBytes('data', data)
-    await native.logAppendAsync(this.#open(), bytes)
+    await native.logAppendAsync(openHandle(this), bytes)
   }
 
   /**
@@ -123,7 +106,7 @@ export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
    * @throws `ERR_OUT_OF_RANGE` where everything is too much for one Buffer: walk by chunks then.
    */
   walk(callback: (chunk: Buffer) => unknown, chunkSize: Size = 0): void {
-    this.#open()
+    openHandle(this)
     if (typeof callback !== 'function') throw wrongType('callback', 'a function', callback)
     const size = toInteger('chunkSize', chunkSize, 0, constants.MAX_LENGTH)
     if (size === 0) {
@@ -132,7 +115,7 @@ export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
     }
     for (const chunk of this.#scan(size)) {
       const answer = callback(chunk)
-      if (answer === 0 || answer === false || this.#handle === 0) return
+      if (answer === 0 || answer === false || this.closed) return
     }
   }
 
@@ -150,96 +133,71 @@ export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
 
   /** The chunks of what the log held when the iteration started, as `walk` gives them. A rewind ends it like a walk. */
   chunks(chunkSize: Size): Iterable<Buffer> {
-    this.#open()
+    openHandle(this)
     const size = toInteger('chunkSize', chunkSize, 1, constants.MAX_LENGTH)
     return { [Symbol.iterator]: () => this.#scan(size) }
   }
 
   /** Chunks of 64 KiB. */
   [Symbol.iterator](): Iterator<Buffer> {
-    this.#open()
+    openHandle(this)
     return this.#scan(64 << 10)
   }
 
   /** A stream of what the log held at its first read. */
   createReadStream(options?: LogReadOptions): Readable {
-    this.#open()
-    return new LogReader(this, () => this.#rewinds(), (offset, length) => this.#read(offset, length), options)
+    openHandle(this)
+    const tell = () => this.tell()
+    const times = () => this.#rewinds()
+    const read = (offset: number, length: number) => this.#read(offset, length)
+    return new LogReader({ tell, rewinds: times, read }, options)
   }
 
   /** A stream that appends. `finish` means that all is durable; ending the stream does not close the log. */
   createWriteStream(options?: LogWriteOptions): Writable {
-    this.#open()
-    return new LogWriter(this, toOptions(options))
+    openHandle(this)
+    return new LogWriter((data) => this.appendAsync(data), toOptions(options))
   }
 
   /** Empties the log, durably (`pmemlog_rewind`), after all pending appends. */
   rewind(): void {
     rewinds += 1
-    native.logRewind(this.#open())
-  }
-
-  /** Finishes pending appends and closes this handle; the log is closed with its last handle. Closing again does nothing. */
-  close(): void {
-    if (this.#handle === 0) return
-    const handle = this.#handle
-    this.#handle = 0
-    collected.unregister(this)
-    native.logClose(handle)
-  }
-
-  /** Closes. */
-  [Symbol.dispose](): void {
-    this.close()
-  }
-
-  /** Awaits pending appends and closes. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#handle === 0) return
-    await native.logSettleAsync(this.#handle)
-    this.close()
-  }
-
-  /** The handle, which only an open log has. */
-  #open(): number {
-    if (this.#handle === 0) throw closed('log')
-    if (frame.alarmed()) native.logIntact(this.#handle)
-    return this.#handle
+    native.logRewind(openHandle(this))
   }
 
   /** How often the log was rewound, by whichever thread of this process. */
   #rewinds(): number {
-    return native.logRewinds(this.#open())
+    return native.logRewinds(openHandle(this))
   }
 
   #appendBytes(bytes: Uint8Array): void {
     const { length } = bytes
-    const handle = this.#open()
-    if (length > frame.staging.length) {
+    const handle = openHandle(this)
+    if (length > staging.length) {
       native.logAppend(handle, bytes)
       return
     }
-    frame.stage(bytes)
-    frame.append(handle, length)
+    stage(bytes)
+    calls.append(handle, length)
   }
 
   /** Appends the bytes of all parts as one run. */
   #appendParts(parts: readonly Uint8Array[]): void {
     let length = 0
     for (const part of parts) length += part.length
-    const handle = this.#open()
-    if (length > frame.staging.length) {
+    const handle = openHandle(this)
+    if (length > staging.length) {
       const whole = Buffer.concat(parts)
-      for (const part of parts) frame.checkSource(part)
+      for (const part of parts) checkSource(part)
       native.logAppend(handle, whole)
       return
     }
     let offset = 0
     for (const part of parts) {
-      frame.stage(part, offset)
+      stage(part, offset)
       offset += part.length
     }
-    frame.append(handle, length)
+    calls.append(handle, length)
   }
 
   #everything(): Buffer {
@@ -251,7 +209,7 @@ export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
   /** Bytes that the log holds; fewer where it was rewound meanwhile. */
   #read(offset: number, length: number): Buffer {
     const target = Buffer.allocUnsafe(length)
-    const count = native.logRead(this.#open(), offset, target)
+    const count = native.logRead(openHandle(this), offset, target)
     return count === length ? target : target.subarray(0, count)
   }
 
@@ -262,12 +220,12 @@ export class Log implements Disposable, AsyncDisposable, Iterable<Buffer> {
     const [end, step] = [this.tell(), Math.max(1, Math.floor(SCAN / size)) * size]
     for (let offset = 0; offset < end; offset += step) {
       const block = new Uint8Array(Math.min(step, end - offset))
-      native.logRead(this.#open(), offset, block)
+      native.logRead(openHandle(this), offset, block)
       if (this.#rewinds() !== before) return
       let seen = rewinds
       for (let start = 0; start < block.length; start += size) {
         yield Buffer.from(block.buffer, start, Math.min(size, block.length - start))
-        if (this.#handle === 0 && offset + start + size < end) throw closed('log')
+        if (this.closed && offset + start + size < end) throw closed('log')
         if (rewinds !== seen && this.#rewinds() !== before) return
         seen = rewinds
       }

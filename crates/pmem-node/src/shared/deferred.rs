@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use napi::bindgen_prelude::AsyncTask;
 use napi::{Env, Task};
 
-use crate::errors::Crossing;
+use super::errors::Crossing;
 
 /// Work that a thread of the runtime's pool does.
 pub struct Deferred(Option<Box<dyn FnOnce() -> pmem::Result<()> + Send>>);

@@ -1,0 +1,11 @@
+//! What every module crosses with.
+
+pub(crate) mod buffers;
+mod capabilities;
+pub(crate) mod deferred;
+pub(crate) mod errors;
+pub(crate) mod files;
+pub(crate) mod frame;
+mod handles;
+pub(crate) mod opened;
+pub(crate) mod state;

@@ -1,0 +1,19 @@
+/** A log's calls by the frame (`crates/pmem-node/src/nvml/log.rs`). */
+
+import { given, put } from '../shared/frame.js'
+import { native } from '../shared/native.js'
+
+const calls = native.logCalls()
+
+/** Appends the first bytes of the staging area. */
+export function append(handle: number, byteLength: number): void {
+  put(handle, 0, byteLength)
+  calls.append()
+}
+
+/** How many bytes the log holds. */
+export function tell(handle: number): number {
+  put(handle)
+  calls.tell()
+  return given(0)
+}

@@ -1,0 +1,87 @@
+import { closed } from '../shared/errors.js'
+import { alarmed } from '../shared/frame.js'
+
+/** What the native side tells of an open pool. */
+export interface PoolInfo {
+  handle: number
+  engine: string
+}
+
+/** What the native side does for the pools of one kind, by handle. */
+export interface PoolKind {
+  /** What errors call it. */
+  readonly name: string
+  /** Refuses one of which a page was lost. */
+  readonly intact: (handle: number) => void
+  /** Waits for what was put off. */
+  readonly settleAsync: (handle: number) => Promise<void>
+  /** Finishes what was put off, and drops the handle. */
+  readonly close: (handle: number) => void
+  /** Drops pools that are collected without having been closed. */
+  readonly collected: FinalizationRegistry<number>
+}
+
+/** A kind of pools. */
+export function poolKind(name: string, native: Pick<PoolKind, 'intact' | 'settleAsync' | 'close'>): PoolKind {
+  return { name, ...native, collected: new FinalizationRegistry(native.close) }
+}
+
+/** The handle, which only an open pool has, and none of whose pages was lost. */
+export let openHandle: (pool: Pool) => number
+
+/** What all pools are: open until they are closed, shared by all handles on the same file. */
+export abstract class Pool implements Disposable, AsyncDisposable {
+  /** 0 once closed. */
+  #handle: number
+  readonly #engine: string
+  readonly #kind: PoolKind
+
+  static {
+    openHandle = (pool) => {
+      const handle = pool.#handle
+      if (handle === 0) throw closed(pool.#kind.name)
+      if (alarmed()) pool.#kind.intact(handle)
+      return handle
+    }
+  }
+
+  /** @internal */
+  constructor(kind: PoolKind, info: PoolInfo) {
+    this.#handle = info.handle
+    this.#engine = info.engine
+    this.#kind = kind
+    kind.collected.register(this, info.handle, this)
+  }
+
+  /** Whether this handle was closed. */
+  get closed(): boolean {
+    return this.#handle === 0
+  }
+
+  /** What implements the pool: `pmdk` (libpmemlog, libpmemblk) or `rust`. */
+  get engine(): string {
+    openHandle(this)
+    return this.#engine
+  }
+
+  /** Finishes what is pending and closes this handle; the pool is closed with its last handle. Closing again does nothing. */
+  close(): void {
+    if (this.#handle === 0) return
+    const handle = this.#handle
+    this.#handle = 0
+    this.#kind.collected.unregister(this)
+    this.#kind.close(handle)
+  }
+
+  /** Closes. */
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /** Awaits what is pending and closes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#handle === 0) return
+    await this.#kind.settleAsync(this.#handle)
+    this.close()
+  }
+}
