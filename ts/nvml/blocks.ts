@@ -1,7 +1,9 @@
 import { constants } from 'node:buffer'
 import { type Data, type Size, toBytes, toInteger } from '../shared/arguments.js'
+import { SMALL, cut, sharedMemory } from '../shared/buffers.js'
 import { outOfRange, wrongType } from '../shared/errors.js'
-import { checkSource, stage, staging } from '../shared/frame.js'
+import { checkSource, stage, staging, takeStaged } from '../shared/frame.js'
+import { type Source, iterate } from '../shared/iterator.js'
 import { native } from '../shared/native.js'
 import * as calls from './block-calls.js'
 import { Pool, type PoolInfo, openHandle, poolKind } from './pool.js'
@@ -69,8 +71,13 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
    */
   read(index: Size): Buffer {
     openHandle(this)
+    const at = this.#index(index)
+    if (this.#bsize <= SMALL) {
+      calls.read(openHandle(this), at, this.#bsize)
+      return takeStaged(this.#bsize)
+    }
     const target = Buffer.allocUnsafe(this.#bsize)
-    this.#readInto(target, this.#index(index))
+    this.#readInto(target, at)
     return target
   }
 
@@ -173,15 +180,8 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
   }
 
   /** All blocks in order. Throws as `read` where it meets a block in the error state. */
-  *[Symbol.iterator](): Generator<Buffer, void, undefined> {
-    const step = Math.max(1, Math.floor(SCAN / this.bsize()))
-    for (let first = 0; first < this.#nblock; first += step) {
-      const count = Math.min(step, this.#nblock - first)
-      const blocks = this.#scan(first, count)
-      for (let index = 0; index < count; index += 1) {
-        yield blocks?.subarray(index * this.#bsize, (index + 1) * this.#bsize) ?? this.read(first + index)
-      }
-    }
+  [Symbol.iterator](): Generator<Buffer, void, undefined> {
+    return iterate(new BlockScan(this))
   }
 
   #index(index: Size): number {
@@ -223,13 +223,68 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
     calls.read(openHandle(this), index, this.#bsize)
     target.set(this.#staged)
   }
+}
 
-  /** Blocks in one copy; null where one of them is in the error state, so that those before it can still be had. */
-  #scan(first: number, count: number): Buffer | null {
+/** All blocks of an array, cut out of larger copies. What throws ends it. */
+class BlockScan implements Source {
+  readonly #array: BlockArray
+  #size = 0
+  /** The current copy; null where one of its blocks is in the error state, so that those before it can still be had. */
+  #copy: Buffer | null = null
+  /** The blocks of the copy, and the next one to give. */
+  #first = 0
+  #last = 0
+  #next = 0
+  /** How many blocks there are, once that was asked. */
+  #count = Infinity
+
+  constructor(array: BlockArray) {
+    this.#array = array
+  }
+
+  advance(): Buffer | undefined {
+    if (this.#next === this.#last && !this.#goOn()) return undefined
+    const index = this.#next
+    this.#next = index + 1
+    return this.#copy === null ? this.#alone(index) : cut(this.#copy, (index - this.#first) * this.#size, this.#size)
+  }
+
+  end(): void {
+    this.#copy = null
+    this.#count = this.#last = this.#next
+  }
+
+  /** Whether there are more blocks; copies the next of them. */
+  #goOn(): boolean {
+    const first = this.#next
+    if (first >= this.#count) return false
+    this.#count = first
+    const [size, count] = [this.#array.bsize(), this.#array.nblock()]
+    const last = Math.min(count, first + Math.max(1, Math.floor(SCAN / size)))
+    this.#copy = this.#read(first, last - first, size)
+    this.#size = size
+    this.#first = first
+    this.#last = last
+    this.#count = count
+    return true
+  }
+
+  #read(first: number, count: number, size: number): Buffer | null {
+    // A block that is a copy of its own is its owner's to transfer.
+    const target = count > 1 ? sharedMemory(count * size) : Buffer.allocUnsafeSlow(size)
     try {
-      return this.readMany(first, count)
+      return this.#array.readMany(first, count, target)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EIO') return null
+      throw error
+    }
+  }
+
+  #alone(index: number): Buffer {
+    try {
+      return this.#array.read(index)
+    } catch (error) {
+      this.end()
       throw error
     }
   }

@@ -17,3 +17,10 @@ export function tell(handle: number): number {
   calls.tell()
   return given(0)
 }
+
+/** Reads into the staging area; how many bytes there were. */
+export function read(handle: number, byteOffset: number, byteLength: number): number {
+  put(handle, byteOffset, byteLength)
+  calls.read()
+  return given(0)
+}

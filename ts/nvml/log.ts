@@ -1,10 +1,13 @@
 import { constants } from 'node:buffer'
 import type { Readable, Writable } from 'node:stream'
 import { type Data, type Size, toBytes, toInteger, toOptions } from '../shared/arguments.js'
-import { closed, outOfRange, wrongType } from '../shared/errors.js'
-import { checkSource, stage, staging } from '../shared/frame.js'
+import { SMALL } from '../shared/buffers.js'
+import { outOfRange, wrongType } from '../shared/errors.js'
+import { checkSource, stage, staging, takeStaged } from '../shared/frame.js'
+import { iterate } from '../shared/iterator.js'
 import { native } from '../shared/native.js'
 import * as calls from './log-calls.js'
+import { LogScan, type Scanning, noteRewind } from './log-scan.js'
 import { Pool, type PoolInfo, openHandle, poolKind } from './pool.js'
 import { LogReader, type LogReadOptions, LogWriter, type LogWriteOptions } from './streams.js'
 
@@ -13,13 +16,13 @@ export interface LogInfo extends PoolInfo {
   nbyte: number
 }
 
-/** How much a scan copies at once: a whole number of chunks of about this size. */
-const SCAN = 1 << 20
-
-/** How often this thread has rewound a log: most scans see by it that theirs was not, without crossing. */
-let rewinds = 0
-
 const kind = poolKind('log', { intact: native.logIntact, settleAsync: native.logSettleAsync, close: native.logClose })
+
+const scanning: Scanning<Log> = {
+  // Whichever thread of this process rewound it.
+  rewinds: (log) => native.logRewinds(openHandle(log)),
+  read: (log, offset, target) => void native.logRead(openHandle(log), offset, target),
+}
 
 /**
  * A durable append-only log. {@link create} and {@link open} make it.
@@ -113,7 +116,8 @@ export class Log extends Pool implements Iterable<Buffer> {
       callback(this.#everything())
       return
     }
-    for (const chunk of this.#scan(size)) {
+    const scan = this.#scan(size)
+    for (let chunk = scan.advance(); chunk !== undefined; chunk = scan.advance()) {
       const answer = callback(chunk)
       if (answer === 0 || answer === false || this.closed) return
     }
@@ -135,22 +139,22 @@ export class Log extends Pool implements Iterable<Buffer> {
   chunks(chunkSize: Size): Iterable<Buffer> {
     openHandle(this)
     const size = toInteger('chunkSize', chunkSize, 1, constants.MAX_LENGTH)
-    return { [Symbol.iterator]: () => this.#scan(size) }
+    return { [Symbol.iterator]: () => iterate(this.#scan(size)) }
   }
 
   /** Chunks of 64 KiB. */
   [Symbol.iterator](): Iterator<Buffer> {
     openHandle(this)
-    return this.#scan(64 << 10)
+    return iterate(this.#scan(64 << 10))
   }
 
   /** A stream of what the log held at its first read. */
   createReadStream(options?: LogReadOptions): Readable {
     openHandle(this)
     const tell = () => this.tell()
-    const times = () => this.#rewinds()
+    const rewinds = () => scanning.rewinds(this)
     const read = (offset: number, length: number) => this.#read(offset, length)
-    return new LogReader({ tell, rewinds: times, read }, options)
+    return new LogReader({ tell, rewinds, read }, options)
   }
 
   /** A stream that appends. `finish` means that all is durable; ending the stream does not close the log. */
@@ -161,13 +165,8 @@ export class Log extends Pool implements Iterable<Buffer> {
 
   /** Empties the log, durably (`pmemlog_rewind`), after all pending appends. */
   rewind(): void {
-    rewinds += 1
+    noteRewind()
     native.logRewind(openHandle(this))
-  }
-
-  /** How often the log was rewound, by whichever thread of this process. */
-  #rewinds(): number {
-    return native.logRewinds(openHandle(this))
   }
 
   #appendBytes(bytes: Uint8Array): void {
@@ -208,28 +207,14 @@ export class Log extends Pool implements Iterable<Buffer> {
 
   /** Bytes that the log holds; fewer where it was rewound meanwhile. */
   #read(offset: number, length: number): Buffer {
+    if (length <= SMALL) return takeStaged(calls.read(openHandle(this), offset, length))
     const target = Buffer.allocUnsafe(length)
     const count = native.logRead(openHandle(this), offset, target)
     return count === length ? target : target.subarray(0, count)
   }
 
-  /** Chunks of `size` bytes, cut out of larger copies. A log that is rewound ends the scan. */
-  *#scan(size: number): Generator<Buffer, void, undefined> {
-    // A rewind between the two must be seen as one after both.
-    const before = this.#rewinds()
-    const [end, step] = [this.tell(), Math.max(1, Math.floor(SCAN / size)) * size]
-    for (let offset = 0; offset < end; offset += step) {
-      const block = new Uint8Array(Math.min(step, end - offset))
-      native.logRead(openHandle(this), offset, block)
-      if (this.#rewinds() !== before) return
-      let seen = rewinds
-      for (let start = 0; start < block.length; start += size) {
-        yield Buffer.from(block.buffer, start, Math.min(size, block.length - start))
-        if (this.closed && offset + start + size < end) throw closed('log')
-        if (rewinds !== seen && this.#rewinds() !== before) return
-        seen = rewinds
-      }
-    }
+  #scan(size: number): LogScan<Log> {
+    return new LogScan(this, scanning, size)
   }
 }
 

@@ -4,6 +4,7 @@
  * the writes and the call. Each module has calls of its own.
  */
 
+import { allocateSmall } from './buffers.js'
 import { native } from './native.js'
 
 const frame = native.callFrame()
@@ -47,4 +48,19 @@ export function checkSource(bytes: Uint8Array): void {
 export function stage(bytes: Uint8Array, offset = 0): void {
   staging.set(bytes, offset)
   checkSource(bytes)
+}
+
+let staged = staging.subarray(0, 0)
+
+/** The first bytes of the staging area: a view that stays until another length is asked for. */
+function stagedBytes(length: number): Uint8Array {
+  if (staged.length !== length) staged = staging.subarray(0, length)
+  return staged
+}
+
+/** A copy of what a call left in the staging area. At most `SMALL` bytes. */
+export function takeStaged(length: number): Buffer {
+  const bytes = allocateSmall(length)
+  bytes.set(stagedBytes(length))
+  return bytes
 }

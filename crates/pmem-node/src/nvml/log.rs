@@ -110,9 +110,9 @@ pub fn log_close(env: &Env, handle: f64) -> napi::Result<()> {
 }
 
 /// The calls of `ts/nvml/log-calls.ts`.
-#[napi(catch_unwind, ts_return_type = "Record<'append' | 'tell', () => void>")]
+#[napi(catch_unwind, ts_return_type = "Record<'append' | 'tell' | 'read', () => void>")]
 pub fn log_calls(env: &Env) -> napi::Result<Object<'_>> {
-    hot_calls!(env, Opened<Log> { "append" => append, "tell" => tell })
+    hot_calls!(env, Opened<Log> { "append" => append, "tell" => tell, "read" => read })
 }
 
 /// Appends what is staged.
@@ -124,6 +124,14 @@ fn append(logs: &Opened<Log>) -> pmem::Result<()> {
 /// Gives how many bytes the log holds.
 fn tell(logs: &Opened<Log>) -> pmem::Result<()> {
     logs.frame.give(0, logs.named(Log::tell)? as f64);
+    Ok(())
+}
+
+/// Reads into the staging area; gives how many bytes there were.
+fn read(logs: &Opened<Log>) -> pmem::Result<()> {
+    let frame = &logs.frame;
+    let count = logs.named(|log| log.read(frame.offset() as u64, frame.staging(frame.length())))?;
+    frame.give(0, count as f64);
     Ok(())
 }
 
