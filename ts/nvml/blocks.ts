@@ -1,6 +1,6 @@
 import { constants } from 'node:buffer'
 import { type Data, type Size, toBytes, toInteger } from '../shared/arguments.js'
-import { SMALL, cut, sharedMemory } from '../shared/buffers.js'
+import { SLAB, SMALL, type Shared, allocateShared, cut } from '../shared/buffers.js'
 import { outOfRange, wrongType } from '../shared/errors.js'
 import { checkSource, stage, staging, takeStaged } from '../shared/frame.js'
 import { type Source, iterate } from '../shared/iterator.js'
@@ -230,7 +230,7 @@ class BlockScan implements Source {
   readonly #array: BlockArray
   #size = 0
   /** The current copy; null where one of its blocks is in the error state, so that those before it can still be had. */
-  #copy: Buffer | null = null
+  #copy: Shared | null = null
   /** The blocks of the copy, and the next one to give. */
   #first = 0
   #last = 0
@@ -260,7 +260,7 @@ class BlockScan implements Source {
     if (first >= this.#count) return false
     this.#count = first
     const [size, count] = [this.#array.bsize(), this.#array.nblock()]
-    const last = Math.min(count, first + Math.max(1, Math.floor(SCAN / size)))
+    const last = Math.min(count, first + Math.max(1, Math.floor((size <= SMALL ? SLAB : SCAN) / size)))
     this.#copy = this.#read(first, last - first, size)
     this.#size = size
     this.#first = first
@@ -269,11 +269,12 @@ class BlockScan implements Source {
     return true
   }
 
-  #read(first: number, count: number, size: number): Buffer | null {
+  #read(first: number, count: number, size: number): Shared | null {
     // A block that is a copy of its own is its owner's to transfer.
-    const target = count > 1 ? sharedMemory(count * size) : Buffer.allocUnsafeSlow(size)
+    const copy = allocateShared(count * size, count > 1)
     try {
-      return this.#array.readMany(first, count, target)
+      this.#array.readMany(first, count, copy.bytes)
+      return copy
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EIO') return null
       throw error

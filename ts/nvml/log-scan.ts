@@ -1,10 +1,10 @@
-import { cut, sharedMemory } from '../shared/buffers.js'
+import { SLAB, SMALL, type Shared, allocateShared, cut } from '../shared/buffers.js'
 import type { Source } from '../shared/iterator.js'
 
-/** How much a scan copies at once: a whole number of chunks of about this size. */
+/** How much a scan copies at once: a whole number of chunks of about this size. Small chunks pass through the cache then. */
 const SCAN = 1 << 20
 
-const EMPTY = Buffer.alloc(0)
+const NOTHING = allocateShared(0)
 
 /** How often this thread has rewound a log: most scans see by it that theirs was not, without crossing. */
 let rewinds = 0
@@ -34,8 +34,9 @@ export class LogScan<Log extends Scanned> implements Source {
   readonly #log: Log
   readonly #native: Scanning<Log>
   readonly #size: number
-  /** The current copy, where its next chunk starts, and where in the log it ends. */
-  #block: Buffer = EMPTY
+  /** The current copy and its length, where its next chunk starts, and where in the log it ends. */
+  #copied: Shared = NOTHING
+  #length = 0
   #start = 0
   #offset = 0
   /** Where the scan ends in the log; not known before it starts. */
@@ -51,62 +52,62 @@ export class LogScan<Log extends Scanned> implements Source {
   }
 
   advance(): Buffer | undefined {
-    const block = this.#block
     const start = this.#start
     const next = start + this.#size
-    if (next <= block.length && this.#seen === rewinds && !this.#log.closed) {
+    if (next <= this.#length && this.#seen === rewinds && !this.#log.closed) {
       this.#start = next
-      return cut(block, start, this.#size)
+      return cut(this.#copied, start, this.#size)
     }
     return this.#goOn() ? this.#take() : undefined
   }
 
   end(): void {
-    this.#block = EMPTY
-    this.#start = 0
+    this.#copied = NOTHING
+    this.#length = this.#start = 0
     this.#end = this.#offset
   }
 
   /** The next chunk of the copy, which may be short. */
   #take(): Buffer {
     const start = this.#start
-    const length = Math.min(this.#size, this.#block.length - start)
-    this.#start = start + length
-    // A chunk that is a copy of its own is its owner's to transfer.
-    return length === this.#block.length ? this.#block : cut(this.#block, start, length)
+    this.#start = Math.min(start + this.#size, this.#length)
+    return cut(this.#copied, start, this.#start - start)
   }
 
   /** Whether there is a chunk. What throws here ends the scan. */
   #goOn(): boolean {
-    let [block, start, end] = [this.#block, this.#start, this.#end]
+    let [copied, length, start, end] = [this.#copied, this.#length, this.#start, this.#end]
     this.end()
     if (end === undefined) {
       // A rewind between the two must be seen as one after both.
       this.#before = this.#native.rewinds(this.#log)
       end = this.#log.tell()
     }
-    if (start === block.length && this.#offset >= end) return false
+    if (start === length && this.#offset >= end) return false
     if (this.#wasRewound()) return false
-    if (start === block.length) {
+    if (start === length) {
       start = 0
-      block = this.#copy(Math.min(end - this.#offset, Math.max(1, Math.floor(SCAN / this.#size)) * this.#size))
+      length = Math.min(end - this.#offset, this.#step())
+      // A chunk that is a copy of its own is its owner's to transfer.
+      copied = allocateShared(length, length > this.#size)
+      this.#native.read(this.#log, this.#offset, copied.bytes)
       if (this.#wasRewound()) return false
-      this.#offset += block.length
+      this.#offset += length
     }
-    this.#block = block
+    this.#copied = copied
+    this.#length = length
     this.#start = start
     this.#end = end
     return true
   }
 
+  #step(): number {
+    const copied = this.#size <= SMALL ? SLAB : SCAN
+    return Math.max(1, Math.floor(copied / this.#size)) * this.#size
+  }
+
   #wasRewound(): boolean {
     this.#seen = rewinds
     return this.#native.rewinds(this.#log) !== this.#before
-  }
-
-  #copy(length: number): Buffer {
-    const block = length > this.#size ? sharedMemory(length) : Buffer.allocUnsafeSlow(length)
-    this.#native.read(this.#log, this.#offset, block)
-    return block
   }
 }

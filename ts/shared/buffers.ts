@@ -9,10 +9,18 @@ const Over = (Buffer as unknown as Record<symbol, unknown>)[Symbol.species] as n
   length: number,
 ) => Buffer
 
-/** Bytes of `whole`, which is all of its memory. */
-export const cut: (whole: Buffer, start: number, length: number) => Buffer = makesBuffers()
-  ? (whole, start, length) => new Over(whole.buffer, start, length)
-  : (whole, start, length) => whole.subarray(start, start + length)
+/** Memory for several Buffers. */
+export interface Shared {
+  /** All of it. */
+  readonly bytes: Buffer
+  /** What `bytes.buffer` is, which takes long to ask for. */
+  readonly memory: ArrayBufferLike
+}
+
+/** A Buffer of some of the bytes. */
+export const cut: (shared: Shared, start: number, length: number) => Buffer = makesBuffers()
+  ? ({ memory }, start, length) => new Over(memory, start, length)
+  : ({ bytes }, start, length) => bytes.subarray(start, start + length)
 
 function makesBuffers(): boolean {
   if ((Over as unknown) === Buffer || typeof Over !== 'function') return false
@@ -21,28 +29,29 @@ function makesBuffers(): boolean {
 }
 
 /**
- * Memory for several Buffers, with anything in it. Nobody can transfer it, where the runtime has a way to say so, as it is
+ * Memory with anything in it. Where it is for several, nobody can transfer it, if the runtime has a way to say so, as it is
  * with what `Buffer.allocUnsafe` shares: whoever did would empty the other Buffers.
  */
-export function sharedMemory(length: number): Buffer {
-  const whole = Buffer.allocUnsafeSlow(length)
-  threads.markAsUntransferable?.(whole.buffer)
-  return whole
+export function allocateShared(length: number, several = true): Shared {
+  const bytes = Buffer.allocUnsafeSlow(length)
+  const memory = bytes.buffer
+  if (several) threads.markAsUntransferable?.(memory)
+  return { bytes, memory }
 }
 
 /** What small Buffers are cut out of: the most that one of them keeps alive. */
-const SLAB = 64 << 10
+export const SLAB = 64 << 10
 /** The longest of them. */
 export const SMALL = 16 << 10
 
-let slab = sharedMemory(SLAB)
+let slab = allocateShared(SLAB)
 let used = 0
 
 /** A Buffer of at most `SMALL` bytes, with anything in it. */
 export function allocateSmall(length: number): Buffer {
-  // Also where someone took the memory away all the same.
-  if (length > slab.length - used || slab.length === 0) {
-    slab = sharedMemory(SLAB)
+  if (length > SLAB - used || slab.bytes.length === 0) {
+    // Also where someone took the memory away all the same.
+    slab = allocateShared(SLAB)
     used = 0
   }
   const start = used
