@@ -189,12 +189,70 @@ eachEngine('thousands of parts are one append', (t, engine) => {
   t.is(log.tell(), parts.join('').length + 'set!generated'.length)
 })
 
+eachEngine('records are what they were when the iterator gave them', (t, engine) => {
+  const { log } = newLog(t, engine)
+  /** Each time the same buffer with another content, and at last moved away. */
+  const reusing = function* (length: number) {
+    const record = Buffer.from(new ArrayBuffer(length))
+    for (const value of [0, 1, 2]) yield record.fill(value)
+    structuredClone(record.buffer, { transfer: [record.buffer] })
+  }
+  for (const length of [1, 64, 30_000, 200_000]) {
+    const expected = Buffer.concat([0, 1, 2].map((value) => Buffer.alloc(length, value)))
+    for (const append of [() => log.appendv(reusing(length)), () => log.appendMany(reusing(length))]) {
+      log.rewind()
+      append()
+      sameBytes(t, contents(log), expected)
+    }
+  }
+})
+
+eachEngine('an iterator may append to the log in every way', (t, engine) => {
+  const { log } = newLog(t, engine)
+  const inner = function* () {
+    yield 'b'
+    log.append('a')
+    yield Buffer.from('c')
+  }
+  const outer = function* () {
+    yield 'e'
+    log.appendMany(inner())
+    yield Buffer.from('f')
+    log.appendv(['d'])
+  }
+  log.appendv(outer())
+  t.is(contents(log).toString(), 'abcdef')
+  const failing = function* () {
+    yield 'lost'
+    log.appendv([5 as never])
+  }
+  refuses(t, 'ERR_INVALID_ARG_TYPE', () => log.appendMany(failing()))
+  log.appendMany(['g', 'h'])
+  t.is(contents(log).toString(), 'abcdefgh')
+})
+
+eachEngine('many records of every length are one run', (t, engine) => {
+  const { log } = newLog(t, engine, 16 * MiB)
+  const long = pattern(3 * MiB)
+  const lengths = [0, 1, 63, 21_845, 65_536 - 21_909, 1, 65_536, 65_537, MiB - 1, 1, MiB, MiB + 1, 3 * MiB]
+  const parts = lengths.flatMap((length, index) => [long.subarray(0, length), index, '€'.repeat(index * 999)].map(toData))
+  log.appendMany(parts)
+  sameBytes(t, contents(log), Buffer.concat(parts.map((part) => Buffer.from(part as string))))
+  const before = log.tell()
+  refuses(t, 'ENOSPC', () => log.appendMany([...parts, ...parts]))
+  t.is(log.tell(), before)
+})
+
+function toData(value: Uint8Array | number | string): Uint8Array | string {
+  return typeof value === 'number' ? `record ${value}` : value
+}
+
 eachEngine('what is no data is refused, and nothing is appended', async (t, engine) => {
   const { log } = newLog(t, engine)
   for (const wrong of [5, 5n, ...nothings] as never[]) {
     refuses(t, 'ERR_INVALID_ARG_TYPE', () => log.append(wrong))
-    refuses(t, 'ERR_INVALID_ARG_TYPE', () => log.appendv(['part', wrong]))
-    refuses(t, 'ERR_INVALID_ARG_TYPE', () => log.appendMany(['part', wrong, 'part']))
+    refuses(t, 'ERR_INVALID_ARG_TYPE', () => log.appendv(['part', wrong]), { message: /^The "parts\[1\]" argument/ })
+    refuses(t, 'ERR_INVALID_ARG_TYPE', () => log.appendMany(['part', wrong, 'part']), { message: /^The "records\[1\]" argument/ })
     await rejects(t, 'ERR_INVALID_ARG_TYPE', () => log.appendAsync(wrong))
   }
   for (const wrong of ['text', 5, new Uint8Array(3), undefined, null, {}, new ArrayBuffer(3)] as never[]) {

@@ -11,6 +11,12 @@ export function append(handle: number, byteLength: number): void {
   calls.append()
 }
 
+/** Appends the first bytes that were gathered. */
+export function appendGathered(handle: number, byteLength: number): void {
+  put(handle, 0, byteLength)
+  calls.appendGathered()
+}
+
 /** How many bytes the log holds. */
 export function tell(handle: number): number {
   put(handle)

@@ -3,7 +3,8 @@ import type { Readable, Writable } from 'node:stream'
 import { type Data, type Size, toBytes, toInteger, toOptions } from '../shared/arguments.js'
 import { SMALL } from '../shared/buffers.js'
 import { outOfRange, wrongType } from '../shared/errors.js'
-import { checkSource, stage, staging, takeStaged } from '../shared/frame.js'
+import { stage, stageText, staging, takeStaged } from '../shared/frame.js'
+import { type Gathered, gather } from '../shared/gather.js'
 import { iterate } from '../shared/iterator.js'
 import { native } from '../shared/native.js'
 import * as calls from './log-calls.js'
@@ -64,11 +65,10 @@ export class Log extends Pool implements Iterable<Buffer> {
    * @throws `ENOSPC` where it does not fit, and the log is as it was; `EROFS` for a readonly log.
    */
   append(data: Data): void {
-    openHandle(this)
-    if (typeof data === 'string' && data.length <= staging.length / 3) {
-      const length = staging.write(data)
-      calls.append(openHandle(this), length)
-      return
+    const handle = openHandle(this)
+    if (typeof data === 'string') {
+      const length = stageText(data)
+      if (length >= 0) return calls.append(handle, length)
     }
     this.#appendBytes(toBytes('data', data))
   }
@@ -76,7 +76,7 @@ export class Log extends Pool implements Iterable<Buffer> {
   /** Appends several parts as one: all or nothing (`pmemlog_appendv`). Throws as `append`. */
   appendv(parts: Iterable<Data>): void {
     openHandle(this)
-    this.#appendParts(allBytes('parts', parts))
+    this.#appendGathered(gather('parts', parts))
   }
 
   /**
@@ -87,7 +87,7 @@ export class Log extends Pool implements Iterable<Buffer> {
    */
   appendMany(records: Iterable<Data>): void {
     openHandle(this)
-    this.#appendParts(allBytes('records', records))
+    this.#appendGathered(gather('records', records))
   }
 
   /**
@@ -180,23 +180,10 @@ export class Log extends Pool implements Iterable<Buffer> {
     calls.append(handle, length)
   }
 
-  /** Appends the bytes of all parts as one run. */
-  #appendParts(parts: readonly Uint8Array[]): void {
-    let length = 0
-    for (const part of parts) length += part.length
+  #appendGathered({ length, pieces }: Gathered): void {
     const handle = openHandle(this)
-    if (length > staging.length) {
-      const whole = Buffer.concat(parts)
-      for (const part of parts) checkSource(part)
-      native.logAppend(handle, whole)
-      return
-    }
-    let offset = 0
-    for (const part of parts) {
-      stage(part, offset)
-      offset += part.length
-    }
-    calls.append(handle, length)
+    if (length === null) native.logAppendParts(handle, pieces as Uint8Array[])
+    else calls.appendGathered(handle, length)
   }
 
   #everything(): Buffer {
@@ -216,14 +203,4 @@ export class Log extends Pool implements Iterable<Buffer> {
   #scan(size: number): LogScan<Log> {
     return new LogScan(this, scanning, size)
   }
-}
-
-/** The bytes of each part. All code of a caller runs here, before any of them is staged. */
-function allBytes(name: string, parts: Iterable<Data>): Uint8Array[] {
-  if (typeof parts === 'string' || typeof parts?.[Symbol.iterator] !== 'function') {
-    throw wrongType(name, 'an iterable of strings or bytes', parts)
-  }
-  const all: Uint8Array[] = []
-  for (const part of parts) all.push(toBytes(name, part))
-  return all
 }

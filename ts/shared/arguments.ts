@@ -39,16 +39,27 @@ export function toOptions<T extends object>(value: T | undefined): Partial<T> {
   throw wrongType('options', 'an object', value)
 }
 
-/** The bytes of `data`: not copied, unless it is text. */
-export function toBytes(name: string, data: Data): Uint8Array {
+/** The bytes of `data`: not copied, unless it is text. `index` is where it was in the list of that name. */
+export function toBytes(name: string, data: Data, index?: number): Uint8Array {
   if (typeof data === 'string') return Buffer.from(data)
   if (isPlain(data) && data.length > 0) return data
   const isView = ArrayBuffer.isView(data)
   if (!isView && !types.isAnyArrayBuffer(data)) {
-    throw wrongType(name, 'a string, a Buffer, a TypedArray, a DataView or an ArrayBuffer', data)
+    throw wrongType(nameOf(name, index), 'a string, a Buffer, a TypedArray, a DataView or an ArrayBuffer', data)
   }
-  if (isDetached(isView ? data.buffer : data)) throw wrongValue(name, 'its memory was transferred away, or its region closed')
+  if (isDetached(isView ? data.buffer : data)) throw wrongValue(nameOf(name, index), 'its memory was transferred away, or its region closed')
   return isView ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data)
+}
+
+const encoder = new TextEncoder()
+
+/** Puts text into `target` as UTF-8, which has room for it; the number of bytes. */
+export function encode(text: string, target: Uint8Array): number {
+  return encoder.encodeInto(text, target).written
+}
+
+function nameOf(name: string, index: number | undefined): string {
+  return index === undefined ? name : `${name}[${index}]`
 }
 
 /** Whether a buffer has lost its memory. What it had then is not known any more. */

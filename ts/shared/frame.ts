@@ -4,7 +4,8 @@
  * the writes and the call. Each module has calls of its own.
  */
 
-import { allocateSmall } from './buffers.js'
+import { encode } from './arguments.js'
+import { type Shared, allocateSmall } from './buffers.js'
 import { native } from './native.js'
 
 const frame = native.callFrame()
@@ -20,6 +21,9 @@ export const staging = Buffer.from(frame.staging)
 
 /** The same as numbers. */
 export const stagedNumbers = new Float64Array(frame.staging)
+
+/** What `gather` fills while code of a caller runs, and no other call uses. */
+export const gathering: Shared = { bytes: Buffer.from(frame.gathering), memory: frame.gathering }
 
 /** Fills the slots for a call. */
 export function put(handle: number, offset = 0, length = 0, flag = 0): void {
@@ -48,6 +52,11 @@ export function checkSource(bytes: Uint8Array): void {
 export function stage(bytes: Uint8Array, offset = 0): void {
   staging.set(bytes, offset)
   checkSource(bytes)
+}
+
+/** Puts text into the staging area as UTF-8, where that surely has room for it; the number of bytes, or -1. */
+export function stageText(text: string): number {
+  return text.length <= staging.length / 3 ? encode(text, staging) : -1
 }
 
 let staged = staging.subarray(0, 0)

@@ -70,6 +70,13 @@ pub fn log_append(env: &Env, handle: f64, data: Uint8ArraySlice<'_>) -> napi::Re
     with(env, handle, |log: &Log| check_source(&data).and_then(|()| log.append(&[&data])))
 }
 
+/// `pmemlog_appendv` of copies that TypeScript made.
+#[napi(catch_unwind)]
+pub fn log_append_parts(env: &Env, handle: f64, parts: Vec<Uint8ArraySlice<'_>>) -> napi::Result<()> {
+    let parts: Vec<&[u8]> = parts.iter().map(|part| &**part).collect();
+    with(env, handle, |log: &Log| log.append(&parts))
+}
+
 /// `pmemlog_append` off the main thread, of a copy made at the call.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn log_append_async(env: &Env, handle: f64, data: Uint8ArraySlice<'_>) -> napi::Result<AsyncTask<Deferred>> {
@@ -110,15 +117,21 @@ pub fn log_close(env: &Env, handle: f64) -> napi::Result<()> {
 }
 
 /// The calls of `ts/nvml/log-calls.ts`.
-#[napi(catch_unwind, ts_return_type = "Record<'append' | 'tell' | 'read', () => void>")]
+#[napi(catch_unwind, ts_return_type = "Record<'append' | 'appendGathered' | 'tell' | 'read', () => void>")]
 pub fn log_calls(env: &Env) -> napi::Result<Object<'_>> {
-    hot_calls!(env, Opened<Log> { "append" => append, "tell" => tell, "read" => read })
+    hot_calls!(env, Opened<Log> { "append" => append, "appendGathered" => append_gathered, "tell" => tell, "read" => read })
 }
 
 /// Appends what is staged.
 fn append(logs: &Opened<Log>) -> pmem::Result<()> {
     let frame = &logs.frame;
     logs.named(|log| log.append(&[frame.staged(frame.length())]))
+}
+
+/// Appends what was gathered.
+fn append_gathered(logs: &Opened<Log>) -> pmem::Result<()> {
+    let frame = &logs.frame;
+    logs.named(|log| log.append(&[frame.gathered(frame.length())]))
 }
 
 /// Gives how many bytes the log holds.

@@ -27,13 +27,15 @@ const RESULTS: usize = 4;
 const ALARM: usize = 7;
 const SLOTS: usize = 8;
 
-/// The size of the staging area in bytes. Longer payloads cross by an ordinary call.
+/// The size of the staging area in bytes, and of the one beside it. Longer payloads cross by an ordinary call.
 const STAGING: usize = 64 << 10;
 
 /// The memory that both sides see.
 pub(crate) struct Frame {
     slots: Memory,
     staging: Memory,
+    /// Where TypeScript gathers what a caller's iterator gives, while other calls may cross.
+    gathering: Memory,
     /// Writes to the slots as long as they live, which is as long as the environment.
     _alarm: Alarm,
 }
@@ -67,10 +69,11 @@ impl Memory {
 
 impl PerEnvironment for Frame {
     fn new(env: &Env) -> napi::Result<Self> {
-        let (slots, staging) = (Memory::new(env, SLOTS * 8)?, Memory::new(env, STAGING)?);
+        let slots = Memory::new(env, SLOTS * 8)?;
+        let (staging, gathering) = (Memory::new(env, STAGING)?, Memory::new(env, STAGING)?);
         // SAFETY: the slots outlive the frame, whose reference to them is never given back.
         let alarm = unsafe { Alarm::new(slots.start.cast::<f64>().add(ALARM)) };
-        Ok(Self { slots, staging, _alarm: alarm })
+        Ok(Self { slots, staging, gathering, _alarm: alarm })
     }
 }
 
@@ -115,6 +118,12 @@ impl Frame {
     pub(crate) fn staged(&self, len: usize) -> &[u8] {
         // SAFETY: the memory has STAGING bytes, and JavaScript does not run meanwhile.
         unsafe { std::slice::from_raw_parts(self.staging.start, len.min(STAGING)) }
+    }
+
+    /// The first `len` bytes that were gathered.
+    pub(crate) fn gathered(&self, len: usize) -> &[u8] {
+        // SAFETY: the memory has STAGING bytes, and JavaScript does not run meanwhile.
+        unsafe { std::slice::from_raw_parts(self.gathering.start, len.min(STAGING)) }
     }
 
     /// The first `len` bytes of the staging area, for a call's result.
@@ -170,12 +179,13 @@ macro_rules! hot_calls {
 pub(crate) use hot_calls;
 
 /// The frame's memory, for `ts/shared/frame.ts` alone.
-#[napi(catch_unwind, ts_return_type = "Record<'slots' | 'staging', ArrayBuffer>")]
+#[napi(catch_unwind, ts_return_type = "Record<'slots' | 'staging' | 'gathering', ArrayBuffer>")]
 pub fn call_frame(env: &Env) -> napi::Result<Object<'_>> {
     let frame = state::of::<Frame>(env)?;
     let mut object = Object::new(env)?;
     object.set("slots", frame.slots.value(env)?)?;
     object.set("staging", frame.staging.value(env)?)?;
+    object.set("gathering", frame.gathering.value(env)?)?;
     Ok(object)
 }
 
