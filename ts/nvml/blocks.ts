@@ -6,7 +6,7 @@ import { checkSource, stage, staging, takeStaged } from '../shared/frame.js'
 import { type Source, iterate } from '../shared/iterator.js'
 import { native } from '../shared/native.js'
 import * as calls from './block-calls.js'
-import { Pool, type PoolInfo, openHandle, poolKind } from './pool.js'
+import { Pool, type PoolInfo, openHandle, poolKind, putOff } from './pool.js'
 
 /** What the native side tells of an open array. */
 export interface ArrayInfo extends PoolInfo {
@@ -19,7 +19,7 @@ const SCAN = 1 << 20
 
 const kind = poolKind('block array', {
   intact: native.arrayIntact,
-  settleAsync: native.arraySettleAsync,
+  limitPending: native.arrayLimitPending,
   close: native.arrayClose,
 })
 
@@ -45,8 +45,8 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
   readonly #staged: Uint8Array
 
   /** @internal */
-  constructor(info: ArrayInfo) {
-    super(kind, info)
+  constructor(info: ArrayInfo, maxPending?: number) {
+    super(kind, info, maxPending)
     this.#bsize = info.bsize
     this.#nblock = info.nblock
     this.#staged = staging.subarray(0, info.bsize)
@@ -141,11 +141,12 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
    * `write` off the main thread. The data is copied at the call; later calls come after it; the promise settles when the
    * block is durable. Rejects as `write` throws.
    */
-  async writeAsync(data: Data, index: Size): Promise<void> {
-    openHandle(this)
-    const bytes = this.#padded(this.#data(data))
-    const at = this.#index(index)
-    await native.arrayWriteAsync(openHandle(this), at, bytes)
+  writeAsync(data: Data, index: Size): Promise<void> {
+    return putOff(this, (_, queue) => {
+      const bytes = this.#padded(this.#data(data))
+      const at = this.#index(index)
+      native.arrayEnqueue(openHandle(this), queue, at, bytes)
+    })
   }
 
   /**
@@ -161,10 +162,11 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
   }
 
   /** `writeMany` off the main thread, as `writeAsync`. */
-  async writeManyAsync(start: Size, data: Data): Promise<void> {
-    openHandle(this)
-    const bytes = toBytes('data', data)
-    await native.arrayWriteAsync(openHandle(this), this.#rows(start, bytes), bytes)
+  writeManyAsync(start: Size, data: Data): Promise<void> {
+    return putOff(this, (_, queue) => {
+      const bytes = toBytes('data', data)
+      native.arrayEnqueue(openHandle(this), queue, this.#rows(start, bytes), bytes)
+    })
   }
 
   /** Makes a block read as zeros, durably, without writing them (`pmemblk_set_zero`). */

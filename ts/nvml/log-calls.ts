@@ -17,6 +17,12 @@ export function appendGathered(handle: number, byteLength: number): void {
   calls.appendGathered()
 }
 
+/** Puts an append of the first bytes of the staging area off, for whoever waits for the queue. */
+export function enqueue(handle: number, byteLength: number, queue: number): void {
+  put(handle, 0, byteLength, queue)
+  calls.enqueue()
+}
+
 /** How many bytes the log holds. */
 export function tell(handle: number): number {
   put(handle)

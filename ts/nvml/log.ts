@@ -9,7 +9,7 @@ import { iterate } from '../shared/iterator.js'
 import { native } from '../shared/native.js'
 import * as calls from './log-calls.js'
 import { LogScan, type Scanning, noteRewind } from './log-scan.js'
-import { Pool, type PoolInfo, openHandle, poolKind } from './pool.js'
+import { Pool, type PoolInfo, openHandle, poolKind, putOff } from './pool.js'
 import { LogReader, type LogReadOptions, LogWriter, type LogWriteOptions } from './streams.js'
 
 /** What the native side tells of an open log. */
@@ -17,7 +17,7 @@ export interface LogInfo extends PoolInfo {
   nbyte: number
 }
 
-const kind = poolKind('log', { intact: native.logIntact, settleAsync: native.logSettleAsync, close: native.logClose })
+const kind = poolKind('log', { intact: native.logIntact, limitPending: native.logLimitPending, close: native.logClose })
 
 const scanning: Scanning<Log> = {
   // Whichever thread of this process rewound it.
@@ -43,8 +43,8 @@ export class Log extends Pool implements Iterable<Buffer> {
   readonly #nbyte: number
 
   /** @internal */
-  constructor(info: LogInfo) {
-    super(kind, info)
+  constructor(info: LogInfo, maxPending?: number) {
+    super(kind, info, maxPending)
     this.#nbyte = info.nbyte
   }
 
@@ -94,10 +94,13 @@ export class Log extends Pool implements Iterable<Buffer> {
    * Appends off the main thread. The data is copied at the call; the order of calls, also of `append`, is the order in the
    * log; the promise settles when the data is durable. Appends that wait share their flushes. Rejects as `append` throws.
    */
-  async appendAsync(data: Data): Promise<void> {
-    openHandle(this)
-    const bytes = toBytes('data', data)
-    await native.logAppendAsync(openHandle(this), bytes)
+  appendAsync(data: Data): Promise<void> {
+    return putOff(this, (handle, queue) => {
+      const bytes = toBytes('data', data)
+      if (bytes.length > staging.length) return native.logEnqueue(openHandle(this), queue, bytes)
+      stage(bytes)
+      calls.enqueue(handle, bytes.length, queue)
+    })
   }
 
   /**

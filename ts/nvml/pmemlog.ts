@@ -3,7 +3,7 @@
 import { type Path, type Size, toPath } from '../shared/arguments.js'
 import { native } from '../shared/native.js'
 import { Log } from './log.js'
-import { type CreateOptions, type OpenOptions, provides, toOpenFlags, toPoolFlags } from './pools.js'
+import { type CreateOptions, type OpenOptions, provides, toMaxPending, toOpenFlags, toPoolFlags } from './pools.js'
 
 export { Log } from './log.js'
 export type { CreateOptions, Engine, OpenOptions } from './pools.js'
@@ -21,7 +21,8 @@ export const MIN_POOL = 2 << 20
  * again.
  */
 export function create(path: Path, poolSize: Size = MIN_POOL, options?: CreateOptions): Log {
-  return new Log(native.logCreate(toPath('path', path), toPoolFlags(poolSize, options)))
+  const maxPending = toMaxPending(options)
+  return new Log(native.logCreate(toPath('path', path), toPoolFlags(poolSize, options)), maxPending)
 }
 
 /**
@@ -31,8 +32,8 @@ export function create(path: Path, poolSize: Size = MIN_POOL, options?: CreateOp
  * another process, or in this one in another way.
  */
 export function open(path: Path, options?: OpenOptions): Log {
-  const flags = toOpenFlags(options)
-  return new Log(native.logOpen(toPath('path', path), ...flags))
+  const [flags, maxPending] = [toOpenFlags(options), toMaxPending(options)]
+  return new Log(native.logOpen(toPath('path', path), ...flags), maxPending)
 }
 
 /** Whether a file is a sound log (`pmemlog_check`). Throws for one that is missing, and `EAGAIN` for one that is open. */

@@ -1,3 +1,4 @@
+import { Committer } from '../shared/committer.js'
 import { closed } from '../shared/errors.js'
 import { alarmed } from '../shared/frame.js'
 
@@ -13,8 +14,8 @@ export interface PoolKind {
   readonly name: string
   /** Refuses one of which a page was lost. */
   readonly intact: (handle: number) => void
-  /** Waits for what was put off. */
-  readonly settleAsync: (handle: number) => Promise<void>
+  /** How many bytes may wait to be written. */
+  readonly limitPending: (handle: number, most: number) => void
   /** Finishes what was put off, and drops the handle. */
   readonly close: (handle: number) => void
   /** Drops pools that are collected without having been closed. */
@@ -22,9 +23,12 @@ export interface PoolKind {
 }
 
 /** A kind of pools. */
-export function poolKind(name: string, native: Pick<PoolKind, 'intact' | 'settleAsync' | 'close'>): PoolKind {
+export function poolKind(name: string, native: Pick<PoolKind, 'intact' | 'limitPending' | 'close'>): PoolKind {
   return { name, ...native, collected: new FinalizationRegistry(native.close) }
 }
+
+/** Puts work on an open pool off: what `enqueue` does, which gets the handle, and the queue that waits for it. */
+export let putOff: (pool: Pool, enqueue: (handle: number, queue: number) => void) => Promise<void>
 
 /** The handle, which only an open pool has, and none of whose pages was lost. */
 export let openHandle: (pool: Pool) => number
@@ -35,8 +39,10 @@ export abstract class Pool implements Disposable, AsyncDisposable {
   #handle: number
   readonly #engine: string
   readonly #kind: PoolKind
+  readonly #committer = new Committer()
 
   static {
+    putOff = (pool, enqueue) => pool.#committer.add((queue) => enqueue(openHandle(pool), queue))
     openHandle = (pool) => {
       const handle = pool.#handle
       if (handle === 0) throw closed(pool.#kind.name)
@@ -46,11 +52,12 @@ export abstract class Pool implements Disposable, AsyncDisposable {
   }
 
   /** @internal */
-  constructor(kind: PoolKind, info: PoolInfo) {
+  constructor(kind: PoolKind, info: PoolInfo, maxPending?: number) {
     this.#handle = info.handle
     this.#engine = info.engine
     this.#kind = kind
     kind.collected.register(this, info.handle, this)
+    if (maxPending !== undefined) kind.limitPending(info.handle, maxPending)
   }
 
   /** Whether this handle was closed. */
@@ -71,6 +78,7 @@ export abstract class Pool implements Disposable, AsyncDisposable {
     this.#handle = 0
     this.#kind.collected.unregister(this)
     this.#kind.close(handle)
+    this.#committer.settle()
   }
 
   /** Closes. */
@@ -81,7 +89,7 @@ export abstract class Pool implements Disposable, AsyncDisposable {
   /** Awaits what is pending and closes. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#handle === 0) return
-    await this.#kind.settleAsync(this.#handle)
+    await this.#committer.idle()
     this.close()
   }
 }

@@ -14,6 +14,8 @@ export interface CreateOptions {
   engine?: Engine
   /** Blocks of the file are allocated when first written, not now. Default: false. */
   sparse?: boolean
+  /** As in {@link OpenOptions}. */
+  maxPending?: Size
 }
 
 /** How a pool is opened. */
@@ -22,6 +24,11 @@ export interface OpenOptions {
   engine?: Engine
   /** Changes are refused, and other readonly handles may be open elsewhere. Default: false. */
   readonly?: boolean
+  /**
+   * How many bytes asynchronous calls may have waiting to be written, on all handles of the pool: one more is rejected at
+   * once with `ERR_PMEM_BUSY`. Default: 64 MiB.
+   */
+  maxPending?: Size
 }
 
 export function toPoolFlags(poolSize: Size, options: CreateOptions | undefined) {
@@ -43,6 +50,12 @@ export function toOpenFlags(options: OpenOptions | undefined): [engine: string, 
 export function provides(check: (major: number, minor: number) => void, major: number, minor: number): true {
   check(...toVersion(major, minor))
   return true
+}
+
+/** How many bytes may wait, where that is said. */
+export function toMaxPending(options: OpenOptions | CreateOptions | undefined): number | undefined {
+  const { maxPending } = toOptions(options)
+  return maxPending === undefined ? undefined : toInteger('maxPending', maxPending)
 }
 
 function toEngine(engine: Engine): string {

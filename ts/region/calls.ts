@@ -28,6 +28,12 @@ export function copyFrom(handle: number, byteOffset: number, bytes: Uint8Array, 
   calls.copyFrom()
 }
 
+/** Puts persisting off, for whoever waits for the queue. */
+export function enqueuePersist(handle: number, byteOffset: number, byteLength: number, queue: number): void {
+  put(handle, byteOffset, byteLength, queue)
+  calls.enqueuePersist()
+}
+
 /** `ranges` are pairs of offset and length. */
 export function persistMany(handle: number, ranges: readonly number[]): void {
   if (ranges.length > stagedNumbers.length) return native.regionPersistMany(handle, Float64Array.from(ranges))

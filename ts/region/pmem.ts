@@ -32,6 +32,12 @@ export interface MapOptions {
   shared?: boolean
   /** Stores stay in this mapping and never reach the file; `write` throws. Default: false. */
   readonly?: boolean
+  /**
+   * `random`: small ranges all over the region are used. Nothing around them is then read from the disk, or written to it
+   * by `persist`. Pages of the file that the system has cached are dropped before, and a scan of the whole region is slow.
+   * Default: `normal`.
+   */
+  access?: 'normal' | 'random'
 }
 
 /** `pmem_map_file`'s flags. */
@@ -84,10 +90,10 @@ export function map(file: OpenFile | Path, byteLength: Size | undefined, options
 export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptions & { shared?: false }): Region
 export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptions): AnyRegion
 export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptions): AnyRegion {
-  const { offset, readonly, kind, coverable } = mapArguments(options)
+  const { kind, ...flags } = mapArguments(options)
   const length = byteLength === undefined ? undefined : toInteger('byteLength', byteLength, 1)
   const opened = toOpenFile(file) ?? toPath('file', file as Path)
-  return new Region(native.regionMap(opened, offset, length, readonly, coverable), kind)
+  return new Region(native.regionMap(opened, { ...flags, byteLength: length }), kind)
 }
 
 /**
@@ -102,7 +108,7 @@ export function mapFile(path: Path, options: MapFileOptions & { shared: true }):
 export function mapFile(path: Path, options?: MapFileOptions & { shared?: false }): Region
 export function mapFile(path: Path, options?: MapFileOptions): AnyRegion
 export function mapFile(path: Path, options?: MapFileOptions): AnyRegion {
-  const { offset, readonly, kind, coverable } = mapArguments(options)
+  const { kind, readonly, ...mapping } = mapArguments(options)
   const bytes = toPath('path', path)
   const flags = toOptions(options)
   const length = flags.length === undefined ? undefined : toInteger('length', flags.length, 1)
@@ -115,11 +121,11 @@ export function mapFile(path: Path, options?: MapFileOptions): AnyRegion {
   }
   if (!create && !tmpfile) {
     if (made.exclusive || made.sparse || made.truncate) throw wrongValue('options', 'exclusive, sparse and truncate need create')
-    return new Region(native.regionMapExisting(bytes, offset, length, readonly, coverable), kind)
+    return new Region(native.regionMapExisting(bytes, { ...mapping, readonly, byteLength: length }), kind)
   }
   if (readonly) throw wrongValue('readonly', 'a file that is made is written')
   if (length === undefined) throw wrongType('length', 'an integer where a file is made', length)
-  return new Region(native.regionCreate(bytes, { ...made, tmpfile, length, offset, coverable }), kind)
+  return new Region(native.regionCreate(bytes, { ...made, ...mapping, tmpfile, length }), kind)
 }
 
 /**
@@ -199,13 +205,21 @@ interface MapArguments {
   kind: MemoryKind
   /** The native side keeps the file for a WebAssembly memory. */
   coverable: boolean
+  random: boolean
 }
 
 function mapArguments(options: MapOptions | undefined): MapArguments {
-  const { offset = 0, memory = 'auto', readonly = false, shared = false } = toOptions(options)
+  const { offset = 0, memory = 'auto', readonly = false, shared = false, access = 'normal' } = toOptions(options)
   const kind = toKind(memory, toBoolean('shared', shared))
   const coverable = kind === 'wasm' || kind === 'shared'
-  return { offset: toInteger('offset', offset), readonly: toBoolean('readonly', readonly), kind, coverable }
+  const random = toAccess(access) === 'random'
+  return { offset: toInteger('offset', offset), readonly: toBoolean('readonly', readonly), kind, coverable, random }
+}
+
+function toAccess(access: 'normal' | 'random'): 'normal' | 'random' {
+  if (typeof access !== 'string') throw wrongType('access', 'a string', access)
+  if (access !== 'normal' && access !== 'random') throw wrongValue('access', "it must be 'normal' or 'random'")
+  return access
 }
 
 function toKind(memory: 'auto' | 'external' | 'wasm', shared: boolean): MemoryKind {

@@ -1,4 +1,5 @@
 import { type Data, type Size, toBoolean, toBytes, toInteger, toOptions } from '../shared/arguments.js'
+import { Committer } from '../shared/committer.js'
 import { PmemError, closed, outOfRange, unsupported, wrongType } from '../shared/errors.js'
 import { alarmed, checkSource } from '../shared/frame.js'
 import { native } from '../shared/native.js'
@@ -58,6 +59,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
   readonly #byteLength: number
   readonly #isPmem: boolean
   readonly #readonly: boolean
+  readonly #committer = new Committer()
 
   /** @internal */
   constructor(info: RegionInfo, kind: MemoryKind, memory?: MappedMemory) {
@@ -217,7 +219,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
   }
 
   /**
-   * Makes several ranges durable together: one drain for all, or one msync.
+   * Makes several ranges durable together: one drain for all, or one msync for those that lie near each other.
    *
    * @param ranges - Pairs of offset and length.
    * @throws As `persist`; nothing is flushed where one range is refused.
@@ -235,10 +237,12 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
   }
 
   /** `persist` off the main thread. Bytes stored before the call are durable when the promise settles. Rejects as `persist` throws. */
-  async persistAsync(byteOffset: Size = 0, byteLength?: Size): Promise<void> {
-    this.#open()
-    const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
-    await native.regionPersistAsync(this.#handle, offset, this.#length(offset, byteLength))
+  persistAsync(byteOffset: Size = 0, byteLength?: Size): Promise<void> {
+    return this.#committer.add((queue) => {
+      this.#open()
+      const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
+      calls.enqueuePersist(this.#handle, offset, this.#length(offset, byteLength), queue)
+    })
   }
 
   /**

@@ -2,6 +2,7 @@
 
 /** The codes of this package's own errors. Others carry Node.js's codes, such as `ENOSPC` or `ERR_OUT_OF_RANGE`. */
 export type PmemErrorCode =
+  | 'ERR_PMEM_BUSY'
   | 'ERR_PMEM_CLOSED'
   | 'ERR_PMEM_CORRUPT'
   | 'ERR_PMEM_EOF'

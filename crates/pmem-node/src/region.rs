@@ -6,12 +6,11 @@ mod hot;
 use std::ptr::NonNull;
 
 use napi::Env;
-use napi::bindgen_prelude::{AsyncTask, Either, Float64ArraySlice, Uint8ArraySlice, Unknown};
+use napi::bindgen_prelude::{Either, Float64ArraySlice, Uint8ArraySlice, Unknown};
 use napi_derive::napi;
 use pmem::{CreateOptions, MapOptions, Region, check_source};
 
 use crate::shared::buffers;
-use crate::shared::deferred::{Deferred, deferred};
 use crate::shared::errors::Crossing;
 use crate::shared::files::{borrow, path_of};
 use crate::shared::opened::{Kind, keep, take, with};
@@ -52,37 +51,51 @@ pub struct FileFlags {
     pub mode: u32,
     /// Whether a memory may be covered later.
     pub coverable: bool,
+    /// Whether small ranges all over the region are used.
+    pub random: bool,
+}
+
+/// What to map, and how.
+#[napi(object)]
+pub struct MapFlags {
+    /// The first byte.
+    pub offset: f64,
+    /// The number of bytes; the rest where it is not given.
+    pub byte_length: Option<f64>,
+    /// Whether stores stay private.
+    pub readonly: bool,
+    /// Whether a memory may be covered later.
+    pub coverable: bool,
+    /// Whether small ranges all over the region are used.
+    pub random: bool,
+}
+
+impl MapFlags {
+    fn options(&self) -> MapOptions {
+        MapOptions {
+            offset: self.offset as u64,
+            len: self.byte_length.map(|length| length as usize),
+            readonly: self.readonly,
+            coverable: self.coverable,
+            random: self.random,
+        }
+    }
 }
 
 /// Maps a descriptor, or the file at a path.
 #[napi(catch_unwind)]
-pub fn region_map(
-    env: &Env,
-    file: Either<i32, Uint8ArraySlice<'_>>,
-    offset: f64,
-    byte_length: Option<f64>,
-    readonly: bool,
-    coverable: bool,
-) -> napi::Result<RegionInfo> {
-    let options = map_options(offset, byte_length, readonly, coverable);
+pub fn region_map(env: &Env, file: Either<i32, Uint8ArraySlice<'_>>, flags: MapFlags) -> napi::Result<RegionInfo> {
     let mapped = match file {
-        Either::A(descriptor) => borrow(descriptor).and_then(|file| Region::map(file, options)),
-        Either::B(path) => Region::open(&path_of(&path), options),
+        Either::A(descriptor) => borrow(descriptor).and_then(|file| Region::map(file, flags.options())),
+        Either::B(path) => Region::open(&path_of(&path), flags.options()),
     };
     opened(env, mapped)
 }
 
 /// `pmem_map_file` without its create flag.
 #[napi(catch_unwind)]
-pub fn region_map_existing(
-    env: &Env,
-    path: Uint8ArraySlice<'_>,
-    offset: f64,
-    byte_length: Option<f64>,
-    readonly: bool,
-    coverable: bool,
-) -> napi::Result<RegionInfo> {
-    opened(env, Region::map_existing(&path_of(&path), map_options(offset, byte_length, readonly, coverable)))
+pub fn region_map_existing(env: &Env, path: Uint8ArraySlice<'_>, flags: MapFlags) -> napi::Result<RegionInfo> {
+    opened(env, Region::map_existing(&path_of(&path), flags.options()))
 }
 
 /// `pmem_map_file` with its create flag.
@@ -97,6 +110,7 @@ pub fn region_create(env: &Env, path: Uint8ArraySlice<'_>, flags: FileFlags) -> 
         truncate: flags.truncate,
         mode: flags.mode,
         coverable: flags.coverable,
+        random: flags.random,
     };
     opened(env, Region::map_file(&path_of(&path), &options))
 }
@@ -183,13 +197,6 @@ pub fn region_persist_many(env: &Env, handle: f64, ranges: Float64ArraySlice<'_>
     open(env, handle)?.persist_many(&ranges).cross(env)
 }
 
-/// `pmem_persist` of a range, off the main thread.
-#[napi(catch_unwind, ts_return_type = "Promise<void>")]
-pub fn region_persist_async(env: &Env, handle: f64, offset: f64, length: f64) -> napi::Result<AsyncTask<Deferred>> {
-    let persist = open(env, handle)?.persist_later(offset as usize, length as usize).cross(env)?;
-    Ok(deferred(persist))
-}
-
 /// `pmem_memmove` into the region.
 #[napi(catch_unwind)]
 pub fn region_copy_from(
@@ -236,8 +243,4 @@ fn opened(env: &Env, mapped: pmem::Result<Region>) -> napi::Result<RegionInfo> {
         is_pmem: region.is_pmem(),
         readonly: region.is_readonly(),
     })
-}
-
-fn map_options(offset: f64, byte_length: Option<f64>, readonly: bool, coverable: bool) -> MapOptions {
-    MapOptions { offset: offset as u64, len: byte_length.map(|length| length as usize), readonly, coverable }
 }

@@ -2,10 +2,10 @@
 
 pub(crate) mod buffers;
 mod capabilities;
-pub(crate) mod deferred;
 pub(crate) mod errors;
 pub(crate) mod files;
 pub(crate) mod frame;
 mod handles;
 pub(crate) mod opened;
+pub(crate) mod pending;
 pub(crate) mod state;

@@ -70,6 +70,16 @@ pub enum Error {
         /// The file, where it is known by a path.
         path: Option<PathBuf>,
     },
+    /// So much waits to be written that no more was taken.
+    #[error("{pending} bytes wait to be written to '{}', and at most {most} may: await earlier calls first, or allow more by maxPending", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+        /// How many bytes wait.
+        pending: u64,
+        /// How many may.
+        most: u64,
+    },
     /// The interface asked for is not the one this build has.
     #[error("{library} {have} does not provide version {major}.{minor}")]
     Version {
@@ -89,6 +99,7 @@ impl Error {
     pub fn code(&self) -> Cow<'static, str> {
         match self {
             Error::Os { errno, .. } => Cow::Owned(errno::name(*errno)),
+            Error::Busy { .. } => Cow::Borrowed("ERR_PMEM_BUSY"),
             Error::Closed(_) => Cow::Borrowed("ERR_PMEM_CLOSED"),
             Error::OutOfRange { .. } => Cow::Borrowed("ERR_OUT_OF_RANGE"),
             Error::InvalidValue { .. } => Cow::Borrowed("ERR_INVALID_ARG_VALUE"),

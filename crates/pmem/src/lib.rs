@@ -12,15 +12,17 @@ mod nvml;
 mod os;
 mod region;
 mod storage;
+mod ticket;
 
 pub use error::{Error, Result};
-pub use nvml::blk::{BlockArray, BlockTicket};
-pub use nvml::log::{Log, LogTicket};
+pub use nvml::blk::BlockArray;
+pub use nvml::log::Log;
 pub use nvml::pool::{Engine, NewPool, OpenOptions};
 pub use os::fault::{Alarm, check_source};
 pub use os::file::{CreateOptions, Descriptor};
 pub use os::mapping::Mapping;
 pub use region::{MapOptions, Region};
+pub use ticket::Ticket;
 
 /// `pmem_drain`: waits for the flushes of every region on persistent memory.
 pub fn drain() {

@@ -14,7 +14,8 @@ use crate::os::file::{self, CreateOptions, Descriptor, descriptor};
 use crate::os::mapping::{Access, CAN_COVER, Mapping};
 use crate::os::page::page_size;
 use crate::os::{errno, fault, flush};
-use crate::{Error, Result};
+use crate::storage::committer::{self, Committer};
+use crate::{Error, Result, Ticket};
 use cover::{Cover, Covers};
 
 /// Which part of a file to map, and how.
@@ -28,6 +29,9 @@ pub struct MapOptions {
     pub readonly: bool,
     /// The file stays open, so that [`Region::cover`] can map it again.
     pub coverable: bool,
+    /// Small ranges all over the region are used: nothing around them is read or written with them. Where pages of the file
+    /// are cached they are let go before, which makes the first use of each slow.
+    pub random: bool,
 }
 
 /// A file mapped as memory.
@@ -44,6 +48,7 @@ struct Inner {
     path: Option<PathBuf>,
     is_pmem: bool,
     readonly: bool,
+    random: bool,
     disconnect: AtomicBool,
     /// The file of a region that may be covered, until it is, and where in it the region starts.
     file: Mutex<Option<(File, u64)>>,
@@ -54,6 +59,8 @@ struct Inner {
     found: AtomicBool,
     /// The cover was lifted: what is stored in the memory below goes nowhere.
     lifted: AtomicBool,
+    /// Ranges to persist, each of an offset and a length.
+    committer: Committer<(usize, usize)>,
 }
 
 /// The regions that cover memory.
@@ -99,8 +106,8 @@ impl Region {
             NonZeroUsize::new(create.len).ok_or_else(|| Error::out_of_range("length", "greater than 0".into(), 0))?;
         check_alignment(create.offset)?;
         let mut made = file::create(path, create, "pmem_map_file")?;
-        let (offset, len, coverable) = (create.offset, Some(len.get()), create.coverable);
-        let options = MapOptions { offset, len, readonly: false, coverable };
+        let (offset, len) = (create.offset, Some(len.get()));
+        let options = MapOptions { offset, len, readonly: false, coverable: create.coverable, random: create.random };
         let region = Self::map_named(descriptor(made.file()), Some(path), options, "pmem_map_file")?;
         made.keep(path, "pmem_map_file")?;
         Ok(region)
@@ -124,6 +131,10 @@ impl Region {
         let size = file::regular_size(file, path, syscall)?;
         let len = mapped_len(size, options, path, syscall)?;
         let access = if options.readonly { Access::Private } else { Access::Shared };
+        if options.random {
+            let forgotten = file::forget_cached(file, options.readonly);
+            forgotten.map_err(|error| Error::io(&error, syscall, path))?;
+        }
         let mapping = Mapping::new(file, options.offset, len, access).map_err(|error| {
             let error = Error::io(&error, syscall, path);
             if !matches!(error, Error::Os { errno: errno::EACCES, .. }) {
@@ -131,6 +142,9 @@ impl Region {
             }
             error.with_hint("open the file for reading and writing, or map it readonly")
         })?;
+        if options.random {
+            mapping.advise_random();
+        }
         let kept = if options.coverable { Some(file.try_clone_to_owned()) } else { None };
         let kept = kept.transpose().map_err(|error| Error::io(&error, syscall, path))?;
         let is_pmem = mapping.is_pmem();
@@ -139,12 +153,14 @@ impl Region {
             path: path.map(Path::to_path_buf),
             is_pmem,
             readonly: options.readonly,
+            random: options.random,
             disconnect: AtomicBool::new(false),
             file: Mutex::new(kept.map(|file| (file.into(), options.offset))),
             cover: OnceLock::new(),
             shared: AtomicBool::new(false),
             found: AtomicBool::new(false),
             lifted: AtomicBool::new(false),
+            committer: Committer::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -204,6 +220,9 @@ impl Region {
         // SAFETY: the caller's promise; the memory was checked to hold the mapping.
         let cover = unsafe { Cover::new(start, len, &inner.mapping, file, *offset, access) };
         let cover = cover.map_err(|error| Error::io(&error, "mmap", inner.path.as_deref()))?;
+        if inner.random {
+            cover.advise_random();
+        }
         *kept = None;
         inner.shared.store(shared, Ordering::Relaxed);
         COVERS.enter(inner.cover.get_or_init(|| cover), Arc::downgrade(inner));
@@ -309,23 +328,21 @@ impl Region {
         Ok(())
     }
 
-    /// [`Region::persist`] for later: what was stored before this call is durable once the work returned is done, also
-    /// where the region is uncovered meanwhile.
+    /// [`Region::persist`] for later: what was stored before this call is durable once the ticket says so, also where the
+    /// region is uncovered meanwhile. What waits shares its drain, or the syncs of pages that lie near each other.
     ///
     /// # Errors
     /// As [`Region::flush`], of the arguments now, of the rest then.
-    pub fn persist_later(&self, offset: usize, len: usize) -> Result<impl FnOnce() -> Result<()> + Send + use<>> {
+    pub fn enqueue_persist(&self, offset: usize, len: usize) -> Result<Ticket> {
         self.writable(offset, len)?;
-        let region = self.clone();
-        Ok(move || {
-            region.write_back(region.at(offset), offset, len)?;
-            region.drain();
-            Ok(())
-        })
+        // A range takes no memory while it waits.
+        let ticket = self.inner.committer.add((offset, len), 0);
+        let ticket = ticket.map_err(|_| Error::os(errno::EAGAIN, "pmem_msync", self.inner.path.as_deref()))?;
+        Ok(Ticket::new(PersistTicket { region: self.clone(), ticket }))
     }
 
-    /// [`Region::persist`] of several `(offset, len)` ranges: one drain for all, or on page-cache files one msync of the
-    /// pages from the first range to the last.
+    /// [`Region::persist`] of several `(offset, len)` ranges: one drain for all, or on page-cache files one msync for those
+    /// that lie near each other.
     ///
     /// # Errors
     /// As [`Region::flush`]; every range is checked before the first is flushed.
@@ -333,15 +350,17 @@ impl Region {
         for &(offset, len) in ranges {
             self.writable(offset, len)?;
         }
-        if self.is_pmem() {
-            ranges.iter().try_for_each(|&(offset, len)| self.flush(offset, len))?;
-            self.drain();
-            return Ok(());
+        self.write_back_many(ranges)
+    }
+
+    /// [`Region::persist_many`] of ranges that were checked.
+    fn write_back_many(&self, ranges: &[(usize, usize)]) -> Result<()> {
+        if !self.is_pmem() {
+            return joined(ranges).into_iter().try_for_each(|(offset, len)| self.sync(offset, len));
         }
-        let ranges = ranges.iter().filter(|(_, len)| *len > 0);
-        let Some(start) = ranges.clone().map(|(offset, _)| *offset).min() else { return Ok(()) };
-        let end = ranges.map(|(offset, len)| offset + len).max().unwrap_or(start);
-        self.msync(start, end - start)
+        ranges.iter().try_for_each(|&(offset, len)| self.write_back(self.at(offset), offset, len))?;
+        self.drain();
+        Ok(())
     }
 
     /// `pmem_msync`: the pages that hold `[offset, offset + len)` are durable on return, on any file.
@@ -454,6 +473,45 @@ impl Region {
     }
 }
 
+/// A range that is to be persisted, and its region.
+struct PersistTicket {
+    region: Region,
+    ticket: Arc<committer::Ticket<(usize, usize)>>,
+}
+
+impl crate::ticket::Pending for PersistTicket {
+    fn wait(&self) {
+        self.region.inner.committer.commit_until(&self.ticket, |batch| {
+            let ranges: Vec<_> = batch.iter().map(|ticket| ticket.job).collect();
+            let persisted = self.region.write_back_many(&ranges);
+            batch.iter().for_each(|ticket| ticket.finish(persisted.clone()));
+        });
+    }
+
+    fn outcome(&self) -> Option<&Result<()>> {
+        self.ticket.outcome()
+    }
+}
+
+/// How many bytes between two ranges are synchronised with them rather than apart.
+const NEAR: usize = 64 << 10;
+
+/// The ranges in ascending order, those that lie near each other as one, without empty ones.
+fn joined(ranges: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    let mut sorted: Vec<_> = ranges.iter().copied().filter(|(_, len)| *len > 0).collect();
+    sorted.sort_unstable();
+    let mut joined: Vec<(usize, usize)> = Vec::new();
+    for (offset, len) in sorted {
+        match joined.last_mut() {
+            Some((start, before)) if offset <= *start + *before + NEAR => {
+                *before = (*before).max(offset + len - *start);
+            }
+            _ => joined.push((offset, len)),
+        }
+    }
+    joined
+}
+
 /// Cold functions keep what is rare out of the way that every persist takes.
 #[cold]
 fn outside(size: usize, offset: usize, len: usize) -> Error {
@@ -533,6 +591,25 @@ mod tests {
         }
         region.persist(4096, 0).unwrap();
         assert_eq!(std::fs::read(file.path()).unwrap(), vec![0; 4096]);
+    }
+
+    #[test]
+    fn ranges_that_lie_near_each_other_are_one() {
+        assert_eq!(joined(&[(9000, 10), (100, 0), (0, 8), (8, 8), (4, 40)]), [(0, 9010)]);
+        assert_eq!(joined(&[(1 << 20, 1), (0, 1)]), [(0, 1), (1 << 20, 1)]);
+        assert_eq!(joined(&[(5, 0)]), []);
+    }
+
+    #[test]
+    fn what_is_put_off_is_done_once_it_is_waited_for() {
+        let (file, region) = region(8192);
+        assert_eq!(region.enqueue_persist(8193, 0).err().unwrap().code(), "ERR_OUT_OF_RANGE");
+        region.fill(0, 10, 3, false).unwrap();
+        let tickets = [(0, 10), (4096, 1)].map(|(offset, len)| region.enqueue_persist(offset, len).unwrap());
+        assert_eq!(tickets[0].outcome(), None);
+        tickets[1].wait().unwrap();
+        assert_eq!(tickets[0].outcome(), Some(&Ok(())));
+        assert_eq!(std::fs::read(file.path()).unwrap()[..10], [3; 10]);
     }
 
     #[test]

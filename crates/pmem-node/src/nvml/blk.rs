@@ -2,12 +2,11 @@
 #![allow(unsafe_code)]
 
 use napi::Env;
-use napi::bindgen_prelude::{AsyncTask, Object, Uint8ArraySlice};
+use napi::bindgen_prelude::{Object, Uint8ArraySlice};
 use napi_derive::napi;
 use pmem::{BlockArray, check_source};
 
 use super::pools::{self, Pool, PoolFlags, open_options};
-use crate::shared::deferred::{Deferred, deferred};
 use crate::shared::errors::Crossing;
 use crate::shared::files::path_of;
 use crate::shared::frame::hot_calls;
@@ -86,18 +85,21 @@ pub fn array_write(env: &Env, handle: f64, first: f64, data: Uint8ArraySlice<'_>
     with(env, handle, |array: &BlockArray| check_source(&data).and_then(|()| array.write(first as u64, &data)))
 }
 
-/// Writes whole blocks in a row off the main thread, from a copy made at the call.
-#[napi(catch_unwind, ts_return_type = "Promise<void>")]
-pub fn array_write_async(
-    env: &Env,
-    handle: f64,
-    first: f64,
-    data: Uint8ArraySlice<'_>,
-) -> napi::Result<AsyncTask<Deferred>> {
-    let ticket = with(env, handle, |array: &BlockArray| {
+/// Puts writing whole blocks in a row off: from a copy made now.
+#[napi(catch_unwind)]
+pub fn array_enqueue(env: &Env, handle: f64, queue: f64, first: f64, data: Uint8ArraySlice<'_>) -> napi::Result<()> {
+    pools::enqueue(env, handle, queue, |array: &BlockArray| {
         check_source(&data).and_then(|()| array.enqueue(first as u64, data.to_vec()))
-    })?;
-    Ok(deferred(move || ticket.wait()))
+    })
+}
+
+/// How many bytes may wait to be written, from now on and for all handles on the array.
+#[napi(catch_unwind)]
+pub fn array_limit_pending(env: &Env, handle: f64, most: f64) -> napi::Result<()> {
+    with(env, handle, |array: &BlockArray| {
+        array.limit_pending(most as u64);
+        Ok(())
+    })
 }
 
 /// `pmemblk_set_zero`.
@@ -116,12 +118,6 @@ pub fn array_set_error(env: &Env, handle: f64, index: f64) -> napi::Result<()> {
 #[napi(catch_unwind)]
 pub fn array_intact(env: &Env, handle: f64) -> napi::Result<()> {
     with(env, handle, BlockArray::check_intact)
-}
-
-/// Waits, off the main thread, for all writes that were put off.
-#[napi(catch_unwind, ts_return_type = "Promise<void>")]
-pub fn array_settle_async(env: &Env, handle: f64) -> napi::Result<AsyncTask<Deferred>> {
-    pools::settle_async::<BlockArray>(env, handle)
 }
 
 /// Finishes what was put off and drops the handle. An unknown one is closed already.

@@ -2,12 +2,11 @@
 #![allow(unsafe_code)]
 
 use napi::Env;
-use napi::bindgen_prelude::{AsyncTask, Object, Uint8ArraySlice};
+use napi::bindgen_prelude::{Object, Uint8ArraySlice};
 use napi_derive::napi;
 use pmem::{Log, check_source};
 
 use super::pools::{self, Pool, PoolFlags, open_options};
-use crate::shared::deferred::{Deferred, deferred};
 use crate::shared::errors::Crossing;
 use crate::shared::files::path_of;
 use crate::shared::frame::hot_calls;
@@ -46,6 +45,15 @@ pub fn log_open(env: &Env, path: Uint8ArraySlice<'_>, engine: String, readonly: 
     opened(env, open_options(&engine, readonly).and_then(|options| Log::open(&path_of(&path), options)))
 }
 
+/// How many bytes may wait to be written, from now on and for all handles on the log.
+#[napi(catch_unwind)]
+pub fn log_limit_pending(env: &Env, handle: f64, most: f64) -> napi::Result<()> {
+    with(env, handle, |log: &Log| {
+        log.limit_pending(most as u64);
+        Ok(())
+    })
+}
+
 /// `pmemlog_check`.
 #[napi(catch_unwind)]
 pub fn log_check(env: &Env, path: Uint8ArraySlice<'_>) -> napi::Result<bool> {
@@ -77,11 +85,10 @@ pub fn log_append_parts(env: &Env, handle: f64, parts: Vec<Uint8ArraySlice<'_>>)
     with(env, handle, |log: &Log| log.append(&parts))
 }
 
-/// `pmemlog_append` off the main thread, of a copy made at the call.
-#[napi(catch_unwind, ts_return_type = "Promise<void>")]
-pub fn log_append_async(env: &Env, handle: f64, data: Uint8ArraySlice<'_>) -> napi::Result<AsyncTask<Deferred>> {
-    let ticket = with(env, handle, |log: &Log| check_source(&data).and_then(|()| log.enqueue(data.to_vec())))?;
-    Ok(deferred(move || ticket.wait()))
+/// Puts `pmemlog_append` of what is too long for the call frame off: of a copy made now.
+#[napi(catch_unwind)]
+pub fn log_enqueue(env: &Env, handle: f64, queue: f64, data: Uint8ArraySlice<'_>) -> napi::Result<()> {
+    pools::enqueue(env, handle, queue, |log: &Log| check_source(&data).and_then(|()| log.enqueue(data.to_vec())))
 }
 
 /// Fills `target` from an offset; returns how far the log went.
@@ -104,12 +111,6 @@ pub fn log_intact(env: &Env, handle: f64) -> napi::Result<()> {
     with(env, handle, Log::check_intact)
 }
 
-/// Waits, off the main thread, for all appends that were put off.
-#[napi(catch_unwind, ts_return_type = "Promise<void>")]
-pub fn log_settle_async(env: &Env, handle: f64) -> napi::Result<AsyncTask<Deferred>> {
-    pools::settle_async::<Log>(env, handle)
-}
-
 /// Finishes what was put off and drops the handle. An unknown one is closed already.
 #[napi(catch_unwind)]
 pub fn log_close(env: &Env, handle: f64) -> napi::Result<()> {
@@ -117,9 +118,15 @@ pub fn log_close(env: &Env, handle: f64) -> napi::Result<()> {
 }
 
 /// The calls of `ts/nvml/log-calls.ts`.
-#[napi(catch_unwind, ts_return_type = "Record<'append' | 'appendGathered' | 'tell' | 'read', () => void>")]
+#[napi(catch_unwind, ts_return_type = "Record<'append' | 'appendGathered' | 'enqueue' | 'tell' | 'read', () => void>")]
 pub fn log_calls(env: &Env) -> napi::Result<Object<'_>> {
-    hot_calls!(env, Opened<Log> { "append" => append, "appendGathered" => append_gathered, "tell" => tell, "read" => read })
+    hot_calls!(env, Opened<Log> {
+        "append" => append,
+        "appendGathered" => append_gathered,
+        "enqueue" => enqueue,
+        "tell" => tell,
+        "read" => read,
+    })
 }
 
 /// Appends what is staged.
@@ -132,6 +139,14 @@ fn append(logs: &Opened<Log>) -> pmem::Result<()> {
 fn append_gathered(logs: &Opened<Log>) -> pmem::Result<()> {
     let frame = &logs.frame;
     logs.named(|log| log.append(&[frame.gathered(frame.length())]))
+}
+
+/// Puts an append of what is staged off. The flag is the queue that waits for it.
+fn enqueue(logs: &Opened<Log>) -> pmem::Result<()> {
+    let frame = &logs.frame;
+    let ticket = logs.named(|log| log.enqueue(frame.staged(frame.length()).to_vec()))?;
+    logs.pending.add(frame.flag(), ticket);
+    Ok(())
 }
 
 /// Gives how many bytes the log holds.

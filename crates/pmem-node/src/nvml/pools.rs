@@ -1,15 +1,15 @@
 //! What the pools of all modules have in common: how they are made, opened and closed.
 
 use napi::Env;
-use napi::bindgen_prelude::AsyncTask;
 use napi_derive::napi;
-use pmem::{Engine, NewPool, OpenOptions};
+use pmem::{Engine, NewPool, OpenOptions, Ticket};
 
-use crate::shared::deferred::{Deferred, deferred};
 use crate::shared::opened::{self, Kind, with};
+use crate::shared::pending::Pending;
+use crate::shared::state;
 
 /// An open pool, to which work can be put off.
-pub(super) trait Pool: Kind + Clone + Send {
+pub(super) trait Pool: Kind {
     fn settle(&self);
 }
 
@@ -39,13 +39,16 @@ pub(super) fn open_options(engine: &str, readonly: bool) -> pmem::Result<OpenOpt
     Ok(OpenOptions { engine: Engine::named(engine)?, readonly })
 }
 
-/// Waits, off the main thread, for all that was put off.
-pub(super) fn settle_async<T: Pool>(env: &Env, handle: f64) -> napi::Result<AsyncTask<Deferred>> {
-    let pool = with(env, handle, |pool: &T| Ok(pool.clone()))?;
-    Ok(deferred(move || {
-        pool.settle();
-        Ok(())
-    }))
+/// Keeps the ticket of what was put off, for whoever waits for the queue.
+pub(super) fn enqueue<T: Pool>(
+    env: &Env,
+    handle: f64,
+    queue: f64,
+    enqueue: impl FnOnce(&T) -> pmem::Result<Ticket>,
+) -> napi::Result<()> {
+    let ticket = with(env, handle, enqueue)?;
+    state::of::<Pending>(env)?.add(queue, ticket);
+    Ok(())
 }
 
 /// Finishes what was put off and drops the handle. An unknown one is closed already.

@@ -10,7 +10,10 @@ use crate::shared::frame::hot_calls;
 use crate::shared::opened::Opened;
 
 /// The calls of `ts/region/calls.ts`.
-#[napi(catch_unwind, ts_return_type = "Record<'persist' | 'flush' | 'drain' | 'copyFrom' | 'persistMany', () => void>")]
+#[napi(
+    catch_unwind,
+    ts_return_type = "Record<'persist' | 'flush' | 'drain' | 'copyFrom' | 'persistMany' | 'enqueuePersist', () => void>"
+)]
 pub fn region_calls(env: &Env) -> napi::Result<Object<'_>> {
     hot_calls!(env, Opened<Region> {
         "persist" => persist,
@@ -18,6 +21,7 @@ pub fn region_calls(env: &Env) -> napi::Result<Object<'_>> {
         "drain" => drain,
         "copyFrom" => copy_from,
         "persistMany" => persist_many,
+        "enqueuePersist" => enqueue_persist,
     })
 }
 
@@ -43,7 +47,8 @@ fn copy_from(regions: &Opened<Region>) -> pmem::Result<()> {
     let frame = &regions.frame;
     let bytes = frame.staged(frame.length());
     // SAFETY: the bytes are staged, and JavaScript does not run meanwhile.
-    regions.named(|region| unsafe { region.copy_from(frame.offset(), bytes.as_ptr(), bytes.len(), frame.flag()) })
+    regions
+        .named(|region| unsafe { region.copy_from(frame.offset(), bytes.as_ptr(), bytes.len(), frame.flag() != 0.0) })
 }
 
 /// Persists ranges that are staged as pairs of offset and length; the length is how many numbers these are.
@@ -52,4 +57,12 @@ fn persist_many(regions: &Opened<Region>) -> pmem::Result<()> {
     let ranges = frame.staged_numbers(frame.length()).chunks_exact(2);
     let ranges: Vec<_> = ranges.map(|range| (range[0] as usize, range[1] as usize)).collect();
     regions.named(|region| region.persist_many(&ranges))
+}
+
+/// Puts persisting a range off. The flag is the queue that waits for it.
+fn enqueue_persist(regions: &Opened<Region>) -> pmem::Result<()> {
+    let frame = &regions.frame;
+    let ticket = regions.named(|region| region.enqueue_persist(frame.offset(), frame.length()))?;
+    regions.pending.add(frame.flag(), ticket);
+    Ok(())
 }

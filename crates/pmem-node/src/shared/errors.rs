@@ -16,7 +16,7 @@ pub(crate) trait Crossing<T> {
 
 impl<T> Crossing<T> for pmem::Result<T> {
     fn cross(self, env: &Env) -> napi::Result<T> {
-        self.map_err(|error| match to_js(env, &error) {
+        self.map_err(|error| match error_value(env, &error) {
             Ok(value) => napi::Error::from_unknown_without_coercion(value),
             Err(failure) => failure,
         })
@@ -25,13 +25,14 @@ impl<T> Crossing<T> for pmem::Result<T> {
 
 /// Leaves `error` as the pending exception of a raw callback.
 pub(crate) fn throw(env: &Env, error: &Error) {
-    if let Ok(value) = to_js(env, error) {
+    if let Ok(value) = error_value(env, error) {
         // SAFETY: the value was just made in this environment.
         unsafe { sys::napi_throw(env.raw(), napi::JsValue::raw(&value)) };
     }
 }
 
-fn to_js<'env>(env: &'env Env, error: &Error) -> napi::Result<Unknown<'env>> {
+/// A JavaScript error.
+pub(crate) fn error_value<'env>(env: &'env Env, error: &Error) -> napi::Result<Unknown<'env>> {
     let make = match error {
         Error::OutOfRange { .. } => sys::napi_create_range_error,
         Error::InvalidValue { .. } => sys::napi_create_type_error,

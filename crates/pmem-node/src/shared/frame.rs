@@ -91,8 +91,9 @@ impl Frame {
         self.slot(LENGTH) as usize
     }
 
-    pub(crate) fn flag(&self) -> bool {
-        self.slot(FLAG) != 0.0
+    /// A flag, 0 or another number, or the number of a queue.
+    pub(crate) fn flag(&self) -> f64 {
+        self.slot(FLAG)
     }
 
     /// Gives JavaScript a number: the call's result `index`, from 0 to 2.

@@ -8,6 +8,7 @@ use napi::Env;
 use super::errors::Crossing;
 use super::frame::Frame;
 use super::handles::Handles;
+use super::pending::Pending;
 use super::state::{self, PerEnvironment};
 
 /// What JavaScript names by handle.
@@ -19,12 +20,13 @@ pub(crate) trait Kind: 'static {
 /// What an environment has open of one kind, with the frame by which hot calls reach it.
 pub(crate) struct Opened<T> {
     pub(crate) frame: Rc<Frame>,
+    pub(crate) pending: Rc<Pending>,
     handles: RefCell<Handles<T>>,
 }
 
 impl<T: Kind> PerEnvironment for Opened<T> {
     fn new(env: &Env) -> napi::Result<Self> {
-        Ok(Self { frame: state::of(env)?, handles: RefCell::default() })
+        Ok(Self { frame: state::of(env)?, pending: state::of(env)?, handles: RefCell::default() })
     }
 }
 

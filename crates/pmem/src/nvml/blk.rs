@@ -4,25 +4,26 @@ mod rust;
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use crate::capabilities::provide;
-use crate::nvml::format;
 use crate::nvml::format::btt::Layout;
-use crate::nvml::format::header::Kind;
-use crate::nvml::pool::{self, Engine, Locked, NewPool, OpenOptions};
+use crate::nvml::format::header::{self, Header};
+use crate::nvml::format::{self, Invalid};
+use crate::nvml::pool::{self, Engine, Kind, NewPool, OpenOptions, Pool};
 use crate::os::errno;
-use crate::os::file::{Made, descriptor, write_all_at, write_zeros};
-use crate::storage::medium::MappedMedium;
-use crate::storage::queue::{Queue, Ticket};
-use crate::storage::registry::{Pool, Reference, Registry, Shared};
-use crate::{Error, Result};
+use crate::os::file::{Made, write_zeros};
+use crate::os::mapping::{Access, is_on_pmem};
+use crate::os::seam;
+use crate::storage::committer::Batch;
+use crate::storage::lock::Locked;
+use crate::storage::medium::{FileMedium, MemoryMedium};
+use crate::storage::registry::{Registry, Shared};
+use crate::{Error, Result, Ticket};
 use rust::RustBlocks;
 
 pub(super) const CREATE: &str = "pmemblk_create";
 pub(super) const OPEN: &str = "pmemblk_open";
-const CHECK: &str = "pmemblk_check";
 
 /// What an engine does for an open array. Indexes are below the block count, data is one block long.
 pub(crate) trait BlockEngine: Send + Sync {
@@ -31,6 +32,14 @@ pub(crate) trait BlockEngine: Send + Sync {
 
     /// Writes a block: all or nothing, durable on return.
     fn write(&self, index: u64, data: &[u8]) -> Result<()>;
+
+    /// Writes blocks as [`BlockEngine::write`] writes each, at the price of one where that is possible.
+    fn write_many(&self, writes: &[(u64, &[u8])]) -> Vec<Result<()>> {
+        writes.iter().map(|(index, data)| self.write(*index, data)).collect()
+    }
+
+    /// Whether changes must not be under way at the same time as others.
+    fn takes_turns(&self) -> bool;
 
     /// Makes a block read as zeros, durably.
     fn set_zero(&self, index: u64) -> Result<()>;
@@ -46,13 +55,7 @@ pub(crate) trait BlockEngine: Send + Sync {
 /// last one's drop closes it.
 #[derive(Clone)]
 pub struct BlockArray {
-    pool: Shared<BlockPool>,
-}
-
-/// A write that was put off; see [`BlockArray::enqueue`].
-pub struct BlockTicket {
-    pool: Reference<BlockPool>,
-    ticket: Arc<Ticket<Write>>,
+    pool: Shared<Pool<BlockKind>>,
 }
 
 /// Blocks to write, in a row from the first.
@@ -61,14 +64,11 @@ struct Write {
     data: Vec<u8>,
 }
 
-struct BlockPool {
+/// What an open array has beside what all pools have.
+struct BlockKind {
     engine: Box<dyn BlockEngine>,
-    kind: Engine,
-    readonly: bool,
-    path: PathBuf,
     block_size: usize,
     block_count: u64,
-    queue: Queue<Write>,
 }
 
 impl BlockArray {
@@ -95,28 +95,32 @@ impl BlockArray {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn create(path: &Path, block_size: u32, new: &NewPool) -> Result<Self> {
-        let make = || {
-            let mut made = pool::make_file(path, new, Self::MIN_POOL, CREATE)?;
+        let make = |made: &Made, engine| {
             let size = made.file().metadata().map_err(|error| Error::io(&error, CREATE, Some(path)))?.len();
             let layout = Layout::new(size, block_size).ok_or_else(|| {
                 Error::out_of_range("blockSize", "> 0 and small enough for the pool to hold blocks".into(), block_size)
             })?;
-            let kind = Engine::for_new(made.file(), new.engine);
-            let engine: Box<dyn BlockEngine> = match kind {
+            let engine: Box<dyn BlockEngine> = match engine {
                 #[cfg(feature = "pmdk")]
                 Engine::Pmdk if new.sparse => {
-                    let file = write_pool(&made, new, path, block_size, &layout)?;
-                    let format = read(&file, path, CREATE)?;
+                    let file = write_pool(made, new, path, block_size, &layout)?;
+                    let format = pool::read::<BlockKind>(&file, path, CREATE)?;
                     Box::new(super::pmdk::blk::PmdkBlocks::open(file, path, &format, CREATE)?)
                 }
                 #[cfg(feature = "pmdk")]
-                Engine::Pmdk => Box::new(super::pmdk::blk::PmdkBlocks::create(&made, path, block_size)?),
-                _ => Box::new(create_rust(&made, new, path, block_size, &layout)?),
+                Engine::Pmdk => {
+                    let read = |file: &File| pool::read::<BlockKind>(file, path, CREATE);
+                    Box::new(super::pmdk::blk::PmdkBlocks::create(made, path, block_size, read)?)
+                }
+                _ => {
+                    let file = write_pool(made, new, path, block_size, &layout)?;
+                    let format = pool::read::<BlockKind>(&file, path, CREATE)?;
+                    open_rust(file, format, false, path, CREATE)?
+                }
             };
-            let file = made.keep(path, CREATE)?;
-            Ok((file, BlockPool::new(engine, kind, false, path, block_size as usize, layout.blocks())))
+            Ok(BlockKind { engine, block_size: block_size as usize, block_count: layout.blocks() })
         };
-        Ok(Self { pool: BlockPool::registry().create(path, CREATE, make)? })
+        Ok(Self { pool: Pool::create(path, new, make)? })
     }
 
     /// Opens an array: `pmemblk_open`. A `block_size` of 0 takes the pool's. Opening changes nothing in an array that is
@@ -126,21 +130,8 @@ impl BlockArray {
     /// [`Error::Corrupt`] for a file that is no sound array; `EINVAL` for another block size; `EAGAIN` for one that is open
     /// in another process, or in this one in another way; [`Error::Unsupported`] for an engine that cannot do it.
     pub fn open(path: &Path, block_size: u32, options: OpenOptions) -> Result<Self> {
-        let open = |file: File| {
-            let file = Locked::new(file, options.readonly, path, OPEN)?;
-            let format = read(&file, path, OPEN)?;
-            check_block_size(format.block_size as usize, block_size, path)?;
-            let (block_size, block_count) = (format.block_size as usize, format.layout.blocks());
-            let kind = Engine::for_existing(&file, options, &format.header)?;
-            let engine: Box<dyn BlockEngine> = match kind {
-                #[cfg(feature = "pmdk")]
-                Engine::Pmdk => Box::new(super::pmdk::blk::PmdkBlocks::open(file, path, &format, OPEN)?),
-                _ => Box::new(open_rust(file, format, options.readonly, path, OPEN)?),
-            };
-            Ok(BlockPool::new(engine, kind, options.readonly, path, block_size, block_count))
-        };
-        let pool = BlockPool::registry().open(path, options, open)?;
-        check_block_size(pool.block_size, block_size, path)?;
+        let pool = Pool::<BlockKind>::open(path, options)?;
+        check_block_size(pool.kind.block_size, block_size, path)?;
         Ok(Self { pool })
     }
 
@@ -149,14 +140,11 @@ impl BlockArray {
     /// # Errors
     /// A missing file, `EAGAIN` for an open one.
     pub fn check(path: &Path, block_size: u32) -> Result<bool> {
-        BlockPool::registry().apart(path, CHECK, || {
-            let file = Locked::new(crate::os::file::open(path, true, CHECK)?, false, path, CHECK)?;
-            crate::os::file::regular_size(descriptor(&file), Some(path), CHECK)?;
-            match format::btt::check(&*file).map_err(|invalid| invalid.into_error(CHECK, Some(path))) {
-                Ok(format) => Ok(block_size == 0 || format.block_size == block_size),
-                Err(Error::Corrupt { .. }) => Ok(false),
-                Err(error) => Err(error),
-            }
+        Pool::<BlockKind>::check(path, |file| {
+            pool::read::<BlockKind>(file, path, BlockKind::CHECK)?;
+            let format =
+                format::btt::check(file).map_err(|invalid| invalid.into_error(BlockKind::CHECK, Some(path)))?;
+            Ok(block_size == 0 || format.block_size == block_size)
         })
     }
 
@@ -170,17 +158,17 @@ impl BlockArray {
 
     /// The engine in use.
     pub fn engine(&self) -> Engine {
-        self.pool.kind
+        self.pool.engine()
     }
 
     /// The size of a block in bytes: `pmemblk_bsize`.
     pub fn block_size(&self) -> usize {
-        self.pool.block_size
+        self.pool.kind.block_size
     }
 
     /// How many blocks there are: `pmemblk_nblock`.
     pub fn block_count(&self) -> u64 {
-        self.pool.block_count
+        self.pool.kind.block_count
     }
 
     /// Fills `target` with blocks in a row from `first`: `pmemblk_read` of each.
@@ -189,10 +177,14 @@ impl BlockArray {
     /// [`Error::OutOfRange`] for blocks that do not exist, or a target that is not whole blocks; `EIO` for a block in the
     /// error state, with the blocks before it read; [`Error::Fault`] where a page of the file was lost, now or before.
     pub fn read(&self, first: u64, target: &mut [u8]) -> Result<()> {
-        self.pool.check_blocks(first, target.len())?;
-        self.pool.settle();
-        let blocks = target.chunks_exact_mut(self.pool.block_size);
-        self.pool.guarded(|| (first..).zip(blocks).try_for_each(|(index, block)| self.pool.engine.read(index, block)))
+        self.pool.kind.check_blocks(first, target.len())?;
+        let (kind, len) = (&self.pool.kind, target.len());
+        self.pool.settle_wanted(|write| write.overlaps(first, len, kind.block_size));
+        if len == kind.block_size {
+            return self.pool.guarded(|| kind.engine.read(first, target));
+        }
+        let blocks = target.chunks_exact_mut(kind.block_size);
+        self.pool.guarded(|| (first..).zip(blocks).try_for_each(|(index, block)| kind.engine.read(index, block)))
     }
 
     /// That no page of the file was lost.
@@ -209,20 +201,30 @@ impl BlockArray {
     /// [`Error::OutOfRange`] for blocks that do not exist, or data that is not whole blocks; `EROFS` for a readonly array;
     /// what the engine meets, with the blocks before it written; [`Error::Fault`].
     pub fn write(&self, first: u64, data: &[u8]) -> Result<()> {
-        self.pool.check_writable("pmemblk_write")?;
-        self.pool.check_blocks(first, data.len())?;
-        self.pool.settle();
-        self.pool.write(first, data)
+        self.pool.check_writable(BlockKind::CHANGE)?;
+        self.pool.kind.check_blocks(first, data.len())?;
+        self.pool.change(|| self.pool.kind.write(first, data))
     }
 
     /// Puts a write off. Later calls come after it.
     ///
     /// # Errors
-    /// As [`BlockArray::write`], for the arguments.
-    pub fn enqueue(&self, first: u64, data: Vec<u8>) -> Result<BlockTicket> {
-        self.pool.check_writable("pmemblk_write")?;
-        self.pool.check_blocks(first, data.len())?;
-        Ok(BlockTicket { pool: self.pool.reference(), ticket: self.pool.queue.add(Write { first, data }) })
+    /// As [`BlockArray::write`], for the arguments; [`Error::Busy`] where too much waits already.
+    pub fn enqueue(&self, first: u64, data: Vec<u8>) -> Result<Ticket> {
+        self.pool.check_writable(BlockKind::CHANGE)?;
+        self.pool.kind.check_blocks(first, data.len())?;
+        let bytes = data.len() as u64;
+        self.pool.enqueue(Write { first, data }, bytes)
+    }
+
+    /// How many bytes were put off and are not written yet.
+    pub fn pending(&self) -> u64 {
+        self.pool.pending()
+    }
+
+    /// How many bytes may be put off, from now on and for all handles on this array.
+    pub fn limit_pending(&self, most: u64) {
+        self.pool.limit_pending(most);
     }
 
     /// Does all that was put off.
@@ -236,9 +238,8 @@ impl BlockArray {
     /// [`Error::OutOfRange`] for a block that does not exist; `EROFS` for a readonly array.
     pub fn set_zero(&self, index: u64) -> Result<()> {
         self.pool.check_writable("pmemblk_set_zero")?;
-        self.pool.check_blocks(index, self.pool.block_size)?;
-        self.pool.settle();
-        self.pool.guarded(|| self.pool.engine.set_zero(index))
+        self.pool.kind.check_blocks(index, self.pool.kind.block_size)?;
+        self.pool.change(|| self.pool.kind.engine.set_zero(index))
     }
 
     /// Makes reads of a block fail with `EIO` until it is written or zeroed, durably: `pmemblk_set_error`.
@@ -247,45 +248,20 @@ impl BlockArray {
     /// As [`BlockArray::set_zero`].
     pub fn set_error(&self, index: u64) -> Result<()> {
         self.pool.check_writable("pmemblk_set_error")?;
-        self.pool.check_blocks(index, self.pool.block_size)?;
-        self.pool.settle();
-        self.pool.guarded(|| self.pool.engine.set_error(index))
+        self.pool.kind.check_blocks(index, self.pool.kind.block_size)?;
+        self.pool.change(|| self.pool.kind.engine.set_error(index))
     }
 }
 
-impl BlockTicket {
-    /// Returns once the blocks are durable, or writing has failed.
-    ///
-    /// # Errors
-    /// As [`BlockArray::write`].
-    pub fn wait(&self) -> Result<()> {
-        // A pool that is closed meanwhile has settled its queue.
-        if let Some(pool) = self.pool.share() {
-            pool.settle();
-        }
-        self.ticket.outcome()
+impl Write {
+    /// Whether it changes any of the blocks in `len` bytes from block `first` on.
+    fn overlaps(&self, first: u64, len: usize, block_size: usize) -> bool {
+        let blocks = |len: usize| (len / block_size) as u64;
+        self.first < first + blocks(len) && first < self.first + blocks(self.data.len())
     }
 }
 
-impl BlockPool {
-    fn new(
-        engine: Box<dyn BlockEngine>,
-        kind: Engine,
-        readonly: bool,
-        path: &Path,
-        block_size: usize,
-        block_count: u64,
-    ) -> Self {
-        Self { engine, kind, readonly, path: path.to_path_buf(), block_size, block_count, queue: Queue::new() }
-    }
-
-    fn check_writable(&self, syscall: &'static str) -> Result<()> {
-        if !self.readonly {
-            return Ok(());
-        }
-        Err(Error::os(errno::EROFS, syscall, Some(&self.path)).with_hint("the array is open readonly"))
-    }
-
+impl BlockKind {
     /// Checks that `len` bytes are whole blocks that exist from `first` on.
     fn check_blocks(&self, first: u64, len: usize) -> Result<()> {
         if first >= self.block_count {
@@ -299,48 +275,72 @@ impl BlockPool {
         Ok(())
     }
 
+    /// Writes blocks in a row; where one fails, with those before it written.
     fn write(&self, first: u64, data: &[u8]) -> Result<()> {
-        let blocks = data.chunks_exact(self.block_size);
-        self.guarded(|| (first..).zip(blocks).try_for_each(|(index, block)| self.engine.write(index, block)))
+        if data.len() == self.block_size {
+            return self.engine.write(first, data);
+        }
+        self.engine.write_many(&self.rows(first, data).collect::<Vec<_>>()).into_iter().collect()
     }
 
-    fn settle(&self) {
-        self.queue.settle(|tickets| {
-            for ticket in tickets {
-                ticket.finish(self.write(ticket.job.first, &ticket.job.data));
-            }
-        });
+    fn rows<'a>(&self, first: u64, data: &'a [u8]) -> impl Iterator<Item = (u64, &'a [u8])> + use<'a> {
+        (first..).zip(data.chunks_exact(self.block_size))
     }
 }
 
-impl Pool for BlockPool {
-    const OPEN: &'static str = OPEN;
+impl Kind for BlockKind {
+    type Format = format::btt::Pool;
+    type Job = Write;
 
-    fn registry() -> &'static Registry<Self> {
-        static OPEN_ARRAYS: Registry<BlockPool> = Registry::new();
+    const READONLY: &'static str = "the array is open readonly";
+    const CREATE: &'static str = CREATE;
+    const OPEN: &'static str = OPEN;
+    const CHECK: &'static str = "pmemblk_check";
+    const CHANGE: &'static str = "pmemblk_write";
+    const MIN_POOL: u64 = BlockArray::MIN_POOL;
+
+    fn registry() -> &'static Registry<Pool<Self>> {
+        static OPEN_ARRAYS: Registry<Pool<BlockKind>> = Registry::new();
         &OPEN_ARRAYS
     }
 
-    fn engine(&self) -> Engine {
-        self.kind
+    fn read(file: &File) -> std::result::Result<Self::Format, Invalid> {
+        format::btt::read(file)
     }
 
-    fn is_readonly(&self) -> bool {
-        self.readonly
+    fn header(format: &Self::Format) -> &Header {
+        &format.header
     }
 
-    fn path(&self) -> &Path {
-        &self.path
+    fn open(engine: Engine, file: Locked, format: Self::Format, readonly: bool, path: &Path) -> Result<Self> {
+        let (block_size, block_count) = (format.block_size as usize, format.layout.blocks());
+        let engine: Box<dyn BlockEngine> = match engine {
+            #[cfg(feature = "pmdk")]
+            Engine::Pmdk => Box::new(super::pmdk::blk::PmdkBlocks::open(file, path, &format, OPEN)?),
+            _ => open_rust(file, format, readonly, path, OPEN)?,
+        };
+        Ok(Self { engine, block_size, block_count })
+    }
+
+    fn takes_turns(&self) -> bool {
+        self.engine.takes_turns()
     }
 
     fn is_faulted(&self) -> bool {
         self.engine.is_faulted()
     }
-}
 
-impl Drop for BlockPool {
-    fn drop(&mut self) {
-        self.settle();
+    fn commit(pool: &Pool<Self>, batch: &Batch<Write>) {
+        let rows: Vec<_> = batch.iter().flat_map(|ticket| pool.kind.rows(ticket.job.first, &ticket.job.data)).collect();
+        let written = pool.guarded(|| Ok(pool.kind.engine.write_many(&rows)));
+        let mut outcomes = match written {
+            Ok(outcomes) => outcomes.into_iter(),
+            Err(error) => vec![Err(error); rows.len()].into_iter(),
+        };
+        for ticket in batch {
+            let count = ticket.job.data.len() / pool.kind.block_size;
+            ticket.finish(outcomes.by_ref().take(count).fold(Ok(()), Result::and));
+        }
     }
 }
 
@@ -349,11 +349,6 @@ fn check_block_size(have: usize, wanted: u32, path: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::os(errno::EINVAL, OPEN, Some(path)).with_hint("the pool has another block size"))
-}
-
-pub(super) fn read(file: &File, path: &Path, syscall: &'static str) -> Result<format::btt::Pool> {
-    crate::os::file::regular_size(descriptor(file), Some(path), syscall)?;
-    format::btt::read(file).map_err(|invalid| invalid.into_error(syscall, Some(path)))
 }
 
 /// Writes an array that is not laid out, without the blocks that libpmemblk would give to all of it.
@@ -365,23 +360,11 @@ fn write_pool(made: &Made, new: &NewPool, path: &Path, block_size: u32, layout: 
             clear_metadata(&file, layout)?;
         }
         pool::write_pages(made, new.sparse)?;
-        write_all_at(&file, &format::btt::make_descriptor(block_size, made.is_new()), format::PAGE)?;
-        pool::write_header(&file, Kind::Blk)
+        seam::pwrite(&file, &format::btt::make_descriptor(block_size, made.is_new()), format::PAGE)?;
+        pool::write_header(&file, header::Kind::Blk)
     };
     write().map_err(failed)?;
     Ok(file)
-}
-
-fn create_rust(
-    made: &Made,
-    new: &NewPool,
-    path: &Path,
-    block_size: u32,
-    layout: &Layout,
-) -> Result<RustBlocks<MappedMedium>> {
-    let file = write_pool(made, new, path, block_size, layout)?;
-    let format = read(&file, path, CREATE)?;
-    open_rust(file, format, false, path, CREATE)
 }
 
 /// Clears what could be taken for the damaged metadata of a pool that is laid out. The maps are cleared when it is.
@@ -392,16 +375,19 @@ fn clear_metadata(file: &File, layout: &Layout) -> io::Result<()> {
     })
 }
 
-/// Maps the array in `file`.
+/// The array in `file`, on the medium that suits it.
 fn open_rust(
     file: Locked,
     format: format::btt::Pool,
     readonly: bool,
     path: &Path,
     syscall: &'static str,
-) -> Result<RustBlocks<MappedMedium>> {
+) -> Result<Box<dyn BlockEngine>> {
     let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
     let size = file.metadata().map_err(failed)?.len();
-    let medium = MappedMedium::locked(file, size, readonly).map_err(failed)?;
-    Ok(RustBlocks::new(medium, format, path))
+    if is_on_pmem(&file) {
+        let access = if readonly { Access::Read } else { Access::Shared };
+        return Ok(Box::new(RustBlocks::new(MemoryMedium::new(file, size, access).map_err(failed)?, format, path)));
+    }
+    Ok(Box::new(RustBlocks::new(FileMedium::new(file, size).map_err(failed)?, format, path)))
 }

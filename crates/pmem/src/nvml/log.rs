@@ -4,25 +4,27 @@ mod rust;
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use crate::capabilities::provide;
-use crate::nvml::format;
-use crate::nvml::format::header::Kind;
-use crate::nvml::pool::{self, Engine, Locked, NewPool, OpenOptions};
+use crate::nvml::format::header::{self, Header};
+use crate::nvml::format::{self, Invalid};
+use crate::nvml::pool::{self, Engine, Kind, NewPool, OpenOptions, Pool};
 use crate::os::errno;
-use crate::os::file::{Made, descriptor, write_all_at};
-use crate::storage::medium::MappedMedium;
-use crate::storage::queue::{Queue, Ticket};
-use crate::storage::registry::{Pool, Reference, Registry, Shared};
-use crate::{Error, Result};
+use crate::os::file::Made;
+use crate::os::mapping::{Access, is_on_pmem};
+use crate::os::seam;
+use crate::storage::committer::Batch;
+use crate::storage::lock::Locked;
+use crate::storage::medium::{FileMedium, MemoryMedium};
+use crate::storage::registry::{Registry, Shared};
+use crate::{Error, Result, Ticket};
 use rust::RustLog;
 
 pub(super) const CREATE: &str = "pmemlog_create";
 const OPEN: &str = "pmemlog_open";
-const CHECK: &str = "pmemlog_check";
 
 /// What is said of an append that does not fit, since `ENOSPC` alone reads as if the disk was full.
 pub(super) const FULL: &str = "the log has no room for it: rewind it, or make a larger one";
@@ -44,6 +46,9 @@ pub(crate) trait LogEngine: Send + Sync {
     /// Empties the log, durably.
     fn rewind(&self) -> Result<()>;
 
+    /// Whether appends must not be under way at the same time as others.
+    fn takes_turns(&self) -> bool;
+
     /// Whether bytes were lost: a page of the file cannot be had.
     fn is_faulted(&self) -> bool;
 }
@@ -52,21 +57,12 @@ pub(crate) trait LogEngine: Send + Sync {
 /// one's drop closes it.
 #[derive(Clone)]
 pub struct Log {
-    pool: Shared<LogPool>,
+    pool: Shared<Pool<LogKind>>,
 }
 
-/// An append that was put off; see [`Log::enqueue`].
-pub struct LogTicket {
-    pool: Reference<LogPool>,
-    ticket: Arc<Ticket<Vec<u8>>>,
-}
-
-struct LogPool {
+/// What an open log has beside what all pools have.
+struct LogKind {
     engine: Box<dyn LogEngine>,
-    kind: Engine,
-    readonly: bool,
-    path: PathBuf,
-    queue: Queue<Vec<u8>>,
     rewinds: AtomicU64,
     rewinding: Mutex<()>,
 }
@@ -90,22 +86,18 @@ impl Log {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn create(path: &Path, new: &NewPool) -> Result<Self> {
-        let make = || {
-            let mut made = pool::make_file(path, new, Self::MIN_POOL, CREATE)?;
-            let kind = Engine::for_new(made.file(), new.engine);
-            let engine: Box<dyn LogEngine> = match kind {
+        let make = |made: &Made, engine| {
+            Ok(LogKind::new(match engine {
                 #[cfg(feature = "pmdk")]
                 Engine::Pmdk if new.sparse => {
-                    Box::new(super::pmdk::log::PmdkLog::open(write_pool(&made, new, path)?, path, CREATE)?)
+                    Box::new(super::pmdk::log::PmdkLog::open(write_pool(made, new, path)?, path, CREATE)?)
                 }
                 #[cfg(feature = "pmdk")]
-                Engine::Pmdk => Box::new(super::pmdk::log::PmdkLog::create(&made, path)?),
-                _ => Box::new(create_rust(&made, new, path)?),
-            };
-            let file = made.keep(path, CREATE)?;
-            Ok((file, LogPool::new(engine, kind, false, path)))
+                Engine::Pmdk => Box::new(super::pmdk::log::PmdkLog::create(made, path)?),
+                _ => create_rust(made, new, path)?,
+            }))
         };
-        Ok(Self { pool: LogPool::registry().create(path, CREATE, make)? })
+        Ok(Self { pool: Pool::create(path, new, make)? })
     }
 
     /// Opens a log: `pmemlog_open`. Opening changes nothing in a log that is damaged.
@@ -114,18 +106,7 @@ impl Log {
     /// [`Error::Corrupt`] for a file that is no sound log; `EAGAIN` for one that is open in another process, or in this
     /// one in another way; [`Error::Unsupported`] for an engine that cannot do it.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self> {
-        let open = |file: File| {
-            let file = Locked::new(file, options.readonly, path, OPEN)?;
-            let format = read(&file, path, OPEN)?;
-            let kind = Engine::for_existing(&file, options, &format.header)?;
-            let engine: Box<dyn LogEngine> = match kind {
-                #[cfg(feature = "pmdk")]
-                Engine::Pmdk => Box::new(super::pmdk::log::PmdkLog::open(file, path, OPEN)?),
-                _ => Box::new(open_rust(file, &format, options.readonly, path, OPEN)?),
-            };
-            Ok(LogPool::new(engine, kind, options.readonly, path))
-        };
-        Ok(Self { pool: LogPool::registry().open(path, options, open)? })
+        Ok(Self { pool: Pool::open(path, options)? })
     }
 
     /// Whether the file is a sound log: `pmemlog_check`.
@@ -133,13 +114,7 @@ impl Log {
     /// # Errors
     /// A missing file, `EAGAIN` for an open one.
     pub fn check(path: &Path) -> Result<bool> {
-        LogPool::registry().apart(path, CHECK, || {
-            let file = Locked::new(crate::os::file::open(path, true, CHECK)?, false, path, CHECK)?;
-            match read(&file, path, CHECK) {
-                Err(Error::Corrupt { .. }) => Ok(false),
-                other => other.map(|_| true),
-            }
-        })
+        Pool::<LogKind>::check(path, |file| pool::read::<LogKind>(file, path, LogKind::CHECK).map(|_| true))
     }
 
     /// `pmemlog_check_version`: that this build provides version `major.minor` of libpmemlog's interface, which is 1.1.
@@ -152,12 +127,12 @@ impl Log {
 
     /// The engine in use.
     pub fn engine(&self) -> Engine {
-        self.pool.kind
+        self.pool.engine()
     }
 
     /// How many bytes the log can hold: `pmemlog_nbyte`.
     pub fn nbyte(&self) -> u64 {
-        self.pool.engine.capacity()
+        self.pool.kind.engine.capacity()
     }
 
     /// How many bytes it holds: `pmemlog_tell`.
@@ -165,18 +140,18 @@ impl Log {
     /// # Errors
     /// [`Error::Fault`].
     pub fn tell(&self) -> Result<u64> {
-        self.pool.guarded(|| Ok(self.pool.engine.tell()))
+        self.pool.guarded(|| Ok(self.pool.kind.engine.tell()))
     }
 
     /// Changes with each rewind through this process: what was read before is another log's content since. It waits for
     /// a rewind that is under way.
     pub fn rewinds(&self) -> u64 {
-        let rewinds = self.pool.rewinds.load(Ordering::Acquire);
+        let rewinds = self.pool.kind.rewinds.load(Ordering::Acquire);
         if rewinds.is_multiple_of(2) {
             return rewinds;
         }
-        let _turn = self.pool.rewinding.lock().unwrap_or_else(PoisonError::into_inner);
-        self.pool.rewinds.load(Ordering::Acquire)
+        let _turn = self.pool.kind.rewinding.lock().unwrap_or_else(PoisonError::into_inner);
+        self.pool.kind.rewinds.load(Ordering::Acquire)
     }
 
     /// Appends the parts as one: `pmemlog_appendv`. They are in the log whole, after all that was put off before, and
@@ -186,18 +161,30 @@ impl Log {
     /// `ENOSPC` where they do not fit, and the log is as it was; `EROFS` for a readonly log; a failed msync;
     /// [`Error::Fault`] where a page of the file was lost, now or before.
     pub fn append(&self, parts: &[&[u8]]) -> Result<()> {
-        self.pool.check_writable("pmemlog_append")?;
-        self.pool.settle();
-        self.pool.append(parts)
+        self.pool.check_writable(LogKind::CHANGE)?;
+        if is_empty(parts) {
+            return Ok(());
+        }
+        self.pool.change(|| self.pool.kind.engine.append(parts))
     }
 
     /// Puts an append off. Later calls come after it, whichever way they append.
     ///
     /// # Errors
-    /// `EROFS` for a readonly log.
-    pub fn enqueue(&self, data: Vec<u8>) -> Result<LogTicket> {
-        self.pool.check_writable("pmemlog_append")?;
-        Ok(LogTicket { pool: self.pool.reference(), ticket: self.pool.queue.add(data) })
+    /// `EROFS` for a readonly log; [`Error::Busy`] where too much waits already.
+    pub fn enqueue(&self, data: Vec<u8>) -> Result<Ticket> {
+        let bytes = data.len() as u64;
+        self.pool.enqueue(data, bytes)
+    }
+
+    /// How many bytes were put off and are not in the log yet.
+    pub fn pending(&self) -> u64 {
+        self.pool.pending()
+    }
+
+    /// How many bytes may be put off, from now on and for all handles on this log.
+    pub fn limit_pending(&self, most: u64) {
+        self.pool.limit_pending(most);
     }
 
     /// Does all that was put off.
@@ -210,7 +197,7 @@ impl Log {
     /// # Errors
     /// [`Error::Fault`].
     pub fn read(&self, offset: u64, target: &mut [u8]) -> Result<usize> {
-        self.pool.guarded(|| Ok(self.pool.engine.read(offset, target)))
+        self.pool.guarded(|| Ok(self.pool.kind.engine.read(offset, target)))
     }
 
     /// That no page of the file was lost.
@@ -227,97 +214,92 @@ impl Log {
     /// `EROFS` for a readonly log; a failed msync; [`Error::Fault`].
     pub fn rewind(&self) -> Result<()> {
         self.pool.check_writable("pmemlog_rewind")?;
-        self.pool.settle();
-        // Odd while it is under way: whoever starts to scan waits for its end, whoever scans finds it raised.
-        let _turn = self.pool.rewinding.lock().unwrap_or_else(PoisonError::into_inner);
-        self.pool.rewinds.fetch_add(1, Ordering::AcqRel);
-        let rewound = self.pool.guarded(|| self.pool.engine.rewind());
-        self.pool.rewinds.fetch_add(1, Ordering::AcqRel);
-        rewound
+        self.pool.change(|| {
+            // Odd while it is under way: whoever starts to scan waits for its end, whoever scans finds it raised.
+            let _turn = self.pool.kind.rewinding.lock().unwrap_or_else(PoisonError::into_inner);
+            self.pool.kind.rewinds.fetch_add(1, Ordering::AcqRel);
+            let rewound = self.pool.kind.engine.rewind();
+            self.pool.kind.rewinds.fetch_add(1, Ordering::AcqRel);
+            rewound
+        })
     }
 }
 
-impl LogTicket {
-    /// Returns once the append is durable, or has failed. Appends that wait are done together.
-    ///
-    /// # Errors
-    /// As [`Log::append`].
-    pub fn wait(&self) -> Result<()> {
-        // A pool that is closed meanwhile has settled its queue.
-        if let Some(pool) = self.pool.share() {
-            pool.settle();
-        }
-        self.ticket.outcome()
+impl LogKind {
+    fn new(engine: Box<dyn LogEngine>) -> Self {
+        Self { engine, rewinds: AtomicU64::new(0), rewinding: Mutex::new(()) }
+    }
+
+    /// Which of these appends fit, in order: one that does not leaves its room to those behind it.
+    fn fit(&self, batch: &Batch<Vec<u8>>) -> Vec<bool> {
+        let mut room = self.engine.capacity() - self.engine.tell();
+        let fits = |len: u64| {
+            let fits = len <= room;
+            room -= if fits { len } else { 0 };
+            fits
+        };
+        batch.iter().map(|ticket| ticket.job.len() as u64).map(fits).collect()
     }
 }
 
-impl LogPool {
-    fn new(engine: Box<dyn LogEngine>, kind: Engine, readonly: bool, path: &Path) -> Self {
-        let (queue, rewinds) = (Queue::new(), AtomicU64::new(0));
-        Self { engine, kind, readonly, path: path.to_path_buf(), queue, rewinds, rewinding: Mutex::new(()) }
-    }
+impl Kind for LogKind {
+    type Format = format::log::Log;
+    type Job = Vec<u8>;
 
-    fn check_writable(&self, syscall: &'static str) -> Result<()> {
-        if !self.readonly {
-            return Ok(());
-        }
-        Err(Error::os(errno::EROFS, syscall, Some(&self.path)).with_hint("the log is open readonly"))
-    }
-
-    fn append(&self, parts: &[&[u8]]) -> Result<()> {
-        if parts.iter().all(|part| part.is_empty()) {
-            return Ok(());
-        }
-        self.guarded(|| self.engine.append(parts))
-    }
-
-    /// One append for all that waits; where that does not fit, one for each.
-    fn settle(&self) {
-        self.queue.settle(|tickets| {
-            let parts: Vec<&[u8]> = tickets.iter().map(|ticket| ticket.job.as_slice()).collect();
-            let together = self.append(&parts);
-            let is_too_long = matches!(together, Err(Error::Os { errno: errno::ENOSPC, .. }));
-            for (ticket, part) in tickets.iter().zip(parts) {
-                ticket.finish(if is_too_long { self.append(&[part]) } else { together.clone() });
-            }
-        });
-    }
-}
-
-impl Pool for LogPool {
+    const READONLY: &'static str = "the log is open readonly";
+    const CREATE: &'static str = CREATE;
     const OPEN: &'static str = OPEN;
+    const CHECK: &'static str = "pmemlog_check";
+    const CHANGE: &'static str = "pmemlog_append";
+    const MIN_POOL: u64 = Log::MIN_POOL;
 
-    fn registry() -> &'static Registry<Self> {
-        static OPEN_LOGS: Registry<LogPool> = Registry::new();
+    fn registry() -> &'static Registry<Pool<Self>> {
+        static OPEN_LOGS: Registry<Pool<LogKind>> = Registry::new();
         &OPEN_LOGS
     }
 
-    fn engine(&self) -> Engine {
-        self.kind
+    fn read(file: &File) -> std::result::Result<Self::Format, Invalid> {
+        format::log::read(file)
     }
 
-    fn is_readonly(&self) -> bool {
-        self.readonly
+    fn header(format: &Self::Format) -> &Header {
+        &format.header
     }
 
-    fn path(&self) -> &Path {
-        &self.path
+    fn open(engine: Engine, file: Locked, format: Self::Format, readonly: bool, path: &Path) -> Result<Self> {
+        Ok(Self::new(match engine {
+            #[cfg(feature = "pmdk")]
+            Engine::Pmdk => Box::new(super::pmdk::log::PmdkLog::open(file, path, OPEN)?),
+            _ => open_rust(file, &format, readonly, path, OPEN)?,
+        }))
+    }
+
+    fn takes_turns(&self) -> bool {
+        self.engine.takes_turns()
     }
 
     fn is_faulted(&self) -> bool {
         self.engine.is_faulted()
     }
-}
 
-impl Drop for LogPool {
-    fn drop(&mut self) {
-        self.settle();
+    /// One append for all that fit. Where another thread took the room meanwhile, one for each.
+    fn commit(pool: &Pool<Self>, batch: &Batch<Vec<u8>>) {
+        let append = |parts: &[&[u8]]| {
+            if is_empty(parts) { Ok(()) } else { pool.guarded(|| pool.kind.engine.append(parts)) }
+        };
+        let fit = pool.kind.fit(batch);
+        let parts: Vec<&[u8]> =
+            batch.iter().zip(&fit).filter(|(_, fits)| **fits).map(|(ticket, _)| &ticket.job[..]).collect();
+        let together = append(&parts);
+        let is_full = matches!(together, Err(Error::Os { errno: errno::ENOSPC, .. }));
+        for (ticket, fits) in batch.iter().zip(fit) {
+            ticket.finish(if is_full || !fits { append(&[&ticket.job]) } else { together.clone() });
+        }
     }
 }
 
-fn read(file: &File, path: &Path, syscall: &'static str) -> Result<format::log::Log> {
-    crate::os::file::regular_size(descriptor(file), Some(path), syscall)?;
-    format::log::read(file).map_err(|invalid| invalid.into_error(syscall, Some(path)))
+fn is_empty(parts: &[&[u8]]) -> bool {
+    parts.iter().all(|part| part.is_empty())
 }
 
 /// Writes an empty log, without the blocks that libpmemlog would give to all of it.
@@ -326,28 +308,34 @@ fn write_pool(made: &Made, new: &NewPool, path: &Path) -> Result<Locked> {
     let file = Locked::new(made.file().try_clone().map_err(failed)?, false, path, CREATE)?;
     let write = || {
         pool::write_pages(made, new.sparse)?;
-        write_all_at(&file, &format::log::make(file.metadata()?.len()), format::PAGE)?;
-        pool::write_header(&file, Kind::Log)
+        seam::pwrite(&file, &format::log::make(file.metadata()?.len()), format::PAGE)?;
+        pool::write_header(&file, header::Kind::Log)
     };
     write().map_err(failed)?;
     Ok(file)
 }
 
-fn create_rust(made: &Made, new: &NewPool, path: &Path) -> Result<RustLog<MappedMedium>> {
+fn create_rust(made: &Made, new: &NewPool, path: &Path) -> Result<Box<dyn LogEngine>> {
     let file = write_pool(made, new, path)?;
-    let format = read(&file, path, CREATE)?;
+    let format = pool::read::<LogKind>(&file, path, CREATE)?;
     open_rust(file, &format, false, path, CREATE)
 }
 
-/// Maps the log in `file`.
+/// The log in `file`, on the medium that suits it.
 fn open_rust(
     file: Locked,
     format: &format::log::Log,
     readonly: bool,
     path: &Path,
     syscall: &'static str,
-) -> Result<RustLog<MappedMedium>> {
-    let medium = MappedMedium::locked(file, format.end, readonly);
-    let medium = medium.map_err(|error| Error::io(&error, syscall, Some(path)))?;
-    Ok(RustLog::new(medium, format.end, format.write_offset, path))
+) -> Result<Box<dyn LogEngine>> {
+    let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
+    let (end, tail) = (format.end, format.write_offset);
+    if is_on_pmem(&file) {
+        let access = if readonly { Access::Read } else { Access::Shared };
+        let medium = MemoryMedium::new(file, end, access).map_err(failed)?;
+        return Ok(Box::new(RustLog::new(medium, end, tail, path)));
+    }
+    let medium = FileMedium::new(file, end).map_err(failed)?;
+    Ok(Box::new(RustLog::new(medium, end, tail, path)))
 }

@@ -1,17 +1,20 @@
-//! What log and block pools have in common: how they are named, locked, shared, made and opened.
+//! What log and block pools have in common: how they are named, locked, shared, made, opened and changed.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
-use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::nvml::format::header::{self, Header, Kind, Machine};
-use crate::nvml::format::{Identity, PAGE};
-use crate::os::errno;
-use crate::os::file::{self, Made};
+use crate::nvml::format::header::{self, Header, Machine};
+use crate::nvml::format::{Identity, Invalid, PAGE};
+use crate::os::file::{self, Made, descriptor};
 use crate::os::mapping::is_on_pmem;
-use crate::{Error, Result};
+use crate::os::{deliberate, errno, seam};
+use crate::storage::committer::{self, Batch, Committer};
+use crate::storage::lock::Locked;
+use crate::storage::registry::{Reference, Registry, Shared};
+use crate::{Error, Result, Ticket};
 
 /// What implements a pool's operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,49 +109,225 @@ pub struct NewPool {
     pub engine: Option<Engine>,
 }
 
-/// A file with the lock that keeps other users of the NVM Library's formats away from it.
-///
-/// On Windows the lock binds also who does not ask for it: other handles cannot write, nor read unless it is a shared one.
-/// So whoever reads a locked pool does it through this file or a duplicate of it. Mappings are not affected.
-#[derive(Debug)]
-pub(crate) struct Locked(File);
+/// One of the kinds of pools: what an open one has, and how it is read and changed.
+pub(crate) trait Kind: Sized + Send + Sync + 'static {
+    /// What the file was found to be.
+    type Format;
 
-impl Locked {
-    /// Locks `file` against all others, or for a readonly pool against all that are not.
-    pub(crate) fn new(file: File, readonly: bool, path: &Path, syscall: &'static str) -> Result<Self> {
-        let locked = if readonly { file.try_lock_shared() } else { file.try_lock() };
-        match locked {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(Error::os(errno::EAGAIN, syscall, Some(path))
-                .with_hint("the pool is open elsewhere: in another process, or by another copy of this package")),
-            Err(TryLockError::Error(error)) => Err(Error::io(&error, syscall, Some(path))),
+    /// A change that can be put off.
+    type Job: Send + Sync;
+
+    /// What is said of a change of one that is open readonly.
+    const READONLY: &'static str;
+
+    /// What failures call the functions.
+    const CREATE: &'static str;
+    const OPEN: &'static str;
+    const CHECK: &'static str;
+    const CHANGE: &'static str;
+
+    /// The smallest pool, in bytes.
+    const MIN_POOL: u64;
+
+    fn registry() -> &'static Registry<Pool<Self>>;
+
+    /// Reads and validates a file.
+    fn read(file: &File) -> std::result::Result<Self::Format, Invalid>;
+
+    fn header(format: &Self::Format) -> &Header;
+
+    /// Opens a pool that was found valid, with an engine.
+    fn open(engine: Engine, file: Locked, format: Self::Format, readonly: bool, path: &Path) -> Result<Self>;
+
+    /// Whether changes must not be under way at the same time.
+    fn takes_turns(&self) -> bool;
+
+    /// Whether bytes of the pool were lost.
+    fn is_faulted(&self) -> bool;
+
+    /// Does changes that were put off, and finishes each.
+    fn commit(pool: &Pool<Self>, batch: &Batch<Self::Job>);
+}
+
+/// An open pool.
+pub(crate) struct Pool<K: Kind> {
+    pub(super) kind: K,
+    engine: Engine,
+    readonly: bool,
+    path: PathBuf,
+    committer: Committer<K::Job>,
+}
+
+impl<K: Kind> Pool<K> {
+    fn new(kind: K, engine: Engine, readonly: bool, path: &Path) -> Self {
+        Self { kind, engine, readonly, path: path.to_path_buf(), committer: Committer::new() }
+    }
+
+    /// Makes a file for a pool, `make`s the pool in it, and gives the file its name. A new file is gone again where that
+    /// fails, an existing one keeps its size.
+    pub(super) fn create(
+        path: &Path,
+        new: &NewPool,
+        make: impl FnOnce(&Made, Engine) -> Result<K>,
+    ) -> Result<Shared<Self>> {
+        if let Ok(existing) = file::open(path, true, K::CREATE) {
+            K::registry().apart(&existing, path, K::CREATE, || Ok(()))?;
+        }
+        let mut made = make_file(path, new, K::MIN_POOL, K::CREATE)?;
+        let file = made.file().try_clone().map_err(|error| Error::io(&error, K::CREATE, Some(path)))?;
+        K::registry().create(&file, path, K::CREATE, || {
+            let engine = Engine::for_new(made.file(), new.engine);
+            let kind = make(&made, engine)?;
+            made.keep(path, K::CREATE)?;
+            Ok(Self::new(kind, engine, false, path))
+        })
+    }
+
+    /// Opens the pool at `path`, or shares it where it is open.
+    pub(super) fn open(path: &Path, options: OpenOptions) -> Result<Shared<Self>> {
+        let file = file::open(path, options.readonly, K::OPEN)?;
+        let may_share = |pool: &Self| pool.check_share(options);
+        K::registry().open(file, path, K::OPEN, may_share, |file| {
+            let file = Locked::new(file, options.readonly, path, K::OPEN)?;
+            let format = read::<K>(&file, path, K::OPEN)?;
+            let engine = Engine::for_existing(&file, options, K::header(&format))?;
+            Ok(Self::new(K::open(engine, file, format, options.readonly, path)?, engine, options.readonly, path))
+        })
+    }
+
+    /// Whether the file at `path`, which is not open, is what `verify` wants.
+    pub(super) fn check(path: &Path, verify: impl FnOnce(&File) -> Result<bool>) -> Result<bool> {
+        let file = file::open(path, true, K::CHECK)?;
+        let other = file.try_clone().map_err(|error| Error::io(&error, K::CHECK, Some(path)))?;
+        K::registry().apart(&other, path, K::CHECK, || {
+            let file = Locked::new(file, false, path, K::CHECK)?;
+            match verify(&file) {
+                Err(Error::Corrupt { .. }) => Ok(false),
+                other => other,
+            }
+        })
+    }
+
+    fn check_share(&self, options: OpenOptions) -> Result<()> {
+        let in_use = |hint| Err(Error::os(errno::EAGAIN, K::OPEN, Some(&self.path)).with_hint(hint));
+        if options.readonly != self.readonly {
+            return in_use("the pool is open in this process, one of the two readonly and the other not");
+        }
+        if options.engine.is_some_and(|engine| engine != self.engine) {
+            return in_use("the pool is open in this process with another engine");
+        }
+        Ok(())
+    }
+
+    pub(super) fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// [`Error::Fault`] where bytes of the pool were lost.
+    #[inline]
+    pub(super) fn check_intact(&self) -> Result<()> {
+        if self.kind.is_faulted() { Err(Error::Fault { path: Some(self.path.clone()) }) } else { Ok(()) }
+    }
+
+    /// Does `work` on a pool that was intact before, and is after.
+    #[inline]
+    pub(super) fn guarded<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<R> {
+        self.check_intact()?;
+        let result = work();
+        self.check_intact()?;
+        result
+    }
+
+    /// `EROFS` for a pool that is open readonly, from the function `syscall`.
+    #[inline]
+    pub(super) fn check_writable(&self, syscall: &'static str) -> Result<()> {
+        if self.readonly { Err(self.refused(syscall)) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn refused(&self, syscall: &'static str) -> Error {
+        Error::os(errno::EROFS, syscall, Some(&self.path)).with_hint(K::READONLY)
+    }
+
+    /// Does `work` after all that was put off before.
+    pub(super) fn change<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<R> {
+        if self.kind.takes_turns() {
+            return self.committer.in_turn(|batch| K::commit(self, batch), || self.guarded(work));
+        }
+        self.settle();
+        self.guarded(work)
+    }
+
+    /// Does all that was put off before.
+    pub(super) fn settle(&self) {
+        self.settle_wanted(|_| true);
+    }
+
+    /// Does what was put off before and is `wanted`, and what was put off before that.
+    #[inline]
+    pub(super) fn settle_wanted(&self, wanted: impl Fn(&K::Job) -> bool) {
+        self.committer.settle(wanted, |batch| K::commit(self, batch));
+    }
+
+    /// How many bytes were put off and are not done.
+    pub(super) fn pending(&self) -> u64 {
+        self.committer.pending()
+    }
+
+    /// How many bytes may be put off.
+    pub(super) fn limit_pending(&self, most: u64) {
+        self.committer.limit(most);
+    }
+}
+
+impl<K: Kind> Shared<Pool<K>> {
+    /// Puts a change of so many bytes off. Later calls come after it, whichever way they change the pool.
+    pub(super) fn enqueue(&self, job: K::Job, bytes: u64) -> Result<Ticket> {
+        self.check_writable(K::CHANGE)?;
+        let ticket = self.committer.add(job, bytes).map_err(|full| Error::Busy {
+            path: self.path.clone(),
+            pending: full.pending,
+            most: full.most,
+        })?;
+        Ok(Ticket::new(PoolTicket { pool: self.reference(), ticket }))
+    }
+}
+
+impl<K: Kind> Drop for Pool<K> {
+    fn drop(&mut self) {
+        if !deliberate::is_on("pool: closing forgets what waits") {
+            self.settle();
+        }
+    }
+}
+
+/// A change that was put off. It does not keep its pool open, whose closing does it.
+struct PoolTicket<K: Kind> {
+    pool: Reference<Pool<K>>,
+    ticket: Arc<committer::Ticket<K::Job>>,
+}
+
+impl<K: Kind> crate::ticket::Pending for PoolTicket<K> {
+    fn wait(&self) {
+        // A pool that is closed meanwhile has settled all.
+        if let Some(pool) = self.pool.share() {
+            pool.committer.commit_until(&self.ticket, |batch| K::commit(&pool, batch));
         }
     }
 
-    /// The file without its lock, for who takes it next.
-    #[cfg(feature = "pmdk")]
-    pub(crate) fn release(self, path: &Path, syscall: &'static str) -> Result<File> {
-        self.0.try_clone().map_err(|error| Error::io(&error, syscall, Some(path)))
+    fn outcome(&self) -> Option<&Result<()>> {
+        self.ticket.outcome()
     }
 }
 
-impl Deref for Locked {
-    type Target = File;
-
-    fn deref(&self) -> &File {
-        &self.0
-    }
-}
-
-impl Drop for Locked {
-    /// Unlocks, rather than leave it to closing: a child process that is just being started still has the file open.
-    fn drop(&mut self) {
-        let _ = self.0.unlock();
-    }
+/// Reads and validates a pool's file.
+pub(super) fn read<K: Kind>(file: &File, path: &Path, syscall: &'static str) -> Result<K::Format> {
+    file::regular_size(descriptor(file), Some(path), syscall)?;
+    K::read(file).map_err(|invalid| invalid.into_error(syscall, Some(path)))
 }
 
 /// The file of a new pool: made exclusively with its size, or an existing one whose first page is zero.
-pub(crate) fn make_file(path: &Path, new: &NewPool, min_size: u64, syscall: &'static str) -> Result<Made> {
+fn make_file(path: &Path, new: &NewPool, min_size: u64, syscall: &'static str) -> Result<Made> {
     if new.size == 0 {
         return take_file(path, min_size, syscall);
     }
@@ -178,23 +357,25 @@ const WRITTEN: u64 = 64 << 20;
 
 /// Writes the pages of a new pool that is not too large, so that later writes find their extents in place and pay for no
 /// entry in the file system's journal. The page cache is not to keep them as they were written.
-pub(crate) fn write_pages(made: &Made, sparse: bool) -> io::Result<()> {
+pub(super) fn write_pages(made: &Made, sparse: bool) -> io::Result<()> {
     let size = made.file().metadata()?.len();
     if !made.is_new() || sparse || size > WRITTEN || is_on_pmem(made.file()) {
         return Ok(());
     }
     file::write_zeros(made.file(), 0, size)?;
-    made.file().sync_all()?;
+    seam::sync_all(made.file())?;
     file::forget_pages(made.file());
     Ok(())
 }
 
 /// Writes the header, which makes a pool of a file that has everything else, and makes all of it durable in that order.
-pub(crate) fn write_header(file: &File, kind: Kind) -> io::Result<()> {
+pub(super) fn write_header(file: &File, kind: header::Kind) -> io::Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
-    file.sync_all()?;
-    file::write_all_at(file, &header::make(kind, &Identity::random()?, now, Machine::HOST), 0)?;
-    file.sync_all()
+    if !deliberate::is_on("header: contents not synced before") {
+        seam::sync_all(file)?;
+    }
+    seam::pwrite(file, &header::make(kind, &Identity::random()?, now, Machine::HOST), 0)?;
+    seam::sync_all(file)
 }
 
 /// A name of `file` for the NVM Library, which opens by name: the file itself, whatever its path leads to by now.

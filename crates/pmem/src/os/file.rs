@@ -8,12 +8,13 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::os::errno;
+use crate::os::{deliberate, errno, seam};
 use crate::{Error, Result};
 pub use platform::Descriptor;
+pub(crate) use platform::forget_cached;
 #[cfg(feature = "pmdk")]
 pub(crate) use platform::through_proc;
-use platform::{allocate, can_be_named, name, open_unnamed, sync_folder};
+use platform::{allocate, can_be_named, open_unnamed};
 pub(crate) use platform::{descriptor, file_id, forget_pages, read_exact_at, regular_size, write_all_at};
 
 /// How [`Region::map_file`](crate::Region::map_file) makes its file: the flags of `pmem_map_file`.
@@ -35,6 +36,8 @@ pub struct CreateOptions {
     pub mode: u32,
     /// As in [`MapOptions`](crate::MapOptions).
     pub coverable: bool,
+    /// As in [`MapOptions`](crate::MapOptions).
+    pub random: bool,
 }
 
 /// Opens an existing file for mapping.
@@ -77,11 +80,18 @@ impl Made {
     /// be dropped first: Windows neither cuts nor removes a file that is mapped.
     pub(crate) fn keep(&mut self, path: &Path, syscall: &'static str) -> Result<File> {
         let keep = || -> io::Result<()> {
-            self.file.sync_all()?;
-            if matches!(self.undo, Undo::Unnamed) {
-                name(&self.file, path)?;
+            if !deliberate::is_on("keep: file not synced") {
+                seam::sync_all(&self.file)?;
             }
-            if self.is_new() { sync_folder(folder_of(path)) } else { Ok(()) }
+            if matches!(self.undo, Undo::Unnamed) {
+                seam::name(|| platform::name(&self.file, path))?;
+                seam::named(path, &self.file);
+            }
+            if self.is_new() && !deliberate::is_on("keep: folder not synced") {
+                let folder = folder_of(path);
+                return seam::sync_folder(folder, || platform::sync_folder(folder));
+            }
+            Ok(())
         };
         keep().map_err(|error| Error::io(&error, syscall, Some(path)))?;
         self.undo = Undo::Nothing;
@@ -95,8 +105,8 @@ impl Drop for Made {
         // A failure here has no one to go to: the caller already gets the failure that led to it.
         let _ = match &self.undo {
             Undo::Nothing | Undo::Unnamed => Ok(()),
-            Undo::Resize(size) => self.file.set_len(*size),
-            Undo::Remove(path) => std::fs::remove_file(path),
+            Undo::Resize(size) => seam::resize(&self.file, *size),
+            Undo::Remove(path) => seam::remove(path),
         };
     }
 }
@@ -119,13 +129,13 @@ pub(crate) fn create(path: &Path, options: &CreateOptions, syscall: &'static str
         made.undo = Undo::Resize(before);
     }
     if before < size {
-        made.file.set_len(size).map_err(failed)?;
+        seam::resize(&made.file, size).map_err(failed)?;
     }
     if !options.sparse {
         allocate(&made.file, size).map_err(failed)?;
     }
     if before > size {
-        made.file.set_len(size).map_err(failed)?;
+        seam::resize(&made.file, size).map_err(failed)?;
     }
     Ok(made)
 }
@@ -142,7 +152,7 @@ pub(crate) fn make(path: &Path, size: u64, mode: u32, sparse: bool, syscall: &'s
         _ => make_named(path, mode),
     };
     let made = made.map_err(failed)?;
-    made.file.set_len(size).map_err(failed)?;
+    seam::resize(&made.file, size).map_err(failed)?;
     if !sparse {
         allocate(&made.file, size).map_err(failed)?;
     }
@@ -151,7 +161,9 @@ pub(crate) fn make(path: &Path, size: u64, mode: u32, sparse: bool, syscall: &'s
 
 fn make_named(path: &Path, mode: u32) -> io::Result<Made> {
     let mut how = OpenOptions::new();
-    let file = platform::permit(how.read(true).write(true).create_new(true), mode).open(path)?;
+    platform::permit(how.read(true).write(true).create_new(true), mode);
+    let file = seam::name(|| how.open(path))?;
+    seam::named(path, &file);
     Ok(Made { file, undo: Undo::Remove(path.to_path_buf()) })
 }
 
@@ -160,8 +172,11 @@ fn open_or_make(path: &Path, options: &CreateOptions) -> io::Result<Made> {
     let mut how = OpenOptions::new();
     platform::permit(platform::never_wait(how.read(true).write(true)), options.mode);
     loop {
-        match how.clone().create_new(true).open(path) {
-            Ok(file) => return Ok(Made { file, undo: Undo::Remove(path.to_path_buf()) }),
+        match seam::name(|| how.clone().create_new(true).open(path)) {
+            Ok(file) => {
+                seam::named(path, &file);
+                return Ok(Made { file, undo: Undo::Remove(path.to_path_buf()) });
+            }
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists || options.exclusive => return Err(error),
             Err(_) => {}
         }
@@ -180,7 +195,7 @@ pub(crate) fn write_zeros(file: &File, offset: u64, len: u64) -> io::Result<()> 
     let mut done = 0;
     while done < len {
         let count = usize::try_from(len - done).unwrap_or(usize::MAX).min(ZEROS.len());
-        write_all_at(file, &ZEROS[..count], offset + done)?;
+        seam::pwrite(file, &ZEROS[..count], offset + done)?;
         done += count as u64;
     }
     Ok(())

@@ -9,14 +9,16 @@ use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 
 use crate::os::fault::{FaultFlag, Watch};
 use crate::os::file::Descriptor;
+use crate::os::seam;
 use platform::View;
 #[cfg(windows)]
 pub(crate) use platform::file_id;
-pub(crate) use platform::{CAN_COVER, cover, uncover};
+pub(crate) use platform::{CAN_COVER, advise_random, cover, uncover};
 
 /// Whether stores reach the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub(crate) enum Access {
     Shared,
     /// Stores stay in this mapping: harmless, and lost with it.
     Private,
+    /// Nothing may be stored.
+    Read,
 }
 
 /// A range of addresses that shows a file's bytes. Dropping it gives the addresses back.
@@ -46,6 +50,7 @@ impl Mapping {
     /// Maps `len` bytes of `file` from the page-aligned `offset`, readable and writable.
     pub(crate) fn new(file: Descriptor<'_>, offset: u64, len: NonZeroUsize, access: Access) -> io::Result<Self> {
         let view = View::new(file, offset, len, access)?;
+        seam::mapped(view.start.as_ptr(), len.get(), file, offset);
         let watch = Watch::over(view.start.as_ptr(), len.get(), Arc::default());
         Ok(Self { watch, view })
     }
@@ -92,7 +97,8 @@ impl Mapping {
     /// afterwards.
     pub(crate) fn sync(&self, offset: usize, len: usize) -> io::Result<()> {
         debug_assert!(offset + len <= self.len());
-        let synced = self.view.sync(offset, len);
+        let start = self.start().as_ptr().wrapping_add(offset);
+        let synced = seam::msync(start, len, || self.view.sync(offset, len));
         self.touch(offset, len);
         synced
     }
@@ -107,11 +113,46 @@ impl Mapping {
         }
     }
 
+    /// The address of a range. One that leaves the mapping is a bug and panics.
+    #[inline]
+    pub(crate) fn address(&self, offset: u64, len: u64) -> *mut u8 {
+        let inside = offset.checked_add(len).is_some_and(|end| end <= self.len() as u64);
+        assert!(inside, "bytes {offset} to {offset} + {len} are outside the mapping");
+        self.start().as_ptr().wrapping_add(offset as usize)
+    }
+
+    /// Copies out.
+    #[inline]
+    pub(crate) fn load(&self, offset: u64, target: &mut [u8]) {
+        let source = self.address(offset, target.len() as u64);
+        // SAFETY: the range was checked, and a mapping never overlaps memory of Rust's.
+        unsafe { std::ptr::copy_nonoverlapping(source, target.as_mut_ptr(), target.len()) };
+    }
+
+    /// Four aligned bytes.
+    #[inline]
+    pub(crate) fn word(&self, offset: u64) -> &AtomicU32 {
+        assert!(offset.is_multiple_of(4));
+        // SAFETY: the range was checked, mappings start at a page, and the integer is only reached atomically.
+        unsafe { AtomicU32::from_ptr(self.address(offset, 4).cast()) }
+    }
+
+    /// Says that a use of a page says nothing about its neighbours, where the system wants to know.
+    pub(crate) fn advise_random(&self) {
+        self.view.advise_random();
+    }
+
     /// Puts anonymous zero pages over the mapping. The addresses stay valid until drop, the file is let go.
     ///
     /// Where the kernel refuses, and on Windows, the file stays mapped until drop instead.
     pub(crate) fn disconnect(&self) {
         self.view.disconnect();
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        seam::unmapped(self.start().as_ptr());
     }
 }
 

@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::os::fault::Watch;
-use crate::os::mapping::{Access, Mapping, cover, uncover};
+use crate::os::mapping::{Access, Mapping, advise_random, cover, uncover};
 
 /// The pages of the file over someone else's memory. Dropping it leaves them there: they go with the memory.
 #[derive(Debug)]
@@ -54,6 +54,12 @@ impl Cover {
     pub(crate) fn translate(&self, source: *const u8, mapping: &Mapping) -> *const u8 {
         let offset = (source as usize).wrapping_sub(self.start.as_ptr() as usize);
         if offset < self.len.get() { mapping.start().as_ptr().wrapping_add(offset) } else { source }
+    }
+
+    /// [`Mapping::advise_random`] for this.
+    pub(crate) fn advise_random(&self) {
+        // SAFETY: the pages are mapped until they are lifted, which puts others there.
+        unsafe { advise_random(self.start, self.len) };
     }
 
     /// Whether this lies over memory of `len` bytes.

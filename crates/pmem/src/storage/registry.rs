@@ -1,4 +1,4 @@
-//! The pools open in this process. A pool that is opened again is shared, and closed by its last handle.
+//! What is open in this process. A file that is opened again is shared, and closed by its last handle.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -7,184 +7,227 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use crate::nvml::pool::{Engine, OpenOptions};
 use crate::os::{errno, file};
 use crate::{Error, Result};
 
-/// What a registry holds.
-pub(crate) trait Pool: Sized + Send + Sync + 'static {
-    /// The function whose failure a failed opening is.
-    const OPEN: &'static str;
-
-    /// The registry of all pools of this kind.
-    fn registry() -> &'static Registry<Self>;
-
-    fn engine(&self) -> Engine;
-
-    fn is_readonly(&self) -> bool;
-
-    fn path(&self) -> &Path;
-
-    /// Whether bytes of the pool were lost.
-    fn is_faulted(&self) -> bool;
-
-    /// [`Error::Fault`] where bytes of the pool were lost.
-    #[inline]
-    fn check_intact(&self) -> Result<()> {
-        if self.is_faulted() { Err(Error::Fault { path: Some(self.path().to_path_buf()) }) } else { Ok(()) }
-    }
-
-    /// Does `work` on a pool that was intact before, and is after.
-    fn guarded<R>(&self, work: impl FnOnce() -> Result<R>) -> Result<R> {
-        self.check_intact()?;
-        let result = work();
-        self.check_intact()?;
-        result
-    }
-}
-
-/// The open pools of one kind, by file.
+/// The open ones of a kind, by file. Each has a lock of its own, so that what is done to one file keeps no other waiting.
 pub(crate) struct Registry<T> {
-    pools: LazyLock<Mutex<Pools<T>>>,
+    slots: LazyLock<Mutex<HashMap<FileId, Arc<Slot<T>>>>>,
 }
-
-type Pools<T> = HashMap<FileId, Weak<T>>;
 
 /// The device and the number of a file, which stay with it while it is open.
 type FileId = (u64, u64);
 
-/// A share of an open pool. Dropping the last one closes the pool under the registry's lock, so that opening it again
-/// never meets one that is half closed.
-pub(crate) struct Shared<T: Pool>(Option<Arc<T>>);
+/// What is open of a file. Held while it is opened, closed, or kept from being open.
+struct Slot<T> {
+    open: Mutex<Weak<T>>,
+}
 
-impl<T: Pool> Registry<T> {
+impl<T> Slot<T> {
+    fn lock(&self) -> MutexGuard<'_, Weak<T>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A share. Dropping the last one closes what is shared under its file's lock, so that opening it again never meets one that
+/// is half closed.
+pub(crate) struct Shared<T: 'static> {
+    value: Option<Arc<T>>,
+    entry: Entry<T>,
+}
+
+/// A file's slot in its registry, which goes with the last entry.
+struct Entry<T: 'static> {
+    registry: &'static Registry<T>,
+    id: FileId,
+    slot: Option<Arc<Slot<T>>>,
+}
+
+impl<T> Registry<T> {
     pub(crate) const fn new() -> Self {
-        Self { pools: LazyLock::new(Mutex::default) }
+        Self { slots: LazyLock::new(Mutex::default) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Pools<T>> {
-        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entry(&'static self, id: FileId) -> Entry<T> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = slots.entry(id).or_insert_with(|| Arc::new(Slot { open: Mutex::new(Weak::new()) }));
+        Entry { registry: self, id, slot: Some(Arc::clone(slot)) }
     }
 
-    /// The registry, locked, without a pool at `path`. One whose handles are closed may be held for a moment by a thread
-    /// that has just finished what was put off.
-    fn lock_without(&self, path: &Path, syscall: &'static str) -> Result<MutexGuard<'_, Pools<T>>> {
-        for _ in 0..50 {
-            let pools = self.lock();
-            if refuse_open(&pools, path, syscall).is_ok() {
-                return Ok(pools);
-            }
-            drop(pools);
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let pools = self.lock();
-        refuse_open(&pools, path, syscall).map(|()| pools)
-    }
-
-    /// The pool at `path`: shared where it is open, otherwise what `open` makes of its file.
+    /// What is open of `file`, if `may_share` does not refuse it; otherwise what `open` makes of it.
     pub(crate) fn open(
-        &self,
-        path: &Path,
-        options: OpenOptions,
-        open: impl FnOnce(File) -> Result<T>,
-    ) -> Result<Shared<T>> {
-        let file = file::open(path, options.readonly, T::OPEN)?;
-        let id = identify(&file, path, T::OPEN)?;
-        let mut pools = self.lock();
-        if let Some(pool) = pools.get(&id).and_then(Weak::upgrade) {
-            // A share's drop takes the lock, so it comes after the lock's release, also on refusal.
-            let shared = Shared(Some(pool));
-            drop(pools);
-            return check_share(&*shared, options, path).map(|()| shared);
-        }
-        let pool = Arc::new(open(file)?);
-        pools.insert(id, Arc::downgrade(&pool));
-        Ok(Shared(Some(pool)))
-    }
-
-    /// Registers the pool that `make` makes at `path`, where none is open, with its file.
-    pub(crate) fn create(
-        &self,
+        &'static self,
+        file: File,
         path: &Path,
         syscall: &'static str,
-        make: impl FnOnce() -> Result<(File, T)>,
+        may_share: impl FnOnce(&T) -> Result<()>,
+        open: impl FnOnce(File) -> Result<T>,
     ) -> Result<Shared<T>> {
-        let mut pools = self.lock_without(path, syscall)?;
-        let (file, pool) = make()?;
-        let pool = Arc::new(pool);
-        pools.insert(identify(&file, path, syscall)?, Arc::downgrade(&pool));
-        Ok(Shared(Some(pool)))
+        let entry = self.entry(identify(&file, path, syscall)?);
+        let mut held = entry.slot().lock();
+        if let Some(value) = held.upgrade() {
+            // A share's drop takes the lock, so it comes after the lock's release, also on refusal.
+            drop(held);
+            let shared = Shared { value: Some(value), entry };
+            return may_share(&shared).map(|()| shared);
+        }
+        let value = Arc::new(open(file)?);
+        *held = Arc::downgrade(&value);
+        drop(held);
+        Ok(Shared { value: Some(value), entry })
     }
 
-    /// Calls `work` for a pool that is not open in this process, and is not opened meanwhile.
-    pub(crate) fn apart<R>(&self, path: &Path, syscall: &'static str, work: impl FnOnce() -> Result<R>) -> Result<R> {
-        let _pools = self.lock_without(path, syscall)?;
+    /// What `make` makes of `file`, of which nothing is open.
+    pub(crate) fn create(
+        &'static self,
+        file: &File,
+        path: &Path,
+        syscall: &'static str,
+        make: impl FnOnce() -> Result<T>,
+    ) -> Result<Shared<T>> {
+        let entry = self.entry(identify(file, path, syscall)?);
+        let mut held = entry.lock_closed(path, syscall)?;
+        let value = Arc::new(make()?);
+        *held = Arc::downgrade(&value);
+        drop(held);
+        Ok(Shared { value: Some(value), entry })
+    }
+
+    /// Calls `work` while nothing is open of `file` in this process, and nothing is opened.
+    pub(crate) fn apart<R>(
+        &'static self,
+        file: &File,
+        path: &Path,
+        syscall: &'static str,
+        work: impl FnOnce() -> Result<R>,
+    ) -> Result<R> {
+        let entry = self.entry(identify(file, path, syscall)?);
+        let _held = entry.lock_closed(path, syscall)?;
         work()
     }
 }
 
-/// A way back to a pool that does not keep it open.
-pub(crate) struct Reference<T: Pool>(Weak<T>);
+impl<T> Entry<T> {
+    fn slot(&self) -> &Slot<T> {
+        self.slot.as_deref().expect("only drop takes the slot out")
+    }
 
-impl<T: Pool> Reference<T> {
-    /// A share of the pool, unless it is closed.
+    /// The file's lock, while nothing of it is open. What has no handle any more may be held for a moment by a thread that
+    /// has just finished what was put off.
+    fn lock_closed(&self, path: &Path, syscall: &'static str) -> Result<MutexGuard<'_, Weak<T>>> {
+        for _ in 0..50 {
+            let held = self.slot().lock();
+            if held.strong_count() == 0 {
+                return Ok(held);
+            }
+            drop(held);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let in_use = Error::os(errno::EAGAIN, syscall, Some(path));
+        Err(in_use.with_hint("the pool is open in this process: close it first"))
+    }
+}
+
+impl<T> Drop for Entry<T> {
+    fn drop(&mut self) {
+        let mut slots = self.registry.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.slot.take());
+        // Entries get their slot under this lock, so that none is left where the registry alone has it.
+        if slots.get(&self.id).is_some_and(|slot| Arc::strong_count(slot) == 1) {
+            slots.remove(&self.id);
+        }
+    }
+}
+
+/// A way back to a share that does not keep it open.
+pub(crate) struct Reference<T: 'static> {
+    value: Weak<T>,
+    registry: &'static Registry<T>,
+    id: FileId,
+}
+
+impl<T> Reference<T> {
+    /// A share, unless the last one was dropped.
     pub(crate) fn share(&self) -> Option<Shared<T>> {
-        self.0.upgrade().map(|pool| Shared(Some(pool)))
+        let value = self.value.upgrade()?;
+        Some(Shared { value: Some(value), entry: self.registry.entry(self.id) })
     }
 }
 
-impl<T: Pool> Shared<T> {
+impl<T> Shared<T> {
     pub(crate) fn reference(&self) -> Reference<T> {
-        Reference(self.0.as_ref().map_or_else(Weak::new, Arc::downgrade))
+        let value = self.value.as_ref().map_or_else(Weak::new, Arc::downgrade);
+        Reference { value, registry: self.entry.registry, id: self.entry.id }
     }
 }
 
-impl<T: Pool> Clone for Shared<T> {
+impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { value: self.value.clone(), entry: self.entry.registry.entry(self.entry.id) }
     }
 }
 
-impl<T: Pool> Deref for Shared<T> {
+impl<T> Deref for Shared<T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
-        self.0.as_deref().expect("only drop takes the pool out")
+        self.value.as_deref().expect("only drop takes the value out")
     }
 }
 
-impl<T: Pool> Drop for Shared<T> {
+impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
-        let mut pools = T::registry().lock();
-        drop(self.0.take());
-        pools.retain(|_, pool| pool.strong_count() > 0);
+        let _held = self.entry.slot().lock();
+        drop(self.value.take());
     }
-}
-
-fn refuse_open<T>(pools: &Pools<T>, path: &Path, syscall: &'static str) -> Result<()> {
-    let Ok(file) = file::open(path, true, syscall) else { return Ok(()) };
-    let id = identify(&file, path, syscall)?;
-    if pools.get(&id).is_none_or(|pool| pool.strong_count() == 0) {
-        return Ok(());
-    }
-    Err(in_use(path, syscall, "the pool is open in this process: close it first"))
-}
-
-fn check_share<T: Pool>(pool: &T, options: OpenOptions, path: &Path) -> Result<()> {
-    if options.readonly != pool.is_readonly() {
-        let hint = "the pool is open in this process, one of the two readonly and the other not";
-        return Err(in_use(path, T::OPEN, hint));
-    }
-    if options.engine.is_some_and(|engine| engine != pool.engine()) {
-        return Err(in_use(path, T::OPEN, "the pool is open in this process with another engine"));
-    }
-    Ok(())
-}
-
-fn in_use(path: &Path, syscall: &'static str, hint: &'static str) -> Error {
-    Error::os(errno::EAGAIN, syscall, Some(path)).with_hint(hint)
 }
 
 fn identify(file: &File, path: &Path, syscall: &'static str) -> Result<FileId> {
     file::file_id(file).map_err(|error| Error::io(&error, syscall, Some(path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    static REGISTRY: Registry<u32> = Registry::new();
+
+    fn open(file: &File, value: u32) -> Shared<u32> {
+        REGISTRY.open(file.try_clone().unwrap(), Path::new("x"), "open", |_| Ok(()), |_| Ok(value)).unwrap()
+    }
+
+    #[test]
+    fn a_file_is_shared_until_its_last_share_goes() {
+        let file = tempfile::tempfile().unwrap();
+        let first = open(&file, 1);
+        let (second, clone, reference) = (open(&file, 2), first.clone(), first.reference());
+        assert_eq!((*second, *clone, *reference.share().unwrap()), (1, 1, 1));
+        let refused = REGISTRY.apart(&file, Path::new("x"), "check", || Ok(()));
+        assert_eq!(refused.unwrap_err().code(), "EAGAIN");
+        drop((first, second, clone));
+        assert!(reference.share().is_none());
+        REGISTRY.apart(&file, Path::new("x"), "check", || Ok(())).unwrap();
+        assert_eq!(*open(&file, 3), 3);
+    }
+
+    #[test]
+    fn work_on_one_file_keeps_no_other_waiting() {
+        let (one, other) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        let ((started, start), (end, ended)) = (channel(), channel());
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                let work = || {
+                    started.send(()).unwrap();
+                    ended.recv().unwrap();
+                    Ok(())
+                };
+                REGISTRY.apart(&one, Path::new("one"), "check", work).unwrap();
+            });
+            start.recv().unwrap();
+            drop(open(&other, 1));
+            end.send(()).unwrap();
+        });
+    }
 }

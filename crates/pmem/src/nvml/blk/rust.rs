@@ -3,8 +3,15 @@
 //! A block's bytes never change in place. A write goes to a slot that its lane owns, and the block's map entry is then
 //! moved to that slot; the slot it came from is the lane's next one. What was under way at a crash is told by the flog.
 //!
+//! A write is durable after two barriers. The first one makes durable what it relies on: the data, the first half of its
+//! flog entry, and the map entries that may not be durable yet, of its lane's last write and of its block. The second one
+//! makes the flog entry current. The map entry itself comes to the disk with a later barrier, since recovery makes it again
+//! from the flog: so when a lane's next write takes the flog entry's place, the map entry is durable, and of two lanes that
+//! wrote the same block at most one has an entry that the map still lags behind.
+//!
 //! Reading takes no lock: a reader announces the slot it copies from, and a writer waits before it overwrites one that
-//! is announced. Writes exclude each other only in the same lane, and around one cache line of the map.
+//! is announced. On a medium where writers do not take turns, writes exclude each other only in the same lane, and around
+//! one cache line of the map; elsewhere many writes share their barriers.
 
 mod arena;
 mod lanes;
@@ -17,22 +24,25 @@ mod stripes;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::BlockEngine;
 use crate::Error;
-use crate::nvml::format::btt::{Layout, MapEntry, Pool, State};
+use crate::nvml::format::btt::{Entry, LANES, Layout, MapEntry, Pool, State};
 use crate::nvml::format::{Damage, Invalid};
-use crate::os::errno;
-use crate::storage::medium::Medium;
+use crate::os::{deliberate, errno};
+use crate::storage::medium::{Failed, Medium, Range};
 use arena::Arena;
+use lanes::LaneGuard;
+use padded::thread_number;
 use readers::Readers;
 
 /// An array of blocks on a medium.
-pub(crate) struct RustBlocks<M> {
+pub(crate) struct RustBlocks<M: Medium> {
     medium: M,
     path: PathBuf,
     layout: Layout,
@@ -60,13 +70,38 @@ enum First {
 }
 
 /// A failure without the call and the file that it belongs to.
+#[derive(Clone)]
 enum Failure {
-    /// A failed sync.
-    Io(io::Error),
+    /// What the operating system said.
+    Io(Arc<io::Error>),
     /// A damaged map entry.
     Damage(Damage),
     /// A sync failed before.
     Refused,
+}
+
+/// A write that has its lane. Until [`RustBlocks::finish`] nothing of it is seen.
+struct Planned<'a> {
+    lane: LaneGuard<'a>,
+    /// Held where writers do not take turns.
+    _line: Option<MutexGuard<'a, ()>>,
+    next: Entry,
+    slot_at: u64,
+    flog_at: u64,
+    map_at: u64,
+    /// The first half of the flog entry, which beside an old sequence number says nothing: it may be durable before the data,
+    /// or after.
+    recorded: [u8; 8],
+    /// The half that makes the entry current. The other one has to be durable before: a write-back of the page by someone
+    /// else may take one half as it was before and the other as it is after.
+    activating: [u8; 8],
+}
+
+impl Planned<'_> {
+    /// The map entries that the write relies on, and that may not be durable yet: where they lie.
+    fn relied_on(&self) -> impl Iterator<Item = Range> {
+        self.lane.map_entry().into_iter().chain([self.map_at]).map(|at| (at, 4))
+    }
 }
 
 impl From<Damage> for Failure {
@@ -134,7 +169,7 @@ impl<M: Medium> RustBlocks<M> {
             }
             First::Recovery(pool) => {
                 let arenas = self.arenas.get().expect("only a pool that is laid out is recovered");
-                recovery::recover(&self.medium, pool, arenas).map_err(|error| self.fail(error))?;
+                recovery::recover(&self.medium, pool, arenas).map_err(|error| self.fail(Failed::Sync(error)))?;
                 self.is_unrecovered.store(false, Ordering::SeqCst);
             }
             First::Done => {}
@@ -148,56 +183,83 @@ impl<M: Medium> RustBlocks<M> {
         if self.has_failed.load(Ordering::Acquire) { Err(Failure::Refused) } else { Ok(()) }
     }
 
-    fn fail(&self, error: io::Error) -> Failure {
-        self.has_failed.store(true, Ordering::Release);
-        Failure::Io(error)
+    /// What a failed commit comes to. After a failed sync nothing more may be acknowledged.
+    fn fail(&self, failed: Failed) -> Failure {
+        if matches!(failed, Failed::Sync(_)) {
+            self.has_failed.store(true, Ordering::Release);
+        }
+        Failure::Io(Arc::new(failed.into_error()))
     }
 
     fn spoil(&self, invalid: Invalid) -> Failure {
         match invalid {
-            Invalid::Io(error) => self.fail(error),
+            Invalid::Io(error) => self.fail(Failed::Sync(error)),
             Invalid::Damage(damage) => Failure::Damage(damage),
         }
     }
 
-    /// Completes a sync. The operating system tells of a failed write-back once, to whichever thread asks next, so another
-    /// thread's failure may be this one's.
-    fn settled(&self, synced: io::Result<()>) -> Result<(), Failure> {
-        synced.map_err(|error| self.fail(error))?;
-        self.check_not_failed()
+    /// [`Medium::commit`]. Where writers do not take turns another one's failure may be this one's.
+    fn commit(&self, writes: &[(u64, &[u8])], earlier: &[Range]) -> Result<(), Failure> {
+        self.medium.commit(writes, earlier).map_err(|failed| self.fail(failed))?;
+        if deliberate::is_on("blk: failures of others ignored") { Ok(()) } else { self.check_not_failed() }
     }
 
-    /// Writes a block through a lane of its arena. Whatever happens midway, the block has its old content or the new.
-    fn write_block(&self, index: u64, data: &[u8]) -> Result<(), Failure> {
+    /// Takes a lane for a write of a block, and says what is to be written. `own` is the lane to begin to look at.
+    fn plan(&self, index: u64, own: usize) -> Result<Planned<'_>, Failure> {
         let (arena, block) = self.locate(self.prepare()?, index);
         // A damaged entry is refused before anything is written.
         self.entry(arena, block)?;
-        let mut lane = arena.lanes.take().ok_or(Failure::Refused)?;
+        let map_at = arena.extent.map_entry(block);
+        self.medium.reserve_word(map_at).map_err(|error| self.fail(Failed::Write(error)))?;
+        let lane = arena.lanes.take(own).ok_or(Failure::Refused)?;
         let slot = lane.free_slot();
         self.readers.wait_until_left(arena.tag(slot));
-        let slot_at = arena.extent.slot(slot);
-        self.medium.store(slot_at, data);
-
-        let _line = arena.stripes.lock(block);
+        let is_locked = self.medium.is_concurrent() && !deliberate::is_on("blk: no stripe lock");
+        let line = is_locked.then(|| arena.stripes.lock(block));
         let old = self.entry(arena, block)?;
         arena.check_owner(block, old, slot)?;
         let next = lane.next(block, old);
-        let next_at = lane.next_at();
-        let flog_at = arena.extent.flog_pair(lane.number()) + next_at;
+        let flog_at = arena.extent.flog_pair(lane.number()) + lane.next_at();
         let [recorded, activating] = halves(&next.encode());
-        // Half of an entry beside an old sequence number says nothing, so it may be durable before the data, or after.
-        self.medium.store_u64(flog_at, recorded);
-        self.settled(self.medium.sync_two((slot_at, data.len() as u64), (flog_at, 8)))?;
-        // This half makes the entry current. The other one has to be durable by now, on page-cache files too: a write-back
-        // of the page by someone else may take one half as it was before and the other as it is after.
-        self.medium.store_u64(flog_at + 8, activating);
-        self.settled(self.medium.sync(flog_at + 8, 8))?;
-        // From here on the write is durable: opening completes it. The lane moves on once the map says so too.
-        let entry_at = arena.extent.map_entry(block);
-        self.medium.store_u32(entry_at, next.new.encode());
-        self.settled(self.medium.sync(entry_at, 4))?;
-        lane.advance(next);
+        let slot_at = arena.extent.slot(slot);
+        Ok(Planned { lane, _line: line, next, slot_at, flog_at, map_at, recorded, activating })
+    }
+
+    /// Ends a write that is durable: the map says so too, and the lane moves on. If the map cannot be told, the lane's flog
+    /// entry must not be replaced.
+    fn finish(&self, mut planned: Planned<'_>) -> Result<(), Failure> {
+        let written = self.medium.write_word(planned.map_at, planned.next.new.encode());
+        written.map_err(|error| self.fail(Failed::Sync(error)))?;
+        planned.lane.advance(planned.next, planned.map_at);
         Ok(())
+    }
+
+    /// Writes a block. Whatever happens midway, it has its old content or the new.
+    fn write_block(&self, index: u64, data: &[u8]) -> Result<(), Failure> {
+        let planned = self.plan(index, if self.medium.is_concurrent() { thread_number() } else { 0 })?;
+        let mut earlier = [(0, 0); 2];
+        let count = planned.relied_on().zip(&mut earlier).map(|(range, place)| *place = range).count();
+        self.commit(&[(planned.slot_at, data), (planned.flog_at, &planned.recorded)], &earlier[..count])?;
+        self.commit(&[(planned.flog_at + 8, &planned.activating)], &[])?;
+        self.finish(planned)
+    }
+
+    /// Writes blocks that are not written twice, each through a lane of its own, with two barriers for all.
+    fn write_blocks(&self, writes: &[(u64, &[u8])]) -> Vec<Result<(), Failure>> {
+        let mut outcomes: Vec<_> = writes.iter().map(|(index, _)| self.plan(*index, 0)).collect();
+        let planned = || outcomes.iter().zip(writes).filter_map(|(plan, (_, data))| Some((plan.as_ref().ok()?, *data)));
+        let recorded = planned().map(|(plan, _)| (plan.flog_at, &plan.recorded[..]));
+        let first: Vec<(u64, &[u8])> = planned().map(|(plan, data)| (plan.slot_at, data)).chain(recorded).collect();
+        let second: Vec<(u64, &[u8])> = planned().map(|(plan, _)| (plan.flog_at + 8, &plan.activating[..])).collect();
+        let earlier: Vec<Range> = planned().flat_map(|(plan, _)| plan.relied_on()).collect();
+        let durable = if first.is_empty() {
+            Ok(())
+        } else {
+            self.commit(&first, &earlier).and_then(|()| self.commit(&second, &[]))
+        };
+        let finish =
+            |plan: Result<Planned<'_>, Failure>| plan.and_then(|plan| durable.clone().and_then(|()| self.finish(plan)));
+        outcomes.drain(..).map(finish).collect()
     }
 
     /// Reads a block. `false` for one in the error state.
@@ -245,11 +307,12 @@ impl<M: Medium> RustBlocks<M> {
             return Ok(());
         }
         let at = arena.extent.map_entry(block);
-        let before = self.medium.load_u32(at);
-        self.medium.store_u32(at, MapEntry { state, slot: old.slot }.encode());
-        // After a failure the disk may have either. The old one is stored again, so that reopening makes it durable and does
+        let before = self.medium.load_word(at);
+        let new = MapEntry { state, slot: old.slot }.encode();
+        self.medium.write_word(at, new).map_err(|error| self.fail(Failed::Write(error)))?;
+        // After a failure the disk may have either. The old one is written again, so that reopening makes it durable and does
         // not build on an entry that only the page cache has.
-        self.settled(self.medium.sync(at, 4)).inspect_err(|_| self.medium.store_u32(at, before))
+        self.commit(&[], &[(at, 4)]).inspect_err(|_| drop(self.medium.write_word(at, before)))
     }
 
     fn error(&self, failure: Failure, syscall: &'static str) -> Error {
@@ -276,7 +339,26 @@ impl<M: Medium> BlockEngine for RustBlocks<M> {
     }
 
     fn write(&self, index: u64, data: &[u8]) -> crate::Result<()> {
-        self.write_block(index, data).map_err(|failure| self.error(failure, "pmemblk_write"))
+        self.write_block(index, data).map_err(|failure| self.error(failure, WRITE))
+    }
+
+    /// Writes of one group that are to the same block are one: the last of them.
+    fn write_many(&self, writes: &[(u64, &[u8])]) -> Vec<crate::Result<()>> {
+        let outcome = |written: Result<(), Failure>| written.map_err(|failure| self.error(failure, WRITE));
+        if self.medium.is_concurrent() {
+            return writes.iter().map(|(index, data)| outcome(self.write_block(*index, data))).collect();
+        }
+        let group = |writes: &[(u64, &[u8])]| {
+            let last: BTreeMap<u64, &[u8]> = writes.iter().copied().collect();
+            let outcomes = self.write_blocks(&last.iter().map(|(index, data)| (*index, *data)).collect::<Vec<_>>());
+            let outcomes: BTreeMap<u64, _> = last.into_keys().zip(outcomes.into_iter().map(outcome)).collect();
+            writes.iter().map(|(index, _)| outcomes[index].clone()).collect::<Vec<_>>()
+        };
+        writes.chunks(LANES as usize).flat_map(group).collect()
+    }
+
+    fn takes_turns(&self) -> bool {
+        !self.medium.is_concurrent()
     }
 
     fn set_zero(&self, index: u64) -> crate::Result<()> {
@@ -292,12 +374,42 @@ impl<M: Medium> BlockEngine for RustBlocks<M> {
     }
 }
 
+const WRITE: &str = "pmemblk_write";
+
+impl<M: Medium> RustBlocks<M> {
+    /// The map entries of the lanes' last writes, which may not be durable yet: where they lie.
+    fn unsettled(&self) -> Vec<Range> {
+        let arenas = self.arenas.get().map_or(&[][..], Vec::as_slice);
+        arenas.iter().flat_map(|arena| arena.lanes.map_entries()).map(|at| (at, 4)).collect()
+    }
+}
+
+/// Closing makes all of the map durable: whoever opens the pool next may replace flog entries without looking at what they
+/// say of the map.
+impl<M: Medium> Drop for RustBlocks<M> {
+    fn drop(&mut self) {
+        let unsettled = self.unsettled();
+        if unsettled.is_empty() || *self.has_failed.get_mut() || deliberate::is_on("blk: map not settled by closing") {
+            return;
+        }
+        // Nobody is left to be told of a failure; nothing was acknowledged by it.
+        let _ = self.medium.commit(&[], &unsettled);
+    }
+}
+
 fn arenas_of<M: Medium>(medium: &M, pool: &Pool) -> Vec<Arena> {
     (0..).zip(&pool.arenas).map(|(index, arena)| Arena::new(medium, index, arena)).collect()
 }
 
-/// The two halves of a flog entry, each stored as one.
-fn halves(entry: &[u8; 16]) -> [u64; 2] {
-    let whole = u128::from_le_bytes(*entry);
-    [whole as u64, (whole >> 64) as u64]
+/// [`Medium::commit`] of what laying out and recovery write, which must not fail in part.
+fn commit<M: Medium>(medium: &M, writes: &[(u64, &[u8])]) -> io::Result<()> {
+    medium.commit(writes, &[]).map_err(Failed::into_error)
+}
+
+/// The two halves of a flog entry, each written as one.
+fn halves(entry: &[u8; 16]) -> [[u8; 8]; 2] {
+    let [mut recorded, mut activating] = [[0; 8]; 2];
+    recorded.copy_from_slice(&entry[..8]);
+    activating.copy_from_slice(&entry[8..]);
+    [recorded, activating]
 }

@@ -17,9 +17,7 @@ mod map;
 pub(crate) use arena::{Arena, Infos};
 pub(crate) use check::check;
 pub(crate) use descriptor::make as make_descriptor;
-#[cfg(test)]
-pub(crate) use flog::Entry;
-pub(crate) use flog::{Lane, make as make_flog};
+pub(crate) use flog::{Entry, Lane, make as make_flog};
 pub(crate) use geometry::LANES;
 pub(crate) use info::make as make_info;
 pub(crate) use layout::{Extent, Layout};

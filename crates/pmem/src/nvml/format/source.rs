@@ -24,6 +24,21 @@ impl Source for File {
     }
 }
 
+#[cfg(test)]
+impl Source for crate::os::seam::recorder::Image {
+    fn len(&self) -> io::Result<u64> {
+        Ok(Self::len(self))
+    }
+
+    fn read_at(&self, offset: u64, target: &mut [u8]) -> io::Result<()> {
+        if offset + target.len() as u64 > Self::len(self) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.get(offset, target);
+        Ok(())
+    }
+}
+
 impl Source for [u8] {
     fn len(&self) -> io::Result<u64> {
         Ok(self.len() as u64)

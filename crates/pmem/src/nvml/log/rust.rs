@@ -1,6 +1,5 @@
 //! The log engine of this crate.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::{FULL, LogEngine};
 use crate::nvml::format::log::{DATA_START, WRITE_OFFSET};
 use crate::os::errno;
-use crate::storage::medium::Medium;
+use crate::storage::medium::{Failed, Medium};
 use crate::{Error, Result};
 
 /// A log on a medium. Data below the write offset never changes but by a rewind, so reading takes no lock.
@@ -46,19 +45,20 @@ impl<M: Medium> RustLog<M> {
         Err(refused.with_hint("making an earlier change durable failed: close the log and open it again"))
     }
 
-    /// Makes a range durable, or marks the log as failed.
-    fn sync(&self, writer: &mut Writer, offset: u64, len: u64, syscall: &'static str) -> Result<()> {
-        self.medium.sync(offset, len).map_err(|error: io::Error| {
-            writer.failed = true;
-            Error::io(&error, syscall, Some(&self.path))
+    /// Writes durably. Where making it durable fails the log is marked as failed.
+    fn commit(&self, writer: &mut Writer, writes: &[(u64, &[u8])], syscall: &'static str) -> Result<()> {
+        self.medium.commit(writes, &[]).map_err(|failed| {
+            writer.failed = matches!(failed, Failed::Sync(_));
+            Error::io(&failed.into_error(), syscall, Some(&self.path))
         })
     }
 
     /// Moves the write offset, durably. Where that fails it is put back, for what a reopening sees in the page cache.
     fn publish(&self, writer: &mut Writer, tail: u64, syscall: &'static str) -> Result<()> {
-        self.medium.store_u64(WRITE_OFFSET, tail);
-        self.sync(writer, WRITE_OFFSET, 8, syscall)
-            .inspect_err(|_| self.medium.store_u64(WRITE_OFFSET, self.tail.load(Ordering::Relaxed)))?;
+        self.commit(writer, &[(WRITE_OFFSET, &tail.to_le_bytes())], syscall).inspect_err(|_| {
+            let before = self.tail.load(Ordering::Relaxed);
+            let _ = self.medium.write(WRITE_OFFSET, &before.to_le_bytes());
+        })?;
         self.tail.store(tail, Ordering::Release);
         Ok(())
     }
@@ -81,12 +81,10 @@ impl<M: Medium> LogEngine for RustLog<M> {
         if len > self.end - start {
             return Err(Error::os(errno::ENOSPC, SYSCALL, Some(&self.path)).with_hint(FULL));
         }
-        let mut offset = start;
-        for part in parts {
-            self.medium.store(offset, part);
-            offset += part.len() as u64;
+        match parts {
+            [part] => self.commit(&mut writer, &[(start, part)], SYSCALL)?,
+            parts => self.commit(&mut writer, &in_a_row(start, parts), SYSCALL)?,
         }
-        self.sync(&mut writer, start, len, SYSCALL)?;
         self.publish(&mut writer, start + len, SYSCALL)
     }
 
@@ -113,9 +111,23 @@ impl<M: Medium> LogEngine for RustLog<M> {
         Ok(())
     }
 
+    fn takes_turns(&self) -> bool {
+        !self.medium.is_concurrent()
+    }
+
     fn is_faulted(&self) -> bool {
         self.medium.is_faulted()
     }
+}
+
+/// The parts with their offsets, one behind the other.
+fn in_a_row<'a>(start: u64, parts: &[&'a [u8]]) -> Vec<(u64, &'a [u8])> {
+    let mut end = start;
+    let place = |part: &&'a [u8]| {
+        end += part.len() as u64;
+        (end - part.len() as u64, *part)
+    };
+    parts.iter().map(place).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::ffi::c_int;
 use std::fs::File;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,13 +16,16 @@ use pmem_sys::{
 };
 
 use super::watch::watch_pool;
-use crate::nvml::blk::{BlockEngine, CREATE, OPEN, read};
+use crate::nvml::blk::{BlockEngine, CREATE, OPEN};
 use crate::nvml::format::Invalid;
 use crate::nvml::format::btt::{Layout, Pool as Format};
-use crate::nvml::pool::{Locked, library_path};
+use crate::nvml::pool::library_path;
 use crate::os::fault::Watch;
 use crate::os::file::Made;
-use crate::storage::medium::{MappedMedium, Medium};
+use crate::os::file::{descriptor, write_zeros};
+use crate::os::mapping::{Access, Mapping};
+use crate::os::seam;
+use crate::storage::lock::Locked;
 use crate::{Error, Result};
 
 /// An open array of the NVM Library.
@@ -30,8 +34,9 @@ pub(crate) struct PmdkBlocks {
     path: PathBuf,
     layout: Layout,
     /// The library's file once more, for its maps.
-    medium: MappedMedium,
-    /// Outlives the library's mapping, which it stores to as it closes. It has the medium's flag.
+    file: File,
+    mapping: Mapping,
+    /// Outlives the library's mapping, which it stores to as it closes. It has the other mapping's flag.
     _watch: Watch,
     laid_out: AtomicBool,
     laying_out: Mutex<()>,
@@ -65,12 +70,17 @@ impl Drop for Handle {
 
 impl PmdkBlocks {
     /// Makes an array in a file whose first page is zero.
-    pub(crate) fn create(made: &Made, path: &Path, block_size: u32) -> Result<Self> {
+    pub(crate) fn create(
+        made: &Made,
+        path: &Path,
+        block_size: u32,
+        read: impl FnOnce(&File) -> Result<Format>,
+    ) -> Result<Self> {
         let name = library_path(made.file(), path, CREATE)?;
         // SAFETY: the path is a C string; size 0 takes the file as it is.
         let pool = unsafe { pmemblk_create(name.as_ptr(), block_size as usize, 0, 0) };
         let pool = Handle::new(pool, path, CREATE)?;
-        let format = read(made.file(), path, CREATE)?;
+        let format = read(made.file())?;
         Self::new(pool, made.file(), &format, path, CREATE)
     }
 
@@ -86,12 +96,16 @@ impl PmdkBlocks {
 
     fn new(pool: Handle, file: &File, format: &Format, path: &Path, syscall: &'static str) -> Result<Self> {
         let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
+        let file = file.try_clone().map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
-        let medium = MappedMedium::new(file, size, false).map_err(failed)?;
+        let len = usize::try_from(size).ok().and_then(NonZeroUsize::new).ok_or(io::ErrorKind::FileTooLarge);
+        let len = len.map_err(|kind| failed(kind.into()))?;
+        let mapping = Mapping::new(descriptor(&file), 0, len, Access::Read).map_err(failed)?;
         // SAFETY: the library names a pool by the address of its first byte.
-        let watch = unsafe { watch_pool(pool.as_ptr().cast(), size, medium.fault_flag()) };
+        let watch = unsafe { watch_pool(pool.as_ptr().cast(), size, mapping.fault_flag()) };
         let (laid_out, laying_out) = (AtomicBool::new(format.is_laid_out()), Mutex::new(()));
-        Ok(Self { pool, path: path.to_path_buf(), layout: format.layout, medium, _watch: watch, laid_out, laying_out })
+        let (path, layout) = (path.to_path_buf(), format.layout);
+        Ok(Self { pool, path, layout, file, mapping, _watch: watch, laid_out, laying_out })
     }
 
     /// Zeroes the maps before the first change lays the array out: the library forgets whether it has to when another
@@ -103,9 +117,9 @@ impl PmdkBlocks {
         }
         for extent in self.layout.iter() {
             let map = extent.map();
-            self.medium.store_zeros(map.start, map.end - map.start);
-            let synced = self.medium.sync(map.start, map.end - map.start);
-            synced.map_err(|error| Error::io(&error, "pmemblk_write", Some(&self.path)))?;
+            let zeroed = write_zeros(&self.file, map.start, map.end - map.start);
+            let durable = zeroed.and_then(|()| seam::sync_data(&self.file));
+            durable.map_err(|error| Error::io(&error, "pmemblk_write", Some(&self.path)))?;
         }
         self.laid_out.store(true, Ordering::Release);
         Ok(())
@@ -123,7 +137,8 @@ impl PmdkBlocks {
     fn check_entry(&self, index: u64) -> Result<()> {
         let Some((arena, block)) = self.layout.locate(index) else { return Ok(()) };
         let extent = self.layout.arena(arena);
-        let checked = extent.decode_entry(block, self.medium.load_u32(extent.map_entry(block)));
+        let entry = self.mapping.word(extent.map_entry(block)).load(Ordering::SeqCst);
+        let checked = extent.decode_entry(block, u32::from_le(entry));
         checked.map_err(|damage| Invalid::from(damage).into_error(OPEN, Some(&self.path)))?;
         if self.is_faulted() { Err(Error::Fault { path: Some(self.path.clone()) }) } else { Ok(()) }
     }
@@ -167,7 +182,12 @@ impl BlockEngine for PmdkBlocks {
         self.outcome(result, "pmemblk_set_error")
     }
 
+    /// The library takes its own locks.
+    fn takes_turns(&self) -> bool {
+        false
+    }
+
     fn is_faulted(&self) -> bool {
-        self.medium.is_faulted()
+        self.mapping.is_faulted()
     }
 }

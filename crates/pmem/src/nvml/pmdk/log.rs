@@ -16,10 +16,11 @@ use pmem_sys::{
 
 use super::watch::watch_pool;
 use crate::nvml::log::{CREATE, FULL, LogEngine};
-use crate::nvml::pool::{Locked, library_path};
+use crate::nvml::pool::library_path;
 use crate::os::errno;
 use crate::os::fault::Watch;
 use crate::os::file::Made;
+use crate::storage::lock::Locked;
 use crate::{Error, Result};
 
 /// An open `PMEMlogpool`. The library locks around each of its functions.
@@ -113,6 +114,11 @@ impl LogEngine for PmdkLog {
         // SAFETY: the pool is open until drop.
         unsafe { pmemlog_rewind(self.pool.as_ptr()) };
         Ok(())
+    }
+
+    /// The library takes its own locks.
+    fn takes_turns(&self) -> bool {
+        false
     }
 
     fn is_faulted(&self) -> bool {

@@ -95,6 +95,16 @@ pub(crate) fn forget_pages(file: &File) {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn forget_pages(_: &File) {}
 
+/// Drops the pages of someone else's file from the page cache, those that were changed after they are written.
+pub(crate) fn forget_cached(file: Descriptor<'_>, readonly: bool) -> io::Result<()> {
+    let file = File::from(file.try_clone_to_owned()?);
+    if !readonly {
+        file.sync_data()?;
+    }
+    forget_pages(&file);
+    Ok(())
+}
+
 /// Makes a folder's entries durable.
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()

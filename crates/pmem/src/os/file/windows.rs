@@ -72,6 +72,11 @@ pub(super) fn allocate(_: &File, _: u64) -> io::Result<()> {
 /// Nothing is gained by it here.
 pub(crate) fn forget_pages(_: &File) {}
 
+/// Nothing is gained by it here.
+pub(crate) fn forget_cached(_: Descriptor<'_>, _readonly: bool) -> io::Result<()> {
+    Ok(())
+}
+
 /// Nothing can be done: a folder cannot be flushed. NTFS keeps a journal of names.
 pub(super) fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())

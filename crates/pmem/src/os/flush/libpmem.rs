@@ -3,16 +3,18 @@
 
 use std::ffi::c_void;
 
+use crate::os::seam;
+
 /// `pmem_flush`: writes the caches of `[start, start + len)` back. The range may be any mapped one.
 pub(crate) fn flush(start: *const u8, len: usize) {
     // SAFETY: flushing reads no data, and the callers' range lies in a live mapping.
-    unsafe { pmem_sys::pmem_flush(start.cast::<c_void>(), len) }
+    seam::write_back(start, len, || unsafe { pmem_sys::pmem_flush(start.cast::<c_void>(), len) });
 }
 
 /// `pmem_drain`: waits for earlier flushes.
 pub(crate) fn drain() {
     // SAFETY: a fence has no precondition.
-    unsafe { pmem_sys::pmem_drain() }
+    seam::fence(|| unsafe { pmem_sys::pmem_drain() });
 }
 
 /// `pmem_memmove` without draining: copies, past the caches where that is faster, and writes caches back.
@@ -20,8 +22,10 @@ pub(crate) fn drain() {
 /// # Safety
 /// `target` is writable and `source` readable for `len` bytes; they may overlap.
 pub(crate) unsafe fn copy(target: *mut u8, source: *const u8, len: usize) {
-    // SAFETY: as the caller promises.
-    unsafe { pmem_sys::pmem_memmove(target.cast(), source.cast(), len, pmem_sys::PMEM_F_MEM_NODRAIN) };
+    seam::stream(target, len, || {
+        // SAFETY: as the caller promises.
+        unsafe { pmem_sys::pmem_memmove(target.cast(), source.cast(), len, pmem_sys::PMEM_F_MEM_NODRAIN) };
+    });
 }
 
 /// `pmem_memset` without draining.
@@ -29,8 +33,10 @@ pub(crate) unsafe fn copy(target: *mut u8, source: *const u8, len: usize) {
 /// # Safety
 /// `target` is writable for `len` bytes.
 pub(crate) unsafe fn fill(target: *mut u8, value: u8, len: usize) {
-    // SAFETY: as the caller promises.
-    unsafe { pmem_sys::pmem_memset(target.cast(), i32::from(value), len, pmem_sys::PMEM_F_MEM_NODRAIN) };
+    seam::stream(target, len, || {
+        // SAFETY: as the caller promises.
+        unsafe { pmem_sys::pmem_memset(target.cast(), i32::from(value), len, pmem_sys::PMEM_F_MEM_NODRAIN) };
+    });
 }
 
 /// `pmem_has_hw_drain`.

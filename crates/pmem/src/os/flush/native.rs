@@ -2,20 +2,27 @@
 #![allow(unsafe_code)]
 
 use crate::os::cpu::{FlushInstruction, flush_instruction};
+use crate::os::{deliberate, seam};
 
 /// The smallest cache line among the processors supported.
 const LINE: usize = 64;
 
 /// Writes the caches of `[start, start + len)` back; [`drain`] waits for it.
 pub(crate) fn flush(start: *const u8, len: usize) {
-    let instruction = flush_instruction();
-    if len == 0 || instruction == FlushInstruction::None {
+    if len == 0 {
         return;
     }
-    let first = start as usize & !(LINE - 1);
-    for line in (first..start as usize + len).step_by(LINE) {
-        write_back(instruction, line);
-    }
+    let (first, end) = (start as usize & !(LINE - 1), start as usize + len);
+    let end = if deliberate::is_on("flush: last line left out") { end.saturating_sub(LINE) } else { end };
+    seam::write_back(start, end.saturating_sub(start as usize), || {
+        let instruction = flush_instruction();
+        if instruction == FlushInstruction::None {
+            return;
+        }
+        for line in (first..end).step_by(LINE) {
+            write_back(instruction, line);
+        }
+    });
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -48,16 +55,21 @@ fn write_back(instruction: FlushInstruction, line: usize) {
 
 /// Waits until earlier flushes and stores past the caches are in the persistence domain.
 pub(crate) fn drain() {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: every x86-64 processor has SSE.
-    unsafe {
-        std::arch::x86_64::_mm_sfence();
+    if deliberate::is_on("drain: empty") {
+        return;
     }
-    #[cfg(target_arch = "aarch64")]
-    // SAFETY: a barrier has no precondition.
-    unsafe {
-        std::arch::asm!("dsb sy", options(nostack, preserves_flags));
-    }
+    seam::fence(|| {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: every x86-64 processor has SSE.
+        unsafe {
+            std::arch::x86_64::_mm_sfence();
+        }
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: a barrier has no precondition.
+        unsafe {
+            std::arch::asm!("dsb sy", options(nostack, preserves_flags));
+        }
+    });
 }
 
 /// Copies and writes caches back, or goes past them, without draining.
@@ -71,19 +83,28 @@ pub(crate) unsafe fn copy(target: *mut u8, source: *const u8, len: usize) {
     let body = len.saturating_sub(head) & !(LINE - 1);
     if !apart || len < NON_TEMPORAL || !can_stream() {
         // SAFETY: as the caller promises; `copy` allows overlap.
-        unsafe { std::ptr::copy(source, target, len) };
+        seam::store(target, len, || unsafe { std::ptr::copy(source, target, len) });
         flush(target, len);
         return;
     }
-    let tail = len - head - body;
-    // SAFETY: head, body and tail are the ranges' parts in a row, and the ranges do not overlap.
-    unsafe {
-        std::ptr::copy_nonoverlapping(source, target, head);
-        stream(target.add(head), source.add(head), body);
-        std::ptr::copy_nonoverlapping(source.add(head + body), target.add(head + body), tail);
+    // Head, body and tail are the ranges' parts in a row, and the ranges do not overlap.
+    let part = |at: usize, len: usize| {
+        let (from, to) = (source.wrapping_add(at), target.wrapping_add(at));
+        // SAFETY: the part lies in both ranges.
+        seam::store(to, len, || unsafe { std::ptr::copy_nonoverlapping(from, to, len) });
+    };
+    let (tail_at, tail) = (head + body, len - head - body);
+    part(0, head);
+    let (from, to) = (source.wrapping_add(head), target.wrapping_add(head));
+    // SAFETY: the body lies in both ranges, from a line's start on.
+    seam::stream(to, body, || unsafe { stream(to, from, body) });
+    part(tail_at, tail);
+    if !deliberate::is_on("copy: head not flushed") {
+        flush(target, head);
     }
-    flush(target, head);
-    flush(target.wrapping_add(head + body), tail);
+    if !deliberate::is_on("copy: tail not flushed") {
+        flush(target.wrapping_add(tail_at), tail);
+    }
 }
 
 /// The length from which a copy goes past the caches, as in libpmem.
@@ -129,7 +150,7 @@ unsafe fn stream(_: *mut u8, _: *const u8, _: usize) {}
 /// `target` is writable for `len` bytes.
 pub(crate) unsafe fn fill(target: *mut u8, value: u8, len: usize) {
     // SAFETY: as the caller promises.
-    unsafe { std::ptr::write_bytes(target, value, len) };
+    seam::store(target, len, || unsafe { std::ptr::write_bytes(target, value, len) });
     flush(target, len);
 }
 

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::ptr::NonNull;
 
 use nix::Result;
-use nix::sys::mman::{MapFlags, MsFlags, ProtFlags, mmap, mmap_anonymous, msync, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, MsFlags, ProtFlags, mmap, mmap_anonymous, msync, munmap};
 
 use super::Access;
 use crate::os::page::page_size;
@@ -26,19 +26,27 @@ pub(super) struct View {
 
 impl View {
     pub(super) fn new(file: impl AsFd, offset: u64, len: NonZeroUsize, access: Access) -> io::Result<Self> {
+        let writable = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         if access == Access::Private {
             let synchronous = map_synchronously(&file, offset, len, ProtFlags::PROT_READ).is_ok();
-            return Ok(Self::with(&file, offset, len, MapFlags::MAP_PRIVATE, synchronous)?);
+            return Ok(Self::with(&file, offset, len, writable, MapFlags::MAP_PRIVATE, synchronous)?);
         }
-        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let protection = if access == Access::Read { ProtFlags::PROT_READ } else { writable };
         if let Ok(view) = map_synchronously(&file, offset, len, protection) {
             return Ok(view);
         }
-        Ok(Self::with(&file, offset, len, MapFlags::MAP_SHARED, false)?)
+        Ok(Self::with(&file, offset, len, protection, MapFlags::MAP_SHARED, false)?)
     }
 
-    fn with(file: impl AsFd, offset: u64, len: NonZeroUsize, flags: MapFlags, synchronous: bool) -> Result<Self> {
-        let start = map(&file, offset, len, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags)?;
+    fn with(
+        file: impl AsFd,
+        offset: u64,
+        len: NonZeroUsize,
+        protection: ProtFlags,
+        flags: MapFlags,
+        synchronous: bool,
+    ) -> Result<Self> {
+        let start = map(&file, offset, len, protection, flags)?;
         Ok(Self {
             start,
             len,
@@ -72,6 +80,11 @@ impl View {
         Ok(())
     }
 
+    pub(super) fn advise_random(&self) {
+        // SAFETY: the pages are this mapping's.
+        unsafe { advise_random(self.start, self.len) };
+    }
+
     pub(super) fn disconnect(&self) {
         // SAFETY: only this mapping's own pages are replaced.
         let _ = unsafe { uncover(self.start, self.len) };
@@ -83,6 +96,15 @@ impl Drop for View {
         // SAFETY: the range was mapped by `new`, nothing else unmaps it, and its last owner is gone.
         let _ = unsafe { munmap(self.start.cast(), self.len.get()) };
     }
+}
+
+/// Says that a use of one of the pages says nothing about its neighbours.
+///
+/// # Safety
+/// The pages are mapped.
+pub(crate) unsafe fn advise_random(start: NonNull<u8>, len: NonZeroUsize) {
+    // SAFETY: the caller's promise; the advice changes no data.
+    let _ = unsafe { nix::sys::mman::madvise(start.cast(), len.get(), MmapAdvise::MADV_RANDOM) };
 }
 
 /// Whether [`cover`] can be done here.
@@ -105,6 +127,7 @@ pub(crate) unsafe fn cover(
     let offset = i64::try_from(offset).map_err(|_| nix::errno::Errno::EOVERFLOW)?;
     let flags = match access {
         Access::Private => MapFlags::MAP_PRIVATE,
+        Access::Read => return Err(nix::errno::Errno::EACCES.into()),
         Access::Shared if synchronous => synchronous_flags(),
         Access::Shared => MapFlags::MAP_SHARED,
     };

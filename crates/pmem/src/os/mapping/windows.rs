@@ -11,8 +11,8 @@ use std::time::Duration;
 use windows_sys::Win32::Foundation::ERROR_LOCK_VIOLATION;
 use windows_sys::Win32::Storage::FileSystem::{BY_HANDLE_FILE_INFORMATION, GetFileInformationByHandle};
 use windows_sys::Win32::System::Memory::{
-    CreateFileMappingW, FILE_MAP_COPY, FILE_MAP_WRITE, FlushViewOfFile, MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile,
-    PAGE_READWRITE, PAGE_WRITECOPY, UnmapViewOfFile,
+    CreateFileMappingW, FILE_MAP_COPY, FILE_MAP_READ, FILE_MAP_WRITE, FlushViewOfFile, MEMORY_MAPPED_VIEW_ADDRESS,
+    MapViewOfFile, PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY, UnmapViewOfFile,
 };
 
 use super::Access;
@@ -31,10 +31,11 @@ impl View {
         let (protection, view_access) = match access {
             Access::Shared => (PAGE_READWRITE, FILE_MAP_WRITE),
             Access::Private => (PAGE_WRITECOPY, FILE_MAP_COPY),
+            Access::Read => (PAGE_READONLY, FILE_MAP_READ),
         };
         let duplicate = match access {
             Access::Shared => Some(file.try_clone_to_owned()?.into()),
-            Access::Private => None,
+            Access::Private | Access::Read => None,
         };
         // SAFETY: the handle is borrowed for the call, and null stands for no attributes and no name. The size 0 is the
         // file's, which a larger one would change.
@@ -79,9 +80,15 @@ impl View {
         flush_view(start, len)
     }
 
+    /// There is no such advice here.
+    pub(super) fn advise_random(&self) {}
+
     /// Does nothing: between unmapping a view and putting other pages in its place, another thread may get the addresses.
     pub(super) fn disconnect(&self) {}
 }
+
+/// There is no such advice here.
+pub(crate) unsafe fn advise_random(_: NonNull<u8>, _: NonZeroUsize) {}
 
 /// Between giving pages back and mapping a file in their place, another thread could get the addresses.
 pub(crate) const CAN_COVER: bool = false;

@@ -23,7 +23,7 @@ impl Arena {
     /// The pool's arena with number `index`.
     pub(super) fn new<M: Medium>(medium: &M, index: u32, arena: &btt::Arena) -> Self {
         let recovered = Recovered::new(medium, arena);
-        let lanes = Lanes::new(&arena.lanes);
+        let lanes = Lanes::new(&arena.lanes, medium.is_concurrent());
         Self { extent: arena.extent, lanes, stripes: Stripes::new(), recovered, index }
     }
 
@@ -39,7 +39,7 @@ impl Arena {
 
     /// The map entry of `block` in the medium.
     pub(super) fn stored_entry<M: Medium>(&self, medium: &M, block: u32) -> Result<MapEntry, Damage> {
-        self.extent.decode_entry(block, medium.load_u32(self.extent.map_entry(block)))
+        self.extent.decode_entry(block, medium.load_word(self.extent.map_entry(block)))
     }
 
     /// Refuses a map entry of `block` that claims `free`, the slot that a lane is about to write to.

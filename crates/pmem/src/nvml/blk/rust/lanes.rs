@@ -1,29 +1,45 @@
 //! The lanes of an arena: as many writes go on at once.
 
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
-use super::padded::{Padded, thread_number, width};
-use crate::nvml::format::btt::Lane;
+use super::padded::{Padded, width};
+use crate::nvml::format::btt::{Entry, Lane};
 
 /// The lanes in use, each under its lock.
-pub(super) struct Lanes(Vec<Padded<Mutex<Lane>>>);
+pub(super) struct Lanes(Vec<Padded<Mutex<Used>>>);
 
 /// A lane that no one else uses.
 pub(super) struct LaneGuard<'a> {
     number: u32,
-    lane: MutexGuard<'a, Lane>,
+    lane: MutexGuard<'a, Used>,
+}
+
+/// A lane, and what it leaves for its next write to make durable.
+struct Used {
+    lane: Lane,
+    /// The map entry that the last write changed: where it lies.
+    map_entry: Option<u64>,
 }
 
 impl Lanes {
-    /// As many of an arena's lanes as this machine has a use for; the others keep their slots.
-    pub(super) fn new(lanes: &[Lane]) -> Self {
-        Self(lanes.iter().take(width()).map(|lane| Padded(Mutex::new(*lane))).collect())
+    /// As many of an arena's lanes as this machine has a use for, or where writers take turns, one for each write of a turn.
+    /// The others keep their slots.
+    pub(super) fn new(lanes: &[Lane], is_concurrent: bool) -> Self {
+        let count = if is_concurrent { width() } else { lanes.len() };
+        let used = |lane: &Lane| Padded(Mutex::new(Used { lane: *lane, map_entry: None }));
+        Self(lanes.iter().take(count).map(used).collect())
     }
 
-    /// A free lane, or the thread's own once it is free. `None` if a thread panicked in it: its state is unknown then.
-    pub(super) fn take(&self) -> Option<LaneGuard<'_>> {
-        let own = thread_number() % self.0.len();
+    /// Where the map entries lie that may not be durable yet.
+    pub(super) fn map_entries(&self) -> Vec<u64> {
+        self.0.iter().filter_map(|lane| lane.lock().ok()?.map_entry).collect()
+    }
+
+    /// A free lane near the thread's own, or `own` once it is free. `None` if a thread panicked in it: its state is unknown
+    /// then.
+    pub(super) fn take(&self, own: usize) -> Option<LaneGuard<'_>> {
+        let own = own % self.0.len();
         for number in (own..self.0.len()).chain(0..own) {
             match self.0[number].try_lock() {
                 Ok(lane) => return Some(LaneGuard { number: number as u32, lane }),
@@ -41,18 +57,23 @@ impl LaneGuard<'_> {
     pub(super) fn number(&self) -> u32 {
         self.number
     }
+
+    /// Where the map entry lies that the lane's last write changed, if it may not be durable yet.
+    pub(super) fn map_entry(&self) -> Option<u64> {
+        self.lane.map_entry
+    }
+
+    /// Ends a write, which changed the map entry that lies at `map_entry`.
+    pub(super) fn advance(&mut self, next: Entry, map_entry: u64) {
+        self.lane.lane.advance(next);
+        self.lane.map_entry = Some(map_entry);
+    }
 }
 
 impl Deref for LaneGuard<'_> {
     type Target = Lane;
 
     fn deref(&self) -> &Lane {
-        &self.lane
-    }
-}
-
-impl DerefMut for LaneGuard<'_> {
-    fn deref_mut(&mut self) -> &mut Lane {
-        &mut self.lane
+        &self.lane.lane
     }
 }

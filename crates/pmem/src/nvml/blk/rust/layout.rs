@@ -5,6 +5,7 @@
 
 use std::io;
 
+use super::commit;
 use crate::nvml::format::btt::{self, Extent, Pool, make_flog, make_info};
 use crate::nvml::format::{Invalid, PAGE, Source, Uuid};
 use crate::storage::medium::Medium;
@@ -25,10 +26,10 @@ fn write<M: Medium>(medium: &M, pool: &Pool) -> io::Result<()> {
         if !pool.is_zeroed {
             clear_map(medium, &extent)?;
         }
-        store(medium, extent.flog(), &make_flog(&extent.geometry))?;
+        commit(medium, &[(extent.flog(), &make_flog(&extent.geometry))])?;
         let info = make_info(&extent, &uuid, &pool.header.identity.poolset);
-        store(medium, extent.start, &info)?;
-        store(medium, extent.info_copy(), &info)?;
+        commit(medium, &[(extent.start, &info)])?;
+        commit(medium, &[(extent.info_copy(), &info)])?;
     }
     Ok(())
 }
@@ -41,19 +42,14 @@ fn clear_copy<M: Medium>(medium: &M, extent: &Extent) -> io::Result<()> {
     if copy.iter().all(|&byte| byte == 0) {
         return Ok(());
     }
-    store(medium, extent.info_copy(), &[0; PAGE as usize])
+    commit(medium, &[(extent.info_copy(), &[0; PAGE as usize])])
 }
 
 /// Makes all blocks of an arena read as zeros.
 fn clear_map<M: Medium>(medium: &M, extent: &Extent) -> io::Result<()> {
     let map = extent.map();
-    medium.store_zeros(map.start, map.end - map.start);
-    medium.sync(map.start, map.end - map.start)
-}
-
-fn store<M: Medium>(medium: &M, offset: u64, bytes: &[u8]) -> io::Result<()> {
-    medium.store(offset, bytes);
-    medium.sync(offset, bytes.len() as u64)
+    medium.write_zeros(map.start, map.end - map.start)?;
+    commit(medium, &[])
 }
 
 /// A medium as what formats are read from.

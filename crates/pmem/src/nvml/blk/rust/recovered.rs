@@ -18,7 +18,7 @@ impl Recovered {
 
     fn complete<M: Medium>(&mut self, medium: &M, extent: &Extent, lane: &Lane) {
         let block = lane.current().block;
-        let stored = || MapEntry::decode(medium.load_u32(extent.map_entry(block)), block, &extent.geometry);
+        let stored = || MapEntry::decode(medium.load_word(extent.map_entry(block)), block, &extent.geometry);
         // An entry that is damaged is told of when its block is used.
         let Some(entry) = self.get(block).or_else(stored).and_then(|found| lane.recover(found)) else { return };
         self.0.retain(|(other, _)| *other != block);

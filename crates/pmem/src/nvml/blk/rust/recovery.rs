@@ -3,7 +3,7 @@
 use std::io;
 
 use super::arena::Arena;
-use super::halves;
+use super::{commit, halves};
 use crate::nvml::format::PAGE;
 use crate::nvml::format::btt::{self, Infos, LANES, MapEntry, Pool};
 use crate::storage::medium::Medium;
@@ -43,8 +43,7 @@ fn restore_info<M: Medium>(medium: &M, found: &btt::Arena) -> io::Result<()> {
 fn copy_info<M: Medium>(medium: &M, from: u64, to: u64) -> io::Result<()> {
     let mut info = [0; PAGE as usize];
     medium.load(from, &mut info);
-    medium.store(to, &info);
-    medium.sync(to, PAGE)
+    commit(medium, &[(to, &info)])
 }
 
 /// Stores the lanes' current entries as they are: a map entry must not be durable before the flog entry that tells of
@@ -53,10 +52,10 @@ fn confirm_flog<M: Medium>(medium: &M, found: &btt::Arena) -> io::Result<()> {
     for (number, lane) in (0..LANES).zip(&found.lanes).filter(|(_, lane)| lane.has_written()) {
         let [recorded, activating] = halves(&lane.current().encode());
         let at = found.extent.flog_pair(number) + (16 - lane.next_at());
-        medium.store_u64(at, recorded);
-        medium.store_u64(at + 8, activating);
+        medium.write(at, &recorded)?;
+        medium.write(at + 8, &activating)?;
     }
-    medium.sync(found.extent.flog(), found.extent.info_copy() - found.extent.flog())
+    commit(medium, &[])
 }
 
 /// Completes the lanes' last writes, and stores the map entries of those that were complete as they are: a lane's next
@@ -65,9 +64,8 @@ fn complete_map<M: Medium>(medium: &M, found: &btt::Arena, arena: &Arena) -> io:
     for lane in found.lanes.iter().filter(|lane| lane.has_written()) {
         let block = lane.current().block;
         let at = found.extent.map_entry(block);
-        let entry = arena.recovered(block).map_or_else(|| medium.load_u32(at), MapEntry::encode);
-        medium.store_u32(at, entry);
+        let entry = arena.recovered(block).map_or_else(|| medium.load_word(at), MapEntry::encode);
+        medium.write_word(at, entry)?;
     }
-    let map = found.extent.map();
-    medium.sync(map.start, map.end - map.start)
+    commit(medium, &[])
 }

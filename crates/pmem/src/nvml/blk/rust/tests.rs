@@ -15,7 +15,7 @@ use crate::nvml::blk::BlockEngine;
 use crate::nvml::format::btt::{self, ARENAS_START, Extent, Layout, make_descriptor};
 use crate::nvml::format::header::{self, Kind, Machine};
 use crate::nvml::format::{Identity, PAGE, Uuid};
-use crate::storage::medium::crashing::{CrashMedium, Image, Random};
+use crate::storage::medium::crashing::{CrashMedium, Image, Random, on_each_medium};
 
 /// The size of most pools here: the smallest.
 const SIZE: u64 = (16 << 20) + 2 * PAGE;

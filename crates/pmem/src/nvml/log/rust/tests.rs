@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier};
 use super::*;
 use crate::nvml::format::header::{self, Kind, Machine};
 use crate::nvml::format::{self, Identity};
-use crate::storage::medium::crashing::{CrashMedium, Image, Random};
+use crate::storage::medium::crashing::{CrashMedium, Image, Random, on_each_medium};
 
 const SIZE: u64 = 2 << 20;
 
@@ -74,94 +74,102 @@ fn used_pool(random: &mut Random) -> (Image, Vec<u8>) {
 
 #[test]
 fn a_stop_at_any_step_leaves_the_log_as_before_or_after() {
-    let mut random = Random::new(1);
-    for _ in 0..300 {
-        let (pool, before) = used_pool(&mut random);
-        let operation = operation(&mut random);
-        let after = expected(before.clone(), &operation);
-        let whole = open(CrashMedium::new(pool.clone()));
-        apply(&whole, &operation).unwrap();
-        for step in 0..=whole.medium.steps().len() {
-            let log = open(CrashMedium::new(pool.clone()).stopping_after(step).with_seed(step as u64));
-            let acknowledged = apply(&log, &operation).is_ok();
-            assert_eq!(acknowledged, step == whole.medium.steps().len());
-            for image in [log.medium.image(), log.medium.crash(), log.medium.crash()] {
-                let found = content(image);
-                assert!(found == after || (!acknowledged && found == before), "{operation:?} stopped at {step}");
+    on_each_medium(|| {
+        let mut random = Random::new(1);
+        for _ in 0..300 {
+            let (pool, before) = used_pool(&mut random);
+            let operation = operation(&mut random);
+            let after = expected(before.clone(), &operation);
+            let whole = open(CrashMedium::new(pool.clone()));
+            apply(&whole, &operation).unwrap();
+            for step in 0..=whole.medium.steps() {
+                let log = open(CrashMedium::new(pool.clone()).stopping_after(step).with_seed(step as u64));
+                let acknowledged = apply(&log, &operation).is_ok();
+                assert_eq!(acknowledged, step == whole.medium.steps());
+                for image in [log.medium.image(), log.medium.crash(), log.medium.crash()] {
+                    let found = content(image);
+                    assert!(found == after || (!acknowledged && found == before), "{operation:?} stopped at {step}");
+                }
             }
         }
-    }
+    });
 }
 
 #[test]
 fn a_failed_sync_is_an_error_and_the_last_word() {
-    let mut random = Random::new(2);
-    for _ in 0..300 {
-        let (pool, before) = used_pool(&mut random);
-        let operation = operation(&mut random);
-        let whole = open(CrashMedium::new(pool.clone()));
-        apply(&whole, &operation).unwrap();
-        for sync in 0..whole.medium.syncs() {
-            let log = open(CrashMedium::new(pool.clone()).failing_sync(sync));
-            assert_eq!(apply(&log, &operation).unwrap_err().code(), "ENOSPC");
-            assert_eq!(log.tell(), before.len() as u64);
-            for refused in [Operation::Append(vec![vec![1]]), Operation::Rewind] {
-                assert!(apply(&log, &refused).unwrap_err().to_string().contains("open it again"));
+    on_each_medium(|| {
+        let mut random = Random::new(2);
+        for _ in 0..300 {
+            let (pool, before) = used_pool(&mut random);
+            let operation = operation(&mut random);
+            let whole = open(CrashMedium::new(pool.clone()));
+            apply(&whole, &operation).unwrap();
+            for sync in 0..whole.medium.syncs() {
+                let log = open(CrashMedium::new(pool.clone()).failing_sync(sync));
+                assert_eq!(apply(&log, &operation).unwrap_err().code(), "ENOSPC");
+                assert_eq!(log.tell(), before.len() as u64);
+                for refused in [Operation::Append(vec![vec![1]]), Operation::Rewind] {
+                    assert!(apply(&log, &refused).unwrap_err().to_string().contains("open it again"));
+                }
+                // Nobody was told that it is there; what was acknowledged before is.
+                assert_eq!(content(log.medium.image()), before);
+                let found = content(log.medium.crash());
+                assert!(found == before || found == expected(before.clone(), &operation));
             }
-            // Nobody was told that it is there; what was acknowledged before is.
-            assert_eq!(content(log.medium.image()), before);
-            let found = content(log.medium.crash());
-            assert!(found == before || found == expected(before.clone(), &operation));
         }
-    }
+    });
 }
 
 #[test]
 fn readers_do_not_wait_for_a_writer_and_see_what_is_durable() {
-    let pause = Arc::new(Barrier::new(2));
-    let log = open(CrashMedium::new(empty_pool()).pausing_syncs(&pause));
-    std::thread::scope(|scope| {
-        for (operation, before, syncs) in [
-            (Operation::Append(vec![vec![1; 64]]), vec![], 2),
-            (Operation::Append(vec![vec![2; 64]]), vec![1; 64], 2),
-            (Operation::Rewind, [[1; 64], [2; 64]].concat(), 1),
-        ] {
-            let writer = scope.spawn({
-                let (log, operation) = (&log, operation.clone());
-                move || apply(log, &operation).unwrap()
-            });
-            for _ in 0..syncs {
-                pause.wait();
-                let mut target = [0; 200];
-                let count = log.read(0, &mut target);
-                assert_eq!((log.tell(), &target[..count]), (before.len() as u64, &before[..]), "{operation:?}");
-                pause.wait();
+    on_each_medium(|| {
+        let pause = Arc::new(Barrier::new(2));
+        let log = open(CrashMedium::new(empty_pool()).pausing_syncs(&pause));
+        std::thread::scope(|scope| {
+            for (operation, before, syncs) in [
+                (Operation::Append(vec![vec![1; 64]]), vec![], 2),
+                (Operation::Append(vec![vec![2; 64]]), vec![1; 64], 2),
+                (Operation::Rewind, [[1; 64], [2; 64]].concat(), 1),
+            ] {
+                let writer = scope.spawn({
+                    let (log, operation) = (&log, operation.clone());
+                    move || apply(log, &operation).unwrap()
+                });
+                for _ in 0..syncs {
+                    pause.wait();
+                    let mut target = [0; 200];
+                    let count = log.read(0, &mut target);
+                    assert_eq!((log.tell(), &target[..count]), (before.len() as u64, &before[..]), "{operation:?}");
+                    pause.wait();
+                }
+                writer.join().unwrap();
             }
-            writer.join().unwrap();
-        }
+        });
+        assert_eq!(log.tell(), 0);
     });
-    assert_eq!(log.tell(), 0);
 }
 
 #[test]
 fn readers_see_whole_records_beside_appends_and_rewinds() {
-    let log = open(CrashMedium::new(empty_pool()));
-    let done = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for round in 0..300_u64 {
-                for _ in 0..8 {
-                    log.append(&[&[round as u8; 32], &[round as u8; 32]]).unwrap();
+    on_each_medium(|| {
+        let log = open(CrashMedium::new(empty_pool()));
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0..300_u64 {
+                    for _ in 0..8 {
+                        log.append(&[&[round as u8; 32], &[round as u8; 32]]).unwrap();
+                    }
+                    log.rewind().unwrap();
                 }
-                log.rewind().unwrap();
+                done.store(true, Ordering::Release);
+            });
+            let mut target = [0; 8 * 64];
+            while !done.load(Ordering::Acquire) {
+                let count = log.read(0, &mut target);
+                assert_eq!(count % 64, 0);
+                assert!(target[..count].iter().all(|&byte| byte == target[0]), "a read mixed two logs");
             }
-            done.store(true, Ordering::Release);
         });
-        let mut target = [0; 8 * 64];
-        while !done.load(Ordering::Acquire) {
-            let count = log.read(0, &mut target);
-            assert_eq!(count % 64, 0);
-            assert!(target[..count].iter().all(|&byte| byte == target[0]), "a read mixed two logs");
-        }
     });
 }

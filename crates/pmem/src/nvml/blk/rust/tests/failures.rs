@@ -11,6 +11,7 @@ fn changes(indexes: &[u64]) -> Vec<Change> {
     (1..=CHANGES).map(|number| change(&mut random, number, indexes)).collect()
 }
 
+/// On memory only the loss of a page fails, which is for good.
 #[test]
 fn a_failed_sync_fails_its_call_and_all_changes_after_it() {
     let indexes = some_indexes(BLOCK_SIZE);
@@ -31,7 +32,7 @@ fn a_failed_sync_fails_its_call_and_all_changes_after_it() {
         model.check(&blocks.medium.crash(), failed, &indexes, BLOCK_SIZE);
         goes_on(&blocks.medium, &mut model, failed, &indexes, seed);
     }
-    assert!(failures > 150, "{failures}");
+    assert!(failures > 100, "{failures}");
 }
 
 /// Makes changes until one fails, which is returned.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use super::*;
 use crate::nvml::blk::rust::padded::width;
-use crate::storage::medium::Medium;
+use crate::storage::medium::{Failed, Medium, Range};
 
 const BLOCK_SIZE: u32 = 512;
 const THREADS: u64 = 4;
@@ -14,14 +14,17 @@ const SHARED: u64 = 100;
 
 /// Writes the thread's own blocks, which lie among those of other threads, and one that all of them write, until the
 /// medium stops. Returns what is there, and what was under way.
-fn write_until_stopped(blocks: &impl BlockEngine, thread: u64, seed: u64) -> (Model, Change) {
+fn write_until_stopped(blocks: &impl BlockEngine, turn: &Mutex<()>, thread: u64, seed: u64) -> (Model, Change) {
     let (mut model, mut random) = (Model::default(), Random::new(seed * 31 + thread));
     let own: Vec<u64> = (0..4).map(|number| number * THREADS + thread).collect();
     for number in 1.. {
         let number = number * THREADS + thread;
         let change =
             if random.below(4) == 0 { (SHARED, Content::Data(number)) } else { change(&mut random, number, &own) };
-        if apply(blocks, change, BLOCK_SIZE).is_err() {
+        let turn = blocks.takes_turns().then(|| turn.lock().unwrap());
+        let applied = apply(blocks, change, BLOCK_SIZE);
+        drop(turn);
+        if applied.is_err() {
             return (model, change);
         }
         if change.0 != SHARED {
@@ -33,29 +36,34 @@ fn write_until_stopped(blocks: &impl BlockEngine, thread: u64, seed: u64) -> (Mo
 
 #[test]
 fn a_crash_with_several_lanes_in_flight_leaves_old_blocks_or_new_ones() {
-    assert!(width() >= 2);
-    for seed in 0..300 {
-        let steps = 20 + Random::new(seed + 1).below(400) as usize;
-        let blocks = open(CrashMedium::new(pool(SIZE, BLOCK_SIZE, true)).stopping_after(steps).with_seed(seed));
-        let outcomes = Mutex::new(Vec::new());
-        std::thread::scope(|scope| {
-            for thread in 0..THREADS {
-                let (blocks, outcomes) = (&blocks, &outcomes);
-                scope.spawn(move || outcomes.lock().unwrap().push(write_until_stopped(blocks, thread, seed)));
+    on_each_medium(|| {
+        assert!(width() >= 2);
+        for seed in 0..300 {
+            let steps = 20 + Random::new(seed + 1).below(400) as usize;
+            let blocks = open(CrashMedium::new(pool(SIZE, BLOCK_SIZE, true)).stopping_after(steps).with_seed(seed));
+            let (outcomes, turn) = (Mutex::new(Vec::new()), Mutex::new(()));
+            std::thread::scope(|scope| {
+                for thread in 0..THREADS {
+                    let (blocks, outcomes, turn) = (&blocks, &outcomes, &turn);
+                    scope.spawn(move || {
+                        let outcome = write_until_stopped(blocks, turn, thread, seed);
+                        outcomes.lock().unwrap().push(outcome);
+                    });
+                }
+            });
+            for image in [blocks.medium.crash(), blocks.medium.crash(), blocks.medium.image()] {
+                btt::check(&image).unwrap_or_else(|invalid| panic!("{invalid:?}"));
+                let crashed = open(CrashMedium::new(image));
+                content(&crashed, SHARED, BLOCK_SIZE);
+                for (model, change) in outcomes.lock().unwrap().iter() {
+                    let own: Vec<u64> = model.0.keys().copied().collect();
+                    model.check_blocks(&crashed, *change, &own, BLOCK_SIZE);
+                }
+                apply(&crashed, (SHARED, Content::Data(7)), BLOCK_SIZE).unwrap();
+                btt::check(&crashed.medium.crash()).unwrap_or_else(|invalid| panic!("{invalid:?}"));
             }
-        });
-        for image in [blocks.medium.crash(), blocks.medium.crash(), blocks.medium.image()] {
-            btt::check(&image).unwrap_or_else(|invalid| panic!("{invalid:?}"));
-            let crashed = open(CrashMedium::new(image));
-            content(&crashed, SHARED, BLOCK_SIZE);
-            for (model, change) in outcomes.lock().unwrap().iter() {
-                let own: Vec<u64> = model.0.keys().copied().collect();
-                model.check_blocks(&crashed, *change, &own, BLOCK_SIZE);
-            }
-            apply(&crashed, (SHARED, Content::Data(7)), BLOCK_SIZE).unwrap();
-            btt::check(&crashed.medium.crash()).unwrap_or_else(|invalid| panic!("{invalid:?}"));
         }
-    }
+    });
 }
 
 /// Reads blocks that are being written, each of which has to be whole.
@@ -73,6 +81,9 @@ fn read_whole_blocks(blocks: &crate::BlockArray, indexes: u64, block_size: u32, 
         }
         fn set_error(&self, index: u64) -> crate::Result<()> {
             self.0.set_error(index)
+        }
+        fn takes_turns(&self) -> bool {
+            false
         }
         fn is_faulted(&self) -> bool {
             self.0.check_intact().is_err()
@@ -142,48 +153,56 @@ impl Medium for Interrupted {
     fn load(&self, offset: u64, target: &mut [u8]) {
         self.medium.load(offset, target);
     }
-    fn store(&self, offset: u64, data: &[u8]) {
-        self.medium.store(offset, data);
+    fn is_concurrent(&self) -> bool {
+        self.medium.is_concurrent()
     }
-    fn store_zeros(&self, offset: u64, len: u64) {
-        self.medium.store_zeros(offset, len);
+    fn is_faulted(&self) -> bool {
+        self.medium.is_faulted()
     }
-    fn load_u32(&self, offset: u64) -> u32 {
-        let value = self.medium.load_u32(offset);
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.medium.write(offset, data)
+    }
+    fn write_zeros(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.medium.write_zeros(offset, len)
+    }
+    fn load_word(&self, offset: u64) -> u32 {
+        let value = self.medium.load_word(offset);
         if offset == self.entry_at && self.is_armed.swap(false, Ordering::SeqCst) {
             self.interruption.get().unwrap()();
         }
         value
     }
-    fn store_u32(&self, offset: u64, value: u32) {
-        self.medium.store_u32(offset, value);
+    fn write_word(&self, offset: u64, value: u32) -> io::Result<()> {
+        self.medium.write_word(offset, value)
     }
-    fn store_u64(&self, offset: u64, value: u64) {
-        self.medium.store_u64(offset, value);
+    fn reserve_word(&self, offset: u64) -> io::Result<()> {
+        self.medium.reserve_word(offset)
     }
-    fn sync(&self, offset: u64, len: u64) -> io::Result<()> {
-        self.medium.sync(offset, len)
+    fn commit(&self, writes: &[(u64, &[u8])], earlier: &[Range]) -> Result<(), Failed> {
+        self.medium.commit(writes, earlier)
     }
 }
 
 #[test]
 fn a_slot_that_is_reused_before_it_was_announced_is_not_read() {
-    let medium = CrashMedium::new(pool(SIZE, BLOCK_SIZE, true));
-    let format = btt::read(&medium.image()).unwrap();
-    let (interruption, is_armed) = (OnceLock::new(), AtomicBool::new(false));
-    let entry_at = extent(BLOCK_SIZE).map_entry(1);
-    let medium = Interrupted { medium, entry_at, interruption, is_armed };
-    let blocks = Arc::new(RustBlocks::new(medium, format, Path::new("pool")));
-    apply(&*blocks, (1, Content::Data(1)), BLOCK_SIZE).unwrap();
-    let writer = Arc::downgrade(&blocks);
-    let write_both = move || {
-        let blocks = writer.upgrade().unwrap();
-        // The second write goes to the slot that the first one frees: the one that the reader is about to read.
-        apply(&*blocks, (1, Content::Data(2)), BLOCK_SIZE).unwrap();
-        apply(&*blocks, (3, Content::Data(3)), BLOCK_SIZE).unwrap();
-    };
-    assert!(blocks.medium.interruption.set(Box::new(write_both)).is_ok());
-    blocks.medium.is_armed.store(true, Ordering::SeqCst);
-    assert_eq!(content(&*blocks, 1, BLOCK_SIZE), Content::Data(2));
-    assert!(!blocks.medium.is_armed.load(Ordering::SeqCst));
+    on_each_medium(|| {
+        let medium = CrashMedium::new(pool(SIZE, BLOCK_SIZE, true));
+        let format = btt::read(&medium.image()).unwrap();
+        let (interruption, is_armed) = (OnceLock::new(), AtomicBool::new(false));
+        let entry_at = extent(BLOCK_SIZE).map_entry(1);
+        let medium = Interrupted { medium, entry_at, interruption, is_armed };
+        let blocks = Arc::new(RustBlocks::new(medium, format, Path::new("pool")));
+        apply(&*blocks, (1, Content::Data(1)), BLOCK_SIZE).unwrap();
+        let writer = Arc::downgrade(&blocks);
+        let write_both = move || {
+            let blocks = writer.upgrade().unwrap();
+            // The second write goes to the slot that the first one frees: the one that the reader is about to read.
+            apply(&*blocks, (1, Content::Data(2)), BLOCK_SIZE).unwrap();
+            apply(&*blocks, (3, Content::Data(3)), BLOCK_SIZE).unwrap();
+        };
+        assert!(blocks.medium.interruption.set(Box::new(write_both)).is_ok());
+        blocks.medium.is_armed.store(true, Ordering::SeqCst);
+        assert_eq!(content(&*blocks, 1, BLOCK_SIZE), Content::Data(2));
+        assert!(!blocks.medium.is_armed.load(Ordering::SeqCst));
+    });
 }

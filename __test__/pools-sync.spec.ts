@@ -1,4 +1,4 @@
-/** An msync that fails, in another process, whose C library a preloaded object fails: what the engine `rust` makes of it. */
+/** A sync that fails, in another process, whose C library a preloaded object fails: what the engine `rust` makes of it. */
 
 import { execFileSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
@@ -28,7 +28,7 @@ interface Outcome {
   readonly later: readonly Refusal[]
 }
 
-/** Makes an attempt in which the msync after some that succeed fails. The last one makes fewer, and succeeds. */
+/** Makes an attempt in which the sync after some that succeed fails. The last one makes fewer, and succeeds. */
 async function attempt(it: It, path: string, passing: number, make: string, change: string, later: string): Promise<Outcome> {
   // eslint-disable-next-line no-eval -- the sources are functions of this file, which use their parameters alone
   const run = (source: string, ...args: unknown[]) => (0, eval)(`(${source})`)(...args)
@@ -43,22 +43,22 @@ async function attempt(it: It, path: string, passing: number, make: string, chan
       }),
     )
   const pool = run(make, it, path)
-  process.env.MSYNCS_LEFT = String(passing)
+  process.env.SYNCS_LEFT = String(passing)
   const changed = await outcomes(run(change, pool))
-  const failed = process.env.MSYNCS_LEFT === undefined
-  delete process.env.MSYNCS_LEFT
+  const failed = process.env.SYNCS_LEFT === undefined
+  delete process.env.SYNCS_LEFT
   const refused = failed ? await outcomes(run(later, pool)) : []
   pool.close()
   return { failed, change: changed, later: refused }
 }
 
-/** Fails each msync of a change in turn. `check` looks at the file afterwards; it is told how many calls returned. */
+/** Fails each sync of a change in turn. `check` looks at the file afterwards; it is told how many calls returned. */
 async function failEach<Pool>(t: ExecutionContext, made: Attempt<Pool>, check: (path: string, done: number, failed: boolean) => void) {
   const where = folder(t)
-  const object = join(where, 'failing-msync.so')
-  const source = join(dirname(require.resolve('pmem/package.json')), '__test__/c/failing-msync.c')
+  const object = join(where, 'failing-sync.so')
+  const source = join(dirname(require.resolve('pmem/package.json')), '__test__/c/failing-sync.c')
   execFileSync('cc', ['-std=gnu11', '-Wall', '-Werror', '-shared', '-fPIC', '-o', object, source])
-  const env = { ...process.env, LD_PRELOAD: object, MSYNC_FOLDER: where, PMEM_IS_PMEM_FORCE: '0' }
+  const env = { ...process.env, LD_PRELOAD: object, SYNC_FOLDER: where, PMEM_IS_PMEM_FORCE: '0' }
   const peer = startProcess(t, { env })
   const sources = [`${made.make}`, `${made.change}`, `${made.later}`] as const
   for (let passing = 0; ; passing += 1) {
@@ -67,7 +67,7 @@ async function failEach<Pool>(t: ExecutionContext, made: Attempt<Pool>, check: (
     const refused = change.filter((refusal) => refusal !== undefined)
     t.is(refused.length > 0, failed)
     for (const refusal of refused) t.is(refusal.code, 'EIO', refusal.message)
-    // The first to be refused is told of its own msync, not of an earlier one.
+    // The first to be refused is told of its own sync, not of an earlier one.
     t.notRegex(refused[0]?.message ?? '', /open it again/)
     for (const refusal of later) {
       t.is(refusal?.code, 'EIO')
@@ -75,7 +75,7 @@ async function failEach<Pool>(t: ExecutionContext, made: Attempt<Pool>, check: (
     }
     check(path, change.length - refused.length, failed)
     if (failed) continue
-    t.true(passing > 0, 'no msync was seen')
+    t.true(passing > 0, 'no sync was seen')
     return
   }
 }
@@ -93,7 +93,7 @@ const LOG_CHANGES: Record<string, Calls<pmemlog.Log>> = {
 }
 
 for (const [name, change] of Object.entries(LOG_CHANGES)) {
-  linux(`log, ${name}: each msync that fails is an error, and what was acknowledged is there`, async (t) => {
+  linux(`log, ${name}: each sync that fails is an error, and what was acknowledged is there`, async (t) => {
     const made: Attempt<pmemlog.Log> = {
       make: ({ pmemlog }, path) => {
         const log = pmemlog.create(path, undefined, { engine: 'rust' })
@@ -107,7 +107,6 @@ for (const [name, change] of Object.entries(LOG_CHANGES)) {
     await failEach(t, made, (path, done, failed) => {
       t.true(pmemlog.check(path))
       using log = pmemlog.open(path, { engine: 'rust' })
-      // Of several that are put off, the first group may be durable before the next one fails.
       if (failed) t.is(contents(log).toString(), ACKNOWLEDGED + 'change'.slice(0, done))
       else t.is(contents(log).toString().slice(0, 25), name === 'rewind' ? '' : `${ACKNOWLEDGED}change`)
       log.append('.')
@@ -124,7 +123,7 @@ const BLOCK_CHANGES: Record<string, Calls<pmemblk.BlockArray>> = {
 }
 
 for (const [name, change] of Object.entries(BLOCK_CHANGES)) {
-  linux(`blk, ${name}: each msync that fails is an error, and what was acknowledged is there`, async (t) => {
+  linux(`blk, ${name}: each sync that fails is an error, and what was acknowledged is there`, async (t) => {
     const made: Attempt<pmemblk.BlockArray> = {
       make: ({ pmemblk }, path) => {
         const blocks = pmemblk.create(path, 512, undefined, { engine: 'rust', sparse: true })

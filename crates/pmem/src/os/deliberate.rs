@@ -1,0 +1,75 @@
+//! Deliberate faults: what each test of durability is tested by.
+//!
+//! In the crate's own test binary `PMEM_DELIBERATE_FAULT=name` switches one on, and some test has to fail then:
+//! `npm run test:faults` sees to it. Everywhere else there are none.
+
+/// Every deliberate fault, each where its name stands in the code.
+#[cfg(test)]
+pub(crate) const FAULTS: &[&str] = &[
+    "copy: tail not flushed",
+    "copy: head not flushed",
+    "flush: last line left out",
+    "drain: empty",
+    "keep: file not synced",
+    "keep: folder not synced",
+    "memory: no touch",
+    "memory: earlier ranges not flushed",
+    "file: no sync",
+    "blk: failures of others ignored",
+    "blk: no stripe lock",
+    "blk: map not settled by closing",
+    "committer: sync calls overtake",
+    "pool: closing forgets what waits",
+    "header: contents not synced before",
+];
+
+/// Whether the fault of this name is switched on.
+#[cfg(test)]
+#[inline]
+pub(crate) fn is_on(name: &str) -> bool {
+    use std::sync::LazyLock;
+    static ON: LazyLock<Option<String>> = LazyLock::new(|| {
+        let on = std::env::var("PMEM_DELIBERATE_FAULT").ok();
+        on.inspect(|on| assert!(FAULTS.contains(&on.as_str()), "there is no deliberate fault '{on}'"))
+    });
+    ON.as_deref() == Some(name)
+}
+
+/// Whether the fault of this name is switched on: never.
+#[cfg(not(test))]
+#[inline(always)]
+pub(crate) const fn is_on(_: &str) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// The names in the code below `folder`.
+    fn names(folder: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                names(&path, found);
+            } else {
+                let code = std::fs::read_to_string(&path).unwrap();
+                let after = code.split("deliberate::is_on(\"").skip(1);
+                found.extend(after.filter_map(|rest| rest.split_once('"')).map(|(name, _)| name.to_owned()));
+            }
+        }
+    }
+
+    #[test]
+    fn each_fault_is_listed_and_stands_in_the_code() {
+        let mut found = Vec::new();
+        names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+        let mut listed: Vec<_> = FAULTS.iter().map(ToString::to_string).collect();
+        found.retain(|name| !name.contains('\\'));
+        found.sort();
+        found.dedup();
+        listed.sort();
+        assert_eq!(found, listed);
+    }
+}

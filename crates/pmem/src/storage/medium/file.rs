@@ -1,0 +1,125 @@
+//! A file in the page cache: written by `pwrite`, read through a mapping that nothing can be stored to.
+//!
+//! A store through a mapping would make the whole folio dirty that holds its page, up to megabytes of it, and on a full disk
+//! it would be a signal. A write is a few bytes, and an error.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::num::NonZeroUsize;
+use std::sync::atomic::Ordering;
+
+use super::memory::lost;
+use super::words::Words;
+use super::{Failed, Locked, Medium, Range};
+use crate::os::file::{descriptor, write_zeros};
+use crate::os::mapping::{Access, Mapping};
+use crate::os::{deliberate, seam};
+
+/// A file with the lock on it. Writers take turns: the operating system tells of a write-back that failed once, to whoever
+/// syncs next, and so of two syncs at a time one may succeed wrongly.
+#[derive(Debug)]
+pub(crate) struct FileMedium {
+    mapping: Mapping,
+    file: Locked,
+    words: Words,
+}
+
+impl FileMedium {
+    /// The first `len` bytes of the file.
+    pub(crate) fn new(file: Locked, len: u64) -> io::Result<Self> {
+        let len = usize::try_from(len).ok().and_then(NonZeroUsize::new).ok_or(io::ErrorKind::FileTooLarge)?;
+        let mapping = Mapping::new(descriptor(&file), 0, len, Access::Read)?;
+        Ok(Self { mapping, file, words: Words::default() })
+    }
+
+    fn check_range(&self, offset: u64, len: u64) {
+        self.mapping.address(offset, len);
+    }
+
+    /// A file that someone else cut would be made longer again by writing to it, with zeros for what was lost. No access
+    /// meets the end of a file within a page.
+    ///
+    /// The end is sought, since asking for the file's metadata would have Linux give each later write a time of its own, and
+    /// each sync a commit of the file system's journal.
+    fn check_size(&self) -> io::Result<()> {
+        let mut file: &File = &self.file;
+        if file.seek(SeekFrom::End(0))? < self.len() {
+            self.mapping.raise_fault();
+        }
+        if self.is_faulted() { Err(lost()) } else { Ok(()) }
+    }
+
+    fn mapped_word(&self, offset: u64) -> u32 {
+        u32::from_le(self.mapping.word(offset).load(Ordering::Relaxed))
+    }
+
+    /// Writes that lie in a row are one.
+    fn write_all(&self, writes: &[(u64, &[u8])]) -> io::Result<()> {
+        for run in writes.chunk_by(|(offset, data), (next, _)| offset + data.len() as u64 == *next) {
+            match run {
+                [(offset, data)] => self.write_one(*offset, data)?,
+                run => self.write_one(run[0].0, &run.iter().map(|(_, data)| *data).collect::<Vec<_>>().concat())?,
+            }
+        }
+        Ok(())
+    }
+
+    fn write_one(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.check_range(offset, data.len() as u64);
+        seam::pwrite(&self.file, data, offset)
+    }
+}
+
+impl Medium for FileMedium {
+    fn len(&self) -> u64 {
+        self.mapping.len() as u64
+    }
+
+    fn is_concurrent(&self) -> bool {
+        false
+    }
+
+    fn load(&self, offset: u64, target: &mut [u8]) {
+        self.mapping.load(offset, target);
+    }
+
+    fn load_word(&self, offset: u64) -> u32 {
+        self.words.load(offset, || self.mapped_word(offset))
+    }
+
+    fn write_word(&self, offset: u64, value: u32) -> io::Result<()> {
+        self.check_range(offset, 4);
+        self.words.store(offset, value, |at| self.mapped_word(at), |at, bytes| seam::pwrite(&self.file, &bytes, at))
+    }
+
+    /// The first word of a page that is written gives the page its place on the disk.
+    fn reserve_word(&self, offset: u64) -> io::Result<()> {
+        if self.words.has_page(offset) { Ok(()) } else { self.write_word(offset, self.load_word(offset)) }
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.check_size()?;
+        self.write_all(&[(offset, data)])
+    }
+
+    fn write_zeros(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.check_range(offset, len);
+        self.check_size()?;
+        write_zeros(&self.file, offset, len)
+    }
+
+    /// A sync makes all of the file durable that was written so far, and so the `earlier` ranges too. Writes that are durable
+    /// on return (`RWF_DSYNC`) cost as much, and do not tell which of the two failed.
+    fn commit(&self, writes: &[(u64, &[u8])], _earlier: &[Range]) -> Result<(), Failed> {
+        self.check_size().map_err(Failed::Write)?;
+        self.write_all(writes).map_err(Failed::Write)?;
+        if !deliberate::is_on("file: no sync") {
+            seam::sync_data(&self.file).map_err(Failed::Sync)?;
+        }
+        self.check_size().map_err(Failed::Sync)
+    }
+
+    fn is_faulted(&self) -> bool {
+        self.mapping.is_faulted()
+    }
+}

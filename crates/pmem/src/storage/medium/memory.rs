@@ -1,0 +1,122 @@
+//! Persistent memory: a mapping that is stored to, whose cache lines are written back.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Failed, Locked, Medium, Range};
+use crate::os::file::descriptor;
+use crate::os::flush::native as cache;
+use crate::os::mapping::{Access, Mapping};
+use crate::os::{deliberate, seam};
+
+/// A mapped file on persistent memory, with the lock on it.
+#[derive(Debug)]
+pub(crate) struct MemoryMedium {
+    mapping: Mapping,
+    _lock: Locked,
+}
+
+impl MemoryMedium {
+    /// The first `len` bytes of the file, mapped.
+    pub(crate) fn new(file: Locked, len: u64, access: Access) -> io::Result<Self> {
+        let len = usize::try_from(len).ok().and_then(NonZeroUsize::new).ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(Self { mapping: Mapping::new(descriptor(&file), 0, len, access)?, _lock: file })
+    }
+
+    fn at(&self, offset: u64, len: u64) -> *mut u8 {
+        self.mapping.address(offset, len)
+    }
+
+    /// Stores, and starts writing caches back.
+    fn store(&self, offset: u64, data: &[u8]) {
+        let target = self.at(offset, data.len() as u64);
+        match *data {
+            [a, b, c, d] if offset.is_multiple_of(4) => self.store_word(offset, u32::from_ne_bytes([a, b, c, d])),
+            [a, b, c, d, e, f, g, h] if offset.is_multiple_of(8) => {
+                let value = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
+                // SAFETY: the range was checked, mappings start at a page, and the integer is only reached atomically.
+                let number = unsafe { AtomicU64::from_ptr(target.cast()) };
+                seam::store(target, 8, || number.store(value, Ordering::Release));
+                cache::flush(target, 8);
+            }
+            // SAFETY: the range was checked, and a mapping never overlaps memory of Rust's.
+            _ => unsafe { cache::copy(target, data.as_ptr(), data.len()) },
+        }
+    }
+
+    fn store_word(&self, offset: u64, value: u32) {
+        let target = self.at(offset, 4);
+        seam::store(target, 4, || self.mapping.word(offset).store(value, Ordering::SeqCst));
+        cache::flush(target, 4);
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.is_faulted() { Err(lost()) } else { Ok(()) }
+    }
+}
+
+impl Medium for MemoryMedium {
+    fn len(&self) -> u64 {
+        self.mapping.len() as u64
+    }
+
+    fn is_concurrent(&self) -> bool {
+        true
+    }
+
+    fn load(&self, offset: u64, target: &mut [u8]) {
+        self.mapping.load(offset, target);
+    }
+
+    fn load_word(&self, offset: u64) -> u32 {
+        u32::from_le(self.mapping.word(offset).load(Ordering::SeqCst))
+    }
+
+    fn write_word(&self, offset: u64, value: u32) -> io::Result<()> {
+        self.store_word(offset, value.to_le());
+        Ok(())
+    }
+
+    fn reserve_word(&self, _offset: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.store(offset, data);
+        Ok(())
+    }
+
+    fn write_zeros(&self, offset: u64, len: u64) -> io::Result<()> {
+        // SAFETY: the range was checked.
+        unsafe { cache::fill(self.at(offset, len), 0, len as usize) };
+        Ok(())
+    }
+
+    fn commit(&self, writes: &[(u64, &[u8])], earlier: &[Range]) -> Result<(), Failed> {
+        for (offset, data) in writes {
+            self.store(*offset, data);
+            if !deliberate::is_on("memory: no touch") {
+                self.mapping.touch(*offset as usize, data.len());
+            }
+        }
+        if !deliberate::is_on("memory: earlier ranges not flushed") {
+            for &(offset, len) in earlier {
+                cache::flush(self.at(offset, len), len as usize);
+                self.mapping.touch(offset as usize, len as usize);
+            }
+        }
+        cache::drain();
+        self.check().map_err(Failed::Sync)
+    }
+
+    fn is_faulted(&self) -> bool {
+        self.mapping.is_faulted()
+    }
+}
+
+/// That a page is lost, as an error that callers replace by [`crate::Error::Fault`].
+pub(super) fn lost() -> io::Error {
+    io::Error::other("a page is lost")
+}
