@@ -1,0 +1,17 @@
+import type { Place, Row } from './row.mjs'
+import { rows as blocks } from './suites/blocks.mjs'
+import { rows as log } from './suites/log.mjs'
+import { rows as region } from './suites/region.mjs'
+
+/** The rows with `filter` in their names, in the table's order. */
+export function rowsWith(filter: string): readonly Row[] {
+  const all = [...region, ...log, ...blocks]
+  return all.filter(({ name }) => name.includes(filter))
+}
+
+/** One row. The same name may be at two places. */
+export function findRow(place: Place, name: string): Row {
+  const found = rowsWith(name).find((row) => row.place === place && row.name === name)
+  if (!found) throw new Error(`no row of ${place} is called ${name}`)
+  return found
+}
