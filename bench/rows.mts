@@ -1,11 +1,14 @@
 import type { Place, Row } from './row.mjs'
 import { rows as blocks } from './suites/blocks.mjs'
+import { rows as concurrency } from './suites/concurrency.mjs'
+import { rows as disk } from './suites/disk.mjs'
+import { rows as http } from './suites/http.mjs'
 import { rows as log } from './suites/log.mjs'
 import { rows as region } from './suites/region.mjs'
 
 /** The rows with `filter` in their names, in the table's order. */
 export function rowsWith(filter: string): readonly Row[] {
-  const all = [...region, ...log, ...blocks]
+  const all = [...region, ...log, ...blocks, ...disk, ...concurrency, ...http]
   return all.filter(({ name }) => name.includes(filter))
 }
 
