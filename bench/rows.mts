@@ -1,4 +1,5 @@
 import type { Place, Row } from './row.mjs'
+import { rows as amplification } from './suites/amplification.mjs'
 import { rows as blocks } from './suites/blocks.mjs'
 import { rows as concurrency } from './suites/concurrency.mjs'
 import { rows as disk } from './suites/disk.mjs'
@@ -8,7 +9,7 @@ import { rows as region } from './suites/region.mjs'
 
 /** The rows with `filter` in their names, in the table's order. */
 export function rowsWith(filter: string): readonly Row[] {
-  const all = [...region, ...log, ...blocks, ...disk, ...concurrency, ...http]
+  const all = [...region, ...log, ...blocks, ...disk, ...concurrency, ...http, ...amplification]
   return all.filter(({ name }) => name.includes(filter))
 }
 
