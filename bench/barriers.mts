@@ -119,7 +119,7 @@ function format(name: string, { writes, flushes, bytes }: Traffic): string {
 
 const folder = process.argv[2]!
 const operations = [plain(folder), log(folder), blocks(folder), region(folder, 'normal'), region(folder, 'random')].flat()
-console.log('An fdatasync without anything to write but data is a flush and a write of nothing.\n')
+console.log('Each fdatasync counts as a flush and as a write of nothing.\n')
 console.log(line('for each operation', ['writes', 'flushes', 'KiB']))
 for (const { name, count, run } of operations) {
   // What is left for later is not counted: this is about what the operation itself waited for.

@@ -32,5 +32,6 @@ async function outcome(row: Row): Promise<Figures | Failure> {
   }
 }
 
+process.once('disconnect', () => process.exit(1))
 // Stores and servers that are still open would keep the process.
 process.send!(await outcome(findRow(place, name)), () => process.exit(0))

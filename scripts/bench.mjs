@@ -5,10 +5,9 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import os from 'node:os'
 import { join, parse } from 'node:path'
-import { withLoopDevice } from './lib/loop-device.mjs'
-import { matrix, withFolder } from './lib/matrix.mjs'
+import { onGround } from './lib/ground.mjs'
 import { installModules } from './lib/modules.mjs'
-import { main, root, run, step, StepError } from './lib/run.mjs'
+import { main, root, step, StepError } from './lib/run.mjs'
 import { setUp } from './lib/setup.mjs'
 
 const sources = join(root, 'bench/c')
@@ -37,35 +36,10 @@ async function installPeers() {
   }
 }
 
-/** Memory as persistent memory, and a disk as it is: both as the tests have them. */
-function condition(isMemory) {
-  return matrix().find(({ folder, env }) => {
-    const asWanted = (folder === '/dev/shm') === isMemory && (env.PMEM_IS_PMEM_FORCE === '1') === isMemory
-    return env.PMEM_NO_EXTERNAL_BUFFERS === undefined && asWanted
-  })
-}
-
-/** Calls `work` with each place and the ground to measure on there, which is gone afterwards. */
-async function onGround(place, work) {
-  const found = condition(place === 'memory')
-  if (!found) return work({ folder: { reason: `no ${place === 'memory' ? 'tmpfs' : 'disk'} here` } }, place)
-  const { folder: parent, env } = found
-  const title = { memory: 'tmpfs, counted as persistent memory', disk: 'disk', device: 'loop device on the disk' }[place]
-  await withFolder(parent, async (folder) => {
-    if (place === 'device') return withLoopDevice(folder, async (own) => work({ folder: own, env }, await titled(title, own)))
-    return work({ folder, env }, await titled(title, folder))
-  })
-}
-
-async function titled(title, folder) {
-  if (typeof folder !== 'string') return title
-  const { output } = await run('df', ['--output=fstype', folder])
-  return `${title} (${output.trim().split('\n').at(-1)}, ${folder})`
-}
-
 async function measure(filter) {
   const { rowsWith, measureRows, heading } = await import(built('main.mjs'))
   const rows = rowsWith(filter)
+  if (rows.length === 0) throw new StepError(`No row has "${filter}" in its name`)
   if (rows.some(({ peer }) => peer)) await installPeers()
   const counts = { met: 0, missed: 0, undecided: 0 }
   console.log(`\n${machine()}\n\n${heading}`)
@@ -86,7 +60,7 @@ async function measureBarriers() {
     console.log(`\n${machine()}\n\n${title}`)
     const options = { env: { ...process.env, ...env }, stdio: 'inherit' }
     const { status } = spawnSync(process.execPath, [built('barriers.mjs'), folder], options)
-    if (status !== 0) throw new StepError('barriers.mjs failed')
+    if (status !== 0) throw new StepError('What reaches the device could not be counted')
   })
 }
 
