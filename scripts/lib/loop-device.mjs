@@ -28,7 +28,7 @@ async function mount(image, folder) {
   const commands = [
     ['truncate', ['--size', SIZE, image]],
     // Tables that are filled in later would be counted.
-    ['mkfs.ext4', ['-q', '-E', 'lazy_itable_init=0,lazy_journal_init=0', image]],
+    ['mkfs.ext4', ['-q', '-b', '4096', '-E', 'lazy_itable_init=0,lazy_journal_init=0', image]],
     ['mount', ['--types', 'ext4', '--options', 'loop', image, folder]],
   ]
   let result
