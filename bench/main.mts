@@ -1,25 +1,59 @@
-// main.mjs folder place [filter]: measures all suites in a folder and prints a table. scripts/bench.mjs starts it.
-import { capabilities, pmem } from 'pmem'
-import { compare } from './measure.mjs'
-import { suite as blocks } from './suites/blocks.mjs'
-import { suite as log } from './suites/log.mjs'
-import { suite as region } from './suites/region.mjs'
-import type { Operation } from './suite.mjs'
-import { heading, row } from './table.mjs'
+// What scripts/bench.mjs calls after it has set up what the rows need.
+import { fork } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { judge, type Verdict } from './goals.mjs'
+import type { Failure, Figures, Row } from './row.mjs'
+import { format, formatMissing, heading } from './table.mjs'
 
-const suites = [region, log, blocks]
+export { rowsWith } from './rows.mjs'
+export { heading }
 
-const [folder = '', place = '', filter = ''] = process.argv.slice(2)
-using probe = pmem.mapFile(folder, { length: capabilities.pageSize, tmpfile: true })
-const means = probe.isPmem ? `${capabilities.flushInstruction} of PMDK ${capabilities.pmdk}` : 'msync'
-const isMeasured = ({ name, disk }: Operation) => name.includes(filter) && (probe.isPmem ? disk !== 'only' : disk)
-const here = suites.filter(({ disk }) => probe.isPmem || disk)
-const wanted = here.flatMap((suite) => {
-  const operations = suite.open(folder).filter(isMeasured)
-  return operations.map((operation) => ({ suite, operation }))
-})
+/** In milliseconds. What takes longer is ended. */
+const LONGEST = 90_000
 
-if (wanted.length > 0) console.log(`\n${place}; persisting is ${means}; ns per operation\n${heading}`)
-for (const { suite, operation } of wanted) {
-  console.log(row(operation, await compare(suite.name, operation, folder, probe.isPmem)))
+export interface Ground {
+  /** Or why there is none. */
+  readonly folder: string | Failure
+  readonly env?: NodeJS.ProcessEnv
+}
+
+export type Counts = Record<Verdict, number>
+
+/** Measures rows of one place, prints a line for each, and adds up the verdicts. */
+export async function measureRows(rows: readonly Row[], ground: Ground, counts: Counts): Promise<void> {
+  for (const row of rows) {
+    const result = await measureRow(row, ground)
+    if ('reason' in result) {
+      console.log(formatMissing(row, result.reason))
+      counts.undecided += 1
+      continue
+    }
+    const judgement = judge(row.goal, row.unit ?? 'time', result)
+    console.log(format(row, result, judgement))
+    if (judgement.verdict) counts[judgement.verdict] += 1
+  }
+}
+
+async function measureRow(row: Row, { folder, env }: Ground): Promise<Figures | Failure> {
+  if (typeof folder !== 'string') return folder
+  const own = mkdtempSync(join(folder, 'row-'))
+  try {
+    return await inProcess([row.place, row.name, own], env)
+  } finally {
+    rmSync(own, { recursive: true, force: true })
+  }
+}
+
+/** Resolves to what the process sends, or to how it ended. */
+function inProcess(args: readonly string[], env: NodeJS.ProcessEnv | undefined): Promise<Figures | Failure> {
+  const program = fileURLToPath(new URL('run-row.mjs', import.meta.url))
+  const options = { env: { ...process.env, ...env }, timeout: LONGEST, killSignal: 'SIGKILL' } as const
+  const child = fork(program, args, { ...options, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  return new Promise((resolve) => {
+    child.once('message', (result) => resolve(result as Figures | Failure))
+    child.once('error', (error) => resolve({ reason: error.message }))
+    child.once('close', (code, signal) => resolve({ reason: `ended by ${signal ?? code}` }))
+  })
 }

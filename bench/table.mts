@@ -1,31 +1,60 @@
-import type { Figures } from './measure.mjs'
-import type { Operation } from './suite.mjs'
+import type { Goal, Judgement } from './goals.mjs'
+import type { Figures, Row, Unit } from './row.mjs'
+import { median } from './statistics.mjs'
 
-const NAME = 32
-const NUMBER = 10
+const NAME = 46
+const WIDTHS = [10, 10, 16, 10, 10, 10, 16, 11]
+
 const line = (name: string, cells: readonly string[]): string =>
-  name.padEnd(NAME) + cells.map((cell) => cell.padStart(NUMBER)).join('')
-const group = (title: string): string => title.padStart(3 * NUMBER)
+  name.padEnd(NAME) + cells.map((cell, column) => cell.padStart(WIDTHS[column]!)).join('')
 
-export const heading = [
-  line('', [group('median of rounds'), group('fastest round')]),
-  line('operation', ['C', 'JS', 'ratio', 'C', 'JS', 'ratio']) + '   goal',
-].join('\n')
+const columns = ['ours', 'median', 'beside', 'its best', 'median', 'measured', 'middle half', 'goal']
+export const heading = `${line('best and median of the rounds', columns)}   verdict`
 
-export function row({ name, goal }: Operation, { c, js }: Figures): string {
-  // Round by round, since both sides of a round met about the same speed of the machine.
-  const ratio = median(js.map((time, round) => time / c[round]!))
-  const fastest = [Math.min(...c), Math.min(...js)] as const
-  const cells = [nanoseconds(median(c)), nanoseconds(median(js)), ratio.toFixed(2)]
-  cells.push(...fastest.map(nanoseconds), (fastest[1] / fastest[0]).toFixed(2))
-  const verdict = goal === undefined ? '' : `   ${ratio <= goal ? 'within' : 'above'} ${goal}`
-  return line(name, cells) + verdict
+export function format(row: Row, figures: Figures, judgement: Judgement): string {
+  const unit = row.unit ?? 'time'
+  const side = (values: readonly number[]): string[] => {
+    if (values.length === 0) return ['', '']
+    const best = unit === 'rate' ? Math.max(...values) : Math.min(...values)
+    return [amount(best, unit), amount(median(values), unit)]
+  }
+  const absolute = row.goal ? row.goal.of === 'ours' : figures.theirs.length === 0
+  const compared = (value: number): string => (absolute ? amount(value, unit) : `${digits(value)}x`)
+  const { best, half, verdict = '', reason } = judgement
+  const cells = [...side(figures.ours), row.against ?? '', ...side(figures.theirs)]
+  cells.push(compared(best), range(half, absolute ? unit : undefined), row.goal ? limit(row.goal, unit) : '')
+  return `${line(row.name, cells)}   ${verdict}${reason ? `: ${reason}` : ''}`
 }
 
-function nanoseconds(time: number): string {
-  return time.toFixed(time < 100 ? 1 : 0)
+/** A row without figures. */
+export function formatMissing(row: Row, reason: string): string {
+  const goal = row.goal ? limit(row.goal, row.unit ?? 'time') : ''
+  return `${line(row.name, ['', '', row.against ?? '', '', '', '', '', goal])}   undecided: ${reason}`
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!
+function limit(goal: Goal, unit: Unit): string {
+  return `${goal.sign} ${goal.of === 'ours' ? amount(goal.limit, unit) : `${goal.limit}x`}`
+}
+
+/** From one to the other; the unit once, where it is one. */
+function range([from, to]: readonly [number, number], unit: Unit | undefined): string {
+  if (!unit) return `${digits(from)}-${digits(to)}`
+  const [low, high] = [amount(from, unit), amount(to, unit)]
+  const [size, name] = low.split(' ')
+  return name !== undefined && high.endsWith(` ${name}`) ? `${size}-${high}` : `${low}-${high}`
+}
+
+/** With its unit, in three digits. */
+function amount(value: number, unit: Unit): string {
+  if (unit === 'rate') return `${Math.round(value)}/s`
+  const steps = unit === 'time' ? TIMES : SIZES
+  const [size, name] = steps.find(([least]) => value >= least) ?? steps.at(-1)!
+  return `${digits(value / size)} ${name}`
+}
+
+const TIMES = [[1e9, 's'], [1e6, 'ms'], [1e3, 'us'], [1, 'ns']] as const
+const SIZES = [[1 << 20, 'MiB'], [1 << 10, 'KiB'], [1, 'B']] as const
+
+function digits(value: number): string {
+  return value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0).replace(/\.0+$/, '')
 }

@@ -1,46 +1,77 @@
-// npm run bench [-- filter]: sets up what is missing and measures the package against C programs that do the same, in
-// turns. The filter is a part of the names of the operations wanted.
+// npm run bench [-- filter]: sets up what is missing, measures the package against C programs and other stores, in turns,
+// and says which goals are met. The filter is a part of the names of the rows wanted. `npm run bench -- barriers` prints
+// instead what each durable operation costs a device.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import os from 'node:os'
 import { join, parse } from 'node:path'
-import { matrix, withFolder } from './lib/matrix.mjs'
-import { main, root, run, step, StepError } from './lib/run.mjs'
+import { onGround } from './lib/ground.mjs'
+import { installModules } from './lib/modules.mjs'
+import { main, root, step, StepError } from './lib/run.mjs'
 import { setUp } from './lib/setup.mjs'
 
 const sources = join(root, 'bench/c')
 const programs = join(root, 'build/bench/c')
+const built = (file) => join(root, 'build/bench', file)
 
-/** Each file beside the harness is a program. */
+/** Each file beside the harness is a program, over the harness where it includes it. */
 async function buildPrograms() {
   mkdirSync(programs, { recursive: true })
   for (const { name, ext, base } of readdirSync(sources).map((file) => parse(file))) {
     if (ext !== '.c' || name === 'harness') continue
-    const args = ['-O2', '-Wall', '-Wextra', '-Werror', '-o', join(programs, name), base, 'harness.c']
+    const harness = readFileSync(join(sources, base), 'utf8').includes('"harness.h"') ? ['harness.c'] : []
+    const args = ['-O2', '-Wall', '-Wextra', '-Werror', '-o', join(programs, name), base, ...harness]
     args.push('-Wl,--as-needed', '-lpmemlog', '-lpmemblk', '-lpmem')
     await step(`C program: ${name}`, 'cc', args, { cwd: sources })
   }
 }
 
-/** Memory as persistent memory, and a disk as it is: both as the tests have them. */
-function places() {
-  return matrix().filter(({ folder, env }) => {
-    const forced = env.PMEM_IS_PMEM_FORCE === '1'
-    return env.PMEM_NO_EXTERNAL_BUFFERS === undefined && forced === (folder === '/dev/shm')
+/** Their rows are undecided without them. */
+async function installPeers() {
+  try {
+    await installModules('stores to measure against', join(root, 'bench/peers'))
+  } catch (error) {
+    if (!(error instanceof StepError)) throw error
+    console.log(`${error.message}\nGoing on without them`)
+  }
+}
+
+async function measure(filter) {
+  const { rowsWith, measureRows, heading } = await import(built('main.mjs'))
+  const rows = rowsWith(filter)
+  if (rows.length === 0) throw new StepError(`No row has "${filter}" in its name`)
+  if (rows.some(({ peer }) => peer)) await installPeers()
+  const counts = { met: 0, missed: 0, undecided: 0 }
+  console.log(`\n${machine()}\n\n${heading}`)
+  for (const place of ['memory', 'disk', 'device']) {
+    const here = rows.filter((row) => row.place === place)
+    if (here.length === 0) continue
+    await onGround(place, async (ground, title) => {
+      console.log(title)
+      await measureRows(here, ground, counts)
+    })
+  }
+  console.log(`\n${counts.met} met, ${counts.missed} missed, ${counts.undecided} undecided`)
+}
+
+async function measureBarriers() {
+  await onGround('device', ({ folder, env }, title) => {
+    if (typeof folder !== 'string') throw new StepError(folder.reason)
+    console.log(`\n${machine()}\n\n${title}`)
+    const options = { env: { ...process.env, ...env }, stdio: 'inherit' }
+    const { status } = spawnSync(process.execPath, [built('barriers.mjs'), folder], options)
+    if (status !== 0) throw new StepError('What reaches the device could not be counted')
   })
 }
 
-async function measure(folder, { label, env }) {
-  const { output } = await run('df', ['--output=fstype', folder])
-  const place = `${label} (${output.trim().split('\n').at(-1)})`
-  const args = [join(root, 'build/bench/main.mjs'), folder, place, ...process.argv.slice(2, 3)]
-  const { status } = spawnSync(process.execPath, args, { env: { ...process.env, ...env }, stdio: 'inherit' })
-  if (status !== 0) throw new StepError(`The benchmarks failed: ${label}`)
+function machine() {
+  const cores = os.cpus()
+  return `${cores[0]?.model}, ${cores.length} cores, ${os.type()} ${os.release()}, Node.js ${process.version}`
 }
 
 await main(async () => {
   if (!(await setUp())) throw new StepError('The benchmarks compare with libpmem, which is not installed')
   await buildPrograms()
-  console.log(`\n${os.cpus()[0]?.model}, ${os.type()} ${os.release()}, Node.js ${process.version}`)
-  for (const place of places()) await withFolder(place.folder, (folder) => measure(folder, place))
+  const [filter = ''] = process.argv.slice(2)
+  await (filter === 'barriers' ? measureBarriers() : measure(filter))
 })

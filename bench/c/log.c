@@ -1,7 +1,6 @@
 /* Logs. bench/suites/log.mts is the same in JavaScript. */
 #include "harness.h"
 
-#include <libpmem.h>
 #include <libpmemlog.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,6 @@
 static PMEMlogpool *log_pool, *records;
 static char record[RECORD];
 static struct iovec parts[PARTS];
-static char *page;
 static size_t sum;
 
 /* A log that holds `length` zeros, or as many as it can. An earlier round may have made it. */
@@ -35,8 +33,6 @@ void set_up(void) {
     records = filled("c-records", RECORDS * RECORD);
     memset(record, 2, sizeof record);
     for (size_t i = 0; i < PARTS; i++) parts[i] = (struct iovec){record, sizeof record};
-    page = pmem_map_file("c-page", 4096, PMEM_FILE_CREATE, 0666, NULL, NULL);
-    require(page != NULL, "pmem_map_file");
 }
 
 static void reserve(size_t length) {
@@ -68,21 +64,9 @@ static void walk_whole(void) {
     pmemlog_walk(records, 0, touch, NULL);
 }
 
-static void walk_records(void) {
-    pmemlog_walk(records, RECORD, touch, NULL);
-}
-
-static void store_page(void) {
-    static char value;
-    memset(page, ++value, 4096);
-    require(pmem_msync(page, 4096) == 0, "pmem_msync");
-}
-
 const struct operation operations[] = {
     {"append 64 B", append},
     {"appendv 64 x 64 B", append_parts},
     {"walk 100,000 x 64 B", walk_whole},
-    {"walk 100,000 x 64 B by 64 B", walk_records},
-    {"page", store_page},
     {0},
 };

@@ -1,70 +1,83 @@
-// Mapped regions. bench/c/region.c is the same in C.
+// Mapped regions, counted as persistent memory. bench/c/region.c is the same in C.
 import { join } from 'node:path'
 import { pmem } from 'pmem'
-import type { Operation, Suite } from '../suite.mjs'
+import { type Goal, timesTheirs } from '../goals.mjs'
+import type { Row } from '../row.mjs'
+import { inC, inJs } from '../sampling.mjs'
 
 const SIZE = 1 << 20
 /** 64 ranges over the whole region, no two in the same set of the first-level cache. */
 const RANGES = Array.from({ length: 64 }, (_, index) => [index * (SIZE / 64 + 64) % SIZE, 64] as const)
 
-export const suite: Suite = { name: 'region', disk: true, open }
+/** A function of its own for each row: the compiler then knows what it is about. */
+type Operation = (region: pmem.Region) => () => unknown
 
-function open(folder: string): Operation[] {
-  const region = pmem.mapFile(join(folder, 'js-region'), { length: SIZE, create: true })
-  // On ext4 the first write to each page of a new file would cost a journal commit.
-  region.fill(1, 0, SIZE)
+const row = (name: string, goal: Goal | undefined, operation: Operation): Row => ({
+  name,
+  place: 'memory',
+  against: 'C',
+  goal,
+  open: (folder) => {
+    const region = pmem.mapFile(join(folder, 'region'), { length: SIZE, create: true })
+    region.fill(1, 0, SIZE)
+    return { ours: inJs(operation(region)), theirs: inC(folder, 'region', name) }
+  },
+})
 
+/** The next of the offsets that are `step` apart, which is a power of two. */
+function offsets(step: number): () => number {
+  let at = 0
+  return () => (at = (at + step) & (SIZE - 1))
+}
+
+function store(length: number): Operation {
+  return (region) => {
+    const memory = region.view(Uint8Array)
+    const data = new Uint8Array(length).fill(2)
+    const next = offsets(length)
+    return () => {
+      const offset = next()
+      memory.set(data, offset)
+      region.persist(offset, length)
+    }
+  }
+}
+
+function storeMany(region: pmem.Region): () => void {
   const memory = region.view(Uint8Array)
   const line = new Uint8Array(64).fill(2)
-  const page = new Uint8Array(4096).fill(3)
-
-  let at = 0
-  /** The next offset; the step is a power of two. */
-  const advance = (step: number): number => (at = (at + step) & -step & (SIZE - 1))
-
-  return [
-    {
-      name: 'store 64 B + persist',
-      goal: 1.3,
-      disk: 'also',
-      run: () => {
-        const offset = advance(64)
-        memory.set(line, offset)
-        region.persist(offset, 64)
-      },
-    },
-    {
-      name: 'store 4 KiB + persist',
-      run: () => {
-        const offset = advance(4096)
-        memory.set(page, offset)
-        region.persist(offset, 4096)
-      },
-    },
-    {
-      name: 'store 64 x 64 B + persistMany',
-      run: () => {
-        for (const [offset] of RANGES) memory.set(line, offset)
-        region.persistMany(RANGES)
-      },
-    },
-    {
-      name: 'copyFrom 4 KiB, durable',
-      run: () => region.copyFrom(page, advance(4096)),
-    },
-    {
-      name: 'cursor write 64 B',
-      run: () => {
-        if (region.position === SIZE) region.seek(0)
-        region.write(line)
-      },
-    },
-    {
-      name: 'cursor read 64 B',
-      run: () => {
-        if (region.position === SIZE) region.seek(0)
-        return region.read(64)
-      },
-    },
-  ]
+  return () => {
+    for (const [offset] of RANGES) memory.set(line, offset)
+    region.persistMany(RANGES)
+  }
 }
+
+function copyFrom(region: pmem.Region): () => void {
+  const page = new Uint8Array(4096).fill(3)
+  const next = offsets(4096)
+  return () => region.copyFrom(page, next())
+}
+
+function writeCursor(region: pmem.Region): () => void {
+  const line = new Uint8Array(64).fill(2)
+  return () => {
+    if (region.position === SIZE) region.seek(0)
+    region.write(line)
+  }
+}
+
+function readCursor(region: pmem.Region): () => unknown {
+  return () => {
+    if (region.position === SIZE) region.seek(0)
+    return region.read(64)
+  }
+}
+
+export const rows: readonly Row[] = [
+  row('store 64 B + persist', timesTheirs(1.15), store(64)),
+  row('store 4 KiB + persist', undefined, store(4096)),
+  row('store 64 x 64 B + persistMany', undefined, storeMany),
+  row('copyFrom 4 KiB, durable', undefined, copyFrom),
+  row('cursor write 64 B', undefined, writeCursor),
+  row('cursor read 64 B', undefined, readCursor),
+]
