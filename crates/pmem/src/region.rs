@@ -2,6 +2,8 @@
 #![allow(unsafe_code)]
 
 mod cover;
+#[cfg(test)]
+mod crashes;
 
 use std::fs::File;
 use std::num::NonZeroUsize;
@@ -13,7 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::os::file::{self, CreateOptions, Descriptor, descriptor};
 use crate::os::mapping::{Access, CAN_COVER, Mapping};
 use crate::os::page::page_size;
-use crate::os::{errno, fault, flush};
+use crate::os::{deliberate, errno, fault, flush};
 use crate::storage::committer::{self, Committer};
 use crate::{Error, Result, Ticket};
 use cover::{Cover, Covers};
@@ -324,7 +326,9 @@ impl Region {
     #[inline]
     pub fn persist(&self, offset: usize, len: usize) -> Result<()> {
         self.flush(offset, len)?;
-        self.drain();
+        if !deliberate::is_on("region: persist without drain") {
+            self.drain();
+        }
         Ok(())
     }
 

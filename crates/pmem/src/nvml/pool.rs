@@ -387,3 +387,6 @@ pub(crate) fn library_path(file: &File, path: &Path, syscall: &'static str) -> R
     let name = name.as_os_str().as_bytes();
     std::ffi::CString::new(name).map_err(|_| Error::os(errno::EINVAL, syscall, Some(path)))
 }
+
+#[cfg(test)]
+mod tests;

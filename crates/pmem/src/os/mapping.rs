@@ -156,8 +156,27 @@ impl Drop for Mapping {
     }
 }
 
+/// What this thread's tests take every file to be.
+#[cfg(test)]
+pub(crate) mod forced {
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(super) static PMEM: Cell<Option<bool>> = const { Cell::new(None) };
+    }
+
+    /// From now on every file is on persistent memory for this thread, or none.
+    pub(crate) fn pmem(is_pmem: bool) {
+        PMEM.set(Some(is_pmem));
+    }
+}
+
 /// What `PMEM_IS_PMEM_FORCE` says: 1 for every mapping, 0 for none.
 fn forced_pmem() -> Option<bool> {
+    #[cfg(test)]
+    if let Some(is_pmem) = forced::PMEM.get() {
+        return Some(is_pmem);
+    }
     static FORCED: OnceLock<Option<bool>> = OnceLock::new();
     *FORCED.get_or_init(|| match std::env::var("PMEM_IS_PMEM_FORCE").as_deref() {
         Ok("1") => Some(true),

@@ -100,7 +100,9 @@ struct Planned<'a> {
 impl Planned<'_> {
     /// The map entries that the write relies on, and that may not be durable yet: where they lie.
     fn relied_on(&self) -> impl Iterator<Item = Range> {
-        self.lane.map_entry().into_iter().chain([self.map_at]).map(|at| (at, 4))
+        let last = self.lane.map_entry().filter(|_| !deliberate::is_on("blk: lane's last map entry forgotten"));
+        let target = Some(self.map_at).filter(|_| !deliberate::is_on("blk: block's map entry forgotten"));
+        last.into_iter().chain(target).map(|at| (at, 4))
     }
 }
 
@@ -213,7 +215,9 @@ impl<M: Medium> RustBlocks<M> {
         self.medium.reserve_word(map_at).map_err(|error| self.fail(Failed::Write(error)))?;
         let lane = arena.lanes.take(own).ok_or(Failure::Refused)?;
         let slot = lane.free_slot();
-        self.readers.wait_until_left(arena.tag(slot));
+        if !deliberate::is_on("blk: readers not waited for") {
+            self.readers.wait_until_left(arena.tag(slot));
+        }
         let is_locked = self.medium.is_concurrent() && !deliberate::is_on("blk: no stripe lock");
         let line = is_locked.then(|| arena.stripes.lock(block));
         let old = self.entry(arena, block)?;
@@ -239,8 +243,11 @@ impl<M: Medium> RustBlocks<M> {
         let planned = self.plan(index, if self.medium.is_concurrent() { thread_number() } else { 0 })?;
         let mut earlier = [(0, 0); 2];
         let count = planned.relied_on().zip(&mut earlier).map(|(range, place)| *place = range).count();
-        self.commit(&[(planned.slot_at, data), (planned.flog_at, &planned.recorded)], &earlier[..count])?;
-        self.commit(&[(planned.flog_at + 8, &planned.activating)], &[])?;
+        let activating: (u64, &[u8]) = (planned.flog_at + 8, &planned.activating);
+        let first = [(planned.slot_at, data), (planned.flog_at, &planned.recorded[..]), activating];
+        let split = if deliberate::is_on("blk: one barrier") { 3 } else { 2 };
+        self.commit(&first[..split], &earlier[..count])?;
+        self.commit(&[activating], &[])?;
         self.finish(planned)
     }
 

@@ -55,6 +55,7 @@ struct State {
     counts: Counts,
     stop_after: usize,
     failing_sync: usize,
+    failing_write: usize,
     random: Random,
     crashes: Option<Vec<Crash>>,
     pause: Option<Arc<Barrier>>,
@@ -81,6 +82,7 @@ impl Default for State {
             counts: Counts::default(),
             stop_after: usize::MAX,
             failing_sync: usize::MAX,
+            failing_write: usize::MAX,
             random: Random::new(1),
             crashes: None,
             pause: None,
@@ -208,6 +210,11 @@ impl Recorder {
         state.names.insert(path.to_path_buf(), Name { current: Some(id), durable: Some(id) });
     }
 
+    /// Takes `file` to be durable as it is, under this name.
+    pub(crate) fn adopt_as_it_is(&self, path: &Path, file: &File) {
+        self.adopt(path, file, Disk::new(Image::of(file)));
+    }
+
     /// Meets someone else at `pause` twice before each sync or fence.
     pub(crate) fn pause_syncs(&self, pause: &Arc<Barrier>) {
         self.state().pause = Some(Arc::clone(pause));
@@ -238,6 +245,11 @@ impl Recorder {
         self.state().failing_sync = number;
     }
 
+    /// Fails the write of this number, from 0 on, as on a full disk.
+    pub(crate) fn fail_write(&self, number: usize) {
+        self.state().failing_write = number;
+    }
+
     /// Keeps what a crash might leave after each step, for [`Recorder::take_crashes`].
     pub(crate) fn record_crashes(&self) {
         self.state().crashes = Some(Vec::new());
@@ -266,6 +278,11 @@ impl Recorder {
         let mut state = self.state();
         let disk = state.disk(file).clone();
         disk.crash(&mut state.random)
+    }
+
+    /// What a crash now might leave.
+    pub(crate) fn crash(&self) -> Crash {
+        self.state().crash()
     }
 
     /// What crashes might have left since the last call.
@@ -329,7 +346,14 @@ impl State {
     }
 
     fn keep_crash(&mut self) {
-        let Some(mut crashes) = self.crashes.take() else { return };
+        if self.crashes.is_none() {
+            return;
+        }
+        let crash = self.crash();
+        self.crashes.get_or_insert_default().push(crash);
+    }
+
+    fn crash(&mut self) -> Crash {
         let mut crash = Crash::new();
         for (path, name) in &self.names {
             let keeps_change = self.random.below(2) == 0;
@@ -338,8 +362,7 @@ impl State {
                 crash.insert(path.clone(), self.disks[&file].crash(&mut self.random));
             }
         }
-        crashes.push(crash);
-        self.crashes = Some(crashes);
+        crash
     }
 }
 
@@ -447,6 +470,9 @@ pub(super) fn pwrite(file: &File, data: &[u8], offset: u64) -> Option<io::Result
     state.disk(file);
     if state.step() {
         state.counts.writes += 1;
+        if state.counts.writes - 1 == state.failing_write {
+            return Some(Err(errno::failure(errno::ENOSPC)));
+        }
         if let Err(error) = write_all_at(file, data, offset) {
             return Some(Err(error));
         }

@@ -86,6 +86,12 @@ impl CrashMedium {
         self
     }
 
+    /// Fails the write of this number, from 0 on, as on a full disk.
+    pub(crate) fn failing_write(self, number: usize) -> Self {
+        self.recorder.fail_write(number);
+        self
+    }
+
     /// Meets someone else at `pause` twice in each sync, so that the other one sees what is possible meanwhile.
     pub(crate) fn pausing_syncs(self, pause: &Arc<Barrier>) -> Self {
         self.recorder.pause_syncs(pause);
@@ -113,6 +119,11 @@ impl CrashMedium {
         self.recorder.counts().barriers
     }
 
+    /// How many stores and writes there were.
+    pub(crate) fn writes(&self) -> usize {
+        self.recorder.counts().writes
+    }
+
     /// What loads see.
     pub(crate) fn image(&self) -> Image {
         self.recorder.disk(&self.file).cached().clone()
@@ -128,6 +139,9 @@ impl CrashMedium {
         self.recorder.take_crashes().into_iter().filter_map(|mut crash| crash.remove(Path::new(NAME))).collect()
     }
 }
+
+/// A medium that outlives the engine on it.
+pub(crate) struct SharedMedium(pub(crate) Arc<CrashMedium>);
 
 impl Medium for CrashMedium {
     fn len(&self) -> u64 {
@@ -178,5 +192,47 @@ impl Medium for CrashMedium {
 
     fn is_faulted(&self) -> bool {
         self.inner.is_faulted()
+    }
+}
+
+impl Medium for SharedMedium {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    fn is_concurrent(&self) -> bool {
+        self.0.is_concurrent()
+    }
+
+    fn load(&self, offset: u64, target: &mut [u8]) {
+        self.0.load(offset, target);
+    }
+
+    fn load_word(&self, offset: u64) -> u32 {
+        self.0.load_word(offset)
+    }
+
+    fn write_word(&self, offset: u64, value: u32) -> io::Result<()> {
+        self.0.write_word(offset, value)
+    }
+
+    fn reserve_word(&self, offset: u64) -> io::Result<()> {
+        self.0.reserve_word(offset)
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write(offset, data)
+    }
+
+    fn write_zeros(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.0.write_zeros(offset, len)
+    }
+
+    fn commit(&self, writes: &[(u64, &[u8])], earlier: &[Range]) -> Result<(), Failed> {
+        self.0.commit(writes, earlier)
+    }
+
+    fn is_faulted(&self) -> bool {
+        self.0.is_faulted()
     }
 }

@@ -43,7 +43,7 @@ impl FileMedium {
     /// each sync a commit of the file system's journal.
     fn check_size(&self) -> io::Result<()> {
         let mut file: &File = &self.file;
-        if file.seek(SeekFrom::End(0))? < self.len() {
+        if file.seek(SeekFrom::End(0))? < self.len() && !deliberate::is_on("file: size not checked") {
             self.mapping.raise_fault();
         }
         if self.is_faulted() { Err(lost()) } else { Ok(()) }

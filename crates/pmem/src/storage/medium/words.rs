@@ -7,6 +7,8 @@ use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
+use crate::os::deliberate;
+
 /// How many words a page has, and how many parts each level of the tree over the pages: 4 KiB, 4 MiB, 4 GiB.
 const FAN: usize = 1024;
 
@@ -24,13 +26,14 @@ impl Words {
     #[inline]
     pub(super) fn load(&self, offset: u64, load: impl FnOnce() -> u32) -> u32 {
         let at = Position::of(offset);
-        if let Some(page) = self.page(&at) {
+        if let Some(page) = self.page(&at).filter(|_| !deliberate::is_on("words: read from the mapping")) {
             return page[at.word].load(Ordering::SeqCst);
         }
         let found = load();
         // Who writes puts the page here before. So what was just loaded is whole, or there is a page by now.
         fence(Ordering::SeqCst);
-        self.page(&at).map_or(found, |page| page[at.word].load(Ordering::SeqCst))
+        let page = self.page(&at).filter(|_| !deliberate::is_on("words: read from the mapping"));
+        page.map_or(found, |page| page[at.word].load(Ordering::SeqCst))
     }
 
     /// Sets the word at `offset` and calls `write` with the eight aligned bytes that hold it, and their offset. `load` finds

@@ -4,7 +4,10 @@ mod crashes;
 mod damage;
 mod failures;
 mod files;
+mod groups;
 mod layout;
+#[cfg(feature = "pmdk")]
+mod peers;
 mod threads;
 
 use std::collections::BTreeMap;

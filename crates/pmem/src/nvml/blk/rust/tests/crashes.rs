@@ -1,6 +1,9 @@
 //! Crashes between any two steps.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::storage::medium::crashing::SharedMedium;
 
 /// Makes changes, and for each crash on the way checks what is left, completes it and crashes on that way too.
 fn survives_crashes(block_size: u32, is_zeroed: bool, count: u64) {
@@ -96,6 +99,25 @@ fn what_is_opened_and_closed_is_the_same() {
             }
             assert!(blocks.medium.steps() == 0);
             assert!(blocks.medium.image() == image);
+        }
+    });
+}
+
+/// Whoever opens the pool next may be the C library, which replaces flog entries without looking at what they say of the map.
+#[test]
+fn closing_makes_the_map_durable() {
+    on_each_medium(|| {
+        let mut image = None;
+        let medium = Arc::new(CrashMedium::new(pool(SIZE, 512, true)));
+        let format = btt::read(&medium.image()).unwrap();
+        let blocks = RustBlocks::new(SharedMedium(Arc::clone(&medium)), format, Path::new("pool"));
+        for number in 1..20 {
+            apply(&blocks, (number % 3, Content::Data(number)), 512).unwrap();
+        }
+        drop(blocks);
+        for _ in 0..20 {
+            let crash = medium.crash();
+            assert!(crash == *image.get_or_insert_with(|| medium.image()));
         }
     });
 }
