@@ -663,3 +663,40 @@ eachEngine('an array and a log are open side by side', (t, engine) => {
   t.true(log instanceof pmemlog.Log)
   t.true(blocks instanceof pmemblk.BlockArray)
 })
+
+for (const bsize of [512, 40_000, 100_000]) {
+  eachEngine(`whoever transfers a block of ${bsize} bytes that was read empties nothing else`, (t, engine) => {
+    const { blocks } = newBlocks(t, engine, bsize, 80 * MiB)
+    const written = [0, 1, 2, 3].map((index) => pattern(bsize, index + 1))
+    for (const [index, data] of written.entries()) blocks.write(data, index)
+    const iterated: Buffer[] = []
+    for (const block of blocks) if (iterated.push(block) === 4) break
+    for (const read of [iterated, written.map((_, index) => blocks.read(index))]) {
+      t.true(read.every((block) => Object.getPrototypeOf(block) === Buffer.prototype))
+      try {
+        structuredClone(read[1], { transfer: [read[1]!.buffer as ArrayBuffer] })
+      } catch (error) {
+        t.is((error as Error).name, 'DataCloneError')
+      }
+      for (const index of [0, 2, 3]) sameBytes(t, read[index]!, written[index]!)
+    }
+    sameBytes(t, blocks.read(1), written[1]!)
+  })
+}
+
+eachEngine('an iteration ends for good where it ends or fails', (t, engine) => {
+  const { blocks } = newBlocks(t, engine)
+  blocks.setError(1)
+  const failing = blocks[Symbol.iterator]()
+  t.is(failing.next().value?.length, blocks.bsize())
+  refuses(t, 'EIO', () => failing.next())
+  t.true(failing.next().done)
+  const ended = blocks[Symbol.iterator]()
+  ended.next()
+  t.deepEqual(ended.return(), { value: undefined, done: true })
+  t.true(ended.next().done)
+  const unstarted = blocks[Symbol.iterator]()
+  blocks.close()
+  refuses(t, 'ERR_PMEM_CLOSED', () => unstarted.next())
+  t.true(unstarted.next().done)
+})

@@ -264,6 +264,103 @@ eachEngine('chunks stay what they were', (t, engine) => {
   t.is(`${first}${second}${third}`, 'xxcdef')
 })
 
+eachEngine('chunks and reads are Buffers like any other', (t, engine) => {
+  const { log } = newLog(t, engine)
+  log.append('abcdef')
+  for (const two of [walked(log, 2)[1], [...log.chunks(2)][1], log.read(2, 2)]) {
+    t.true(Buffer.isBuffer(two))
+    t.is(Object.getPrototypeOf(two), Buffer.prototype)
+    t.is(two!.constructor, Buffer)
+    t.deepEqual(two, Buffer.from('cd'))
+    t.true(two!.equals(Buffer.from('cd')))
+    t.is(`${two} ${two!.toString('hex')} ${two!.subarray(1)}`, 'cd 6364 d')
+    t.is(JSON.stringify(two), JSON.stringify(Buffer.from('cd')))
+    t.deepEqual([...structuredClone(two!)], [0x63, 0x64])
+  }
+})
+
+eachEngine('whoever transfers what was read empties nothing else', (t, engine) => {
+  const { log } = newLog(t, engine)
+  const data = pattern(100_000)
+  log.append(data)
+  const reads = () => [0, 1, 2, 3].map((index) => log.read(index * 4096, 4096))
+  for (const pieces of [walked(log, 4096), [...log.chunks(64)], [...log.chunks(40_000)], [...log], reads()]) {
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
+    const moved = pieces[1]!
+    const before = Buffer.from(moved)
+    try {
+      structuredClone(moved, { transfer: [moved.buffer as ArrayBuffer] })
+    } catch (error) {
+      t.is((error as Error).name, 'DataCloneError')
+    }
+    pieces[1] = before
+    sameBytes(t, Buffer.concat(pieces), data.subarray(0, length))
+  }
+  sameBytes(t, log.read(0, 4096), data.subarray(0, 4096))
+})
+
+eachEngine('a chunk that is a copy of its own can be transferred', (t, engine) => {
+  const { log } = newLog(t, engine, 4 * MiB)
+  log.append(pattern(3 * MiB))
+  for (const chunk of [...walked(log, MiB), ...log.chunks(MiB), log.read(0, 65_536)]) {
+    const { length } = chunk
+    t.is(structuredClone(chunk, { transfer: [chunk.buffer as ArrayBuffer] }).length, length)
+    t.is(chunk.length, 0)
+  }
+})
+
+eachEngine('an iteration can be ended and started by hand, as a generator', (t, engine) => {
+  const { log } = newLog(t, engine)
+  log.append('abcdef')
+  const next = (chunks: Iterator<Buffer>) => {
+    const { value, done } = chunks.next()
+    return done ? value : String(value)
+  }
+  const start = () => log.chunks(2)[Symbol.iterator]() as IterableIterator<Buffer>
+  const chunks = start()
+  t.is(chunks[Symbol.iterator](), chunks)
+  t.is(next(chunks), 'ab')
+  const kept = chunks.next()
+  t.deepEqual([next(chunks), String(kept.value)], ['ef', 'cd'])
+  for (const _ of [1, 2]) t.deepEqual(chunks.next(), { value: undefined, done: true })
+
+  const returned = start()
+  next(returned)
+  t.deepEqual(returned.return!('value'), { value: 'value', done: true })
+  t.deepEqual(returned.next(), { value: undefined, done: true })
+
+  const thrown = start()
+  const error = new Error('inside')
+  t.is(t.throws(() => thrown.throw!(error)), error)
+  t.true(thrown.next().done)
+
+  const broken = start()
+  for (const chunk of broken) {
+    t.is(String(chunk), 'ab')
+    break
+  }
+  t.true(broken.next().done)
+
+  const closed = start()
+  const rest = start()
+  next(closed)
+  for (const _ of [1, 2, 3]) next(rest)
+  log.close()
+  refuses(t, 'ERR_PMEM_CLOSED', () => closed.next())
+  t.true(closed.next().done)
+  t.true(rest.next().done)
+})
+
+eachEngine('iterators have what the runtime gives to all iterators', (t, engine) => {
+  const { log } = newLog(t, engine)
+  log.append('abcdef')
+  const all = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())) as object
+  for (const iterator of [log[Symbol.iterator](), log.chunks(2)[Symbol.iterator]()]) t.true(Object.prototype.isPrototypeOf.call(all, iterator))
+  if (!('map' in all)) return
+  const chunks = log.chunks(2)[Symbol.iterator]() as unknown as { map(by: (chunk: Buffer) => string): { toArray(): string[] } }
+  t.deepEqual(chunks.map(String).toArray(), ['ab', 'cd', 'ef'])
+})
+
 eachEngine('a walk without a callback, or by no size, is refused', (t, engine) => {
   const { log } = newLog(t, engine)
   log.append('abc')

@@ -42,7 +42,7 @@ export function toOptions<T extends object>(value: T | undefined): Partial<T> {
 /** The bytes of `data`: not copied, unless it is text. `index` is where it was in the list of that name. */
 export function toBytes(name: string, data: Data, index?: number): Uint8Array {
   if (typeof data === 'string') return Buffer.from(data)
-  if (isPlain(data) && data.length > 0) return data
+  if (isPlain(data)) return data
   const isView = ArrayBuffer.isView(data)
   if (!isView && !types.isAnyArrayBuffer(data)) {
     throw wrongType(nameOf(name, index), 'a string, a Buffer, a TypedArray, a DataView or an ArrayBuffer', data)
@@ -74,12 +74,13 @@ function isDetached(buffer: ArrayBufferLike): boolean {
 
 /** The global `Buffer` is a getter, which each look at it would call. */
 const bufferPrototype: unknown = Buffer.prototype
+const uint8Prototype: unknown = Uint8Array.prototype
 
-/** Whether these are bytes without code of a caller behind their properties. */
-function isPlain(data: Data): data is Uint8Array {
+/** Whether these are bytes, some at least, without code of a caller behind their properties. */
+export function isPlain(data: Data): data is Uint8Array {
   if (!types.isUint8Array(data)) return false
   const prototype: unknown = Object.getPrototypeOf(data)
-  return prototype === bufferPrototype || prototype === Uint8Array.prototype
+  return (prototype === bufferPrototype || prototype === uint8Prototype) && data.length > 0
 }
 
 /** The bytes of a path, as the operating system takes them. */

@@ -1,4 +1,4 @@
-import { type Data, encode, toBytes } from './arguments.js'
+import { type Data, encode, isPlain, toBytes } from './arguments.js'
 import { type Shared, allocateShared, cut } from './buffers.js'
 import { wrongType } from './errors.js'
 import { checkSource, gathering } from './frame.js'
@@ -36,28 +36,30 @@ export function gather(name: string, parts: Iterable<Data>): Gathered {
 function collect(name: string, parts: Iterable<Data>, first: Shared): Gathered {
   const pieces: Uint8Array[] = []
   let piece = first
-  let room = piece.bytes.length
+  let target = piece.bytes
+  let room = target.length
   let length = 0
   let index = 0
   for (const part of parts) {
     if (typeof part === 'string' && part.length <= (room - length) / 3) {
       length += encode(part, cut(piece, length, room - length))
     } else {
-      const bytes = toBytes(name, part, index)
+      const bytes = isPlain(part) ? part : toBytes(name, part, index)
       const count = bytes.length
       if (count > room - length) {
-        pieces.push(piece.bytes.subarray(0, length))
+        pieces.push(target.subarray(0, length))
         piece = allocateShared(Math.max(PIECE, count), false)
-        room = piece.bytes.length
+        target = piece.bytes
+        room = target.length
         length = 0
       }
-      piece.bytes.set(bytes, length)
+      target.set(bytes, length)
       checkSource(bytes)
       length += count
     }
     index += 1
   }
   if (piece === gathering) return { length, pieces }
-  pieces.push(piece.bytes.subarray(0, length))
+  pieces.push(target.subarray(0, length))
   return { length: null, pieces }
 }
