@@ -5,14 +5,14 @@ import { native } from '../shared/native.js'
 
 const calls = native.arrayCalls()
 
-/** Reads a block into the staging area. */
-export function read(handle: number, index: number, byteLength: number): void {
-  put(handle, index, byteLength)
-  calls.read()
+/** Fills the first `byteLength` bytes of `target` with blocks in a row. */
+export function read(handle: number, first: number, target: Uint8Array, byteLength: number): void {
+  put(handle, first, byteLength)
+  calls.read(target)
 }
 
-/** Writes a block from the staging area. */
-export function write(handle: number, index: number, byteLength: number): void {
-  put(handle, index, byteLength)
-  calls.write()
+/** Writes blocks in a row. */
+export function write(handle: number, first: number, data: Uint8Array): void {
+  put(handle, first)
+  calls.write(data)
 }

@@ -1,8 +1,8 @@
 import { constants } from 'node:buffer'
 import { type Data, type Size, toBytes, toInteger } from '../shared/arguments.js'
-import { SLAB, SMALL, type Shared, allocateShared, cut } from '../shared/buffers.js'
+import { SLAB, SMALL, type Shared, allocate, allocateShared, cut } from '../shared/buffers.js'
 import { outOfRange, wrongType } from '../shared/errors.js'
-import { checkSource, stage, staging, takeStaged } from '../shared/frame.js'
+import { checkSource, stage, staging } from '../shared/frame.js'
 import { type Source, iterate } from '../shared/iterator.js'
 import { native } from '../shared/native.js'
 import * as calls from './block-calls.js'
@@ -41,15 +41,14 @@ const kind = poolKind('block array', {
 export class BlockArray extends Pool implements Iterable<Buffer> {
   readonly #bsize: number
   readonly #nblock: number
-  /** Where a block crosses: a view, since to make one costs more than to copy the block. */
-  readonly #staged: Uint8Array
+  /** Where a short block crosses: a view, since to make one costs more than to copy the block. */
+  #staging: Uint8Array | undefined
 
   /** @internal */
   constructor(info: ArrayInfo, maxPending?: number) {
     super(kind, info, maxPending)
     this.#bsize = info.bsize
     this.#nblock = info.nblock
-    this.#staged = staging.subarray(0, info.bsize)
   }
 
   /** The size of a block in bytes (`pmemblk_bsize`). */
@@ -72,12 +71,8 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
   read(index: Size): Buffer {
     openHandle(this)
     const at = this.#index(index)
-    if (this.#bsize <= SMALL) {
-      calls.read(openHandle(this), at, this.#bsize)
-      return takeStaged(this.#bsize)
-    }
-    const target = Buffer.allocUnsafe(this.#bsize)
-    this.#readInto(target, at)
+    const target = allocate(this.#bsize)
+    calls.read(openHandle(this), at, target, this.#bsize)
     return target
   }
 
@@ -97,7 +92,7 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
     openHandle(this)
     const bytes = this.#target(target)
     if (bytes.length < this.#bsize) throw outOfRange('target.byteLength', `>= ${this.#bsize}`, bytes.length)
-    this.#readInto(bytes, this.#index(index))
+    calls.read(openHandle(this), this.#index(index), bytes, this.#bsize)
   }
 
   /**
@@ -114,7 +109,7 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
     const bytes = target === undefined ? Buffer.allocUnsafe(length) : this.#target(target)
     if (bytes.length < length) throw outOfRange('target.byteLength', `>= ${length}`, bytes.length)
     const blocks = Buffer.from(bytes.buffer, bytes.byteOffset, length)
-    native.arrayRead(openHandle(this), first, blocks)
+    calls.read(openHandle(this), first, blocks, length)
     return blocks
   }
 
@@ -127,14 +122,8 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
     openHandle(this)
     const bytes = this.#data(data)
     const at = this.#index(index)
-    if (this.#bsize > staging.length) {
-      native.arrayWrite(openHandle(this), at, this.#padded(bytes))
-      return
-    }
-    const handle = openHandle(this)
-    stage(bytes)
-    if (bytes.length < this.#bsize) staging.fill(0, bytes.length, this.#bsize)
-    calls.write(handle, at, this.#bsize)
+    const block = bytes.length === this.#bsize ? bytes : this.#staged(bytes)
+    calls.write(openHandle(this), at, block)
   }
 
   /**
@@ -158,7 +147,7 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
   writeMany(start: Size, data: Data): void {
     openHandle(this)
     const bytes = toBytes('data', data)
-    native.arrayWrite(openHandle(this), this.#rows(start, bytes), bytes)
+    calls.write(openHandle(this), this.#rows(start, bytes), bytes)
   }
 
   /** `writeMany` off the main thread, as `writeAsync`. */
@@ -196,6 +185,14 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
     return bytes
   }
 
+  /** A shorter block with zeros behind it, in the staging area where that is long enough. */
+  #staged(bytes: Uint8Array): Uint8Array {
+    if (this.#bsize > staging.length) return this.#padded(bytes)
+    this.#staging ??= staging.subarray(0, this.#bsize)
+    stage(bytes)
+    return this.#staging.fill(0, bytes.length)
+  }
+
   #padded(bytes: Uint8Array): Uint8Array {
     if (bytes.length === this.#bsize) return bytes
     const block = Buffer.alloc(this.#bsize)
@@ -215,15 +212,6 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
   #target(target: NodeJS.ArrayBufferView | ArrayBufferLike): Uint8Array {
     if (typeof target === 'string') throw wrongType('target', 'a Buffer, a TypedArray, a DataView or an ArrayBuffer', target)
     return toBytes('target', target)
-  }
-
-  #readInto(target: Uint8Array, index: number): void {
-    if (this.#bsize > staging.length) {
-      native.arrayRead(openHandle(this), index, target.subarray(0, this.#bsize))
-      return
-    }
-    calls.read(openHandle(this), index, this.#bsize)
-    target.set(this.#staged)
   }
 }
 

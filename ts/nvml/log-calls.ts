@@ -30,9 +30,9 @@ export function tell(handle: number): number {
   return given(0)
 }
 
-/** Reads into the staging area; how many bytes there were. */
-export function read(handle: number, byteOffset: number, byteLength: number): number {
-  put(handle, byteOffset, byteLength)
-  calls.read()
+/** Fills `target` from an offset; how many bytes there were. */
+export function read(handle: number, byteOffset: number, target: Uint8Array): number {
+  put(handle, byteOffset)
+  calls.read(target)
   return given(0)
 }

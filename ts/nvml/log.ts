@@ -1,9 +1,9 @@
 import { constants } from 'node:buffer'
 import type { Readable, Writable } from 'node:stream'
 import { type Data, type Size, toBytes, toInteger, toOptions } from '../shared/arguments.js'
-import { SMALL } from '../shared/buffers.js'
+import { allocate } from '../shared/buffers.js'
 import { outOfRange, wrongType } from '../shared/errors.js'
-import { stage, stageText, staging, takeStaged } from '../shared/frame.js'
+import { stage, stageText, staging } from '../shared/frame.js'
 import { type Gathered, gather } from '../shared/gather.js'
 import { iterate } from '../shared/iterator.js'
 import { native } from '../shared/native.js'
@@ -22,7 +22,7 @@ const kind = poolKind('log', { intact: native.logIntact, limitPending: native.lo
 const scanning: Scanning<Log> = {
   // Whichever thread of this process rewound it.
   rewinds: (log) => native.logRewinds(openHandle(log)),
-  read: (log, offset, target) => void native.logRead(openHandle(log), offset, target),
+  read: (log, offset, target) => void calls.read(openHandle(log), offset, target),
 }
 
 /**
@@ -197,9 +197,8 @@ export class Log extends Pool implements Iterable<Buffer> {
 
   /** Bytes that the log holds; fewer where it was rewound meanwhile. */
   #read(offset: number, length: number): Buffer {
-    if (length <= SMALL) return takeStaged(calls.read(openHandle(this), offset, length))
-    const target = Buffer.allocUnsafe(length)
-    const count = native.logRead(openHandle(this), offset, target)
+    const target = allocate(length)
+    const count = calls.read(openHandle(this), offset, target)
     return count === length ? target : target.subarray(0, count)
   }
 

@@ -41,14 +41,15 @@ export function allocateShared(length: number, several = true): Shared {
 
 /** What small Buffers are cut out of: the most that one of them keeps alive. */
 export const SLAB = 64 << 10
-/** The longest of them. */
+/** The longest of them, in bytes. */
 export const SMALL = 16 << 10
 
 let slab = allocateShared(SLAB)
 let used = 0
 
-/** A Buffer of at most `SMALL` bytes, with anything in it. */
-export function allocateSmall(length: number): Buffer {
+/** A Buffer with anything in it. A short one shares its memory. */
+export function allocate(length: number): Buffer {
+  if (length > SMALL) return Buffer.allocUnsafe(length)
   if (length > SLAB - used || slab.bytes.length === 0) {
     // Also where someone took the memory away all the same.
     slab = allocateShared(SLAB)

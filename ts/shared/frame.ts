@@ -5,7 +5,7 @@
  */
 
 import { encode } from './arguments.js'
-import { type Shared, allocateSmall } from './buffers.js'
+import type { Shared } from './buffers.js'
 import { native } from './native.js'
 
 const frame = native.callFrame()
@@ -57,19 +57,4 @@ export function stage(bytes: Uint8Array, offset = 0): void {
 /** Puts text into the staging area as UTF-8, where that surely has room for it; the number of bytes, or -1. */
 export function stageText(text: string): number {
   return text.length <= staging.length / 3 ? encode(text, staging) : -1
-}
-
-let staged = staging.subarray(0, 0)
-
-/** The first bytes of the staging area: a view that stays until another length is asked for. */
-function stagedBytes(length: number): Uint8Array {
-  if (staged.length !== length) staged = staging.subarray(0, length)
-  return staged
-}
-
-/** A copy of what a call left in the staging area. At most `SMALL` bytes. */
-export function takeStaged(length: number): Buffer {
-  const bytes = allocateSmall(length)
-  bytes.set(stagedBytes(length))
-  return bytes
 }

@@ -71,20 +71,6 @@ pub fn array_check_version(env: &Env, major: u32, minor: u32) -> napi::Result<()
     BlockArray::check_version(major, minor).cross(env)
 }
 
-/// Fills `target` with blocks in a row.
-#[napi(catch_unwind)]
-pub fn array_read(env: &Env, handle: f64, first: f64, mut target: Uint8ArraySlice<'_>) -> napi::Result<()> {
-    // SAFETY: the target is a live view, and JavaScript does not run meanwhile.
-    let target = unsafe { target.as_mut() };
-    with(env, handle, |array: &BlockArray| array.read(first as u64, target))
-}
-
-/// Writes whole blocks in a row.
-#[napi(catch_unwind)]
-pub fn array_write(env: &Env, handle: f64, first: f64, data: Uint8ArraySlice<'_>) -> napi::Result<()> {
-    with(env, handle, |array: &BlockArray| check_source(&data).and_then(|()| array.write(first as u64, &data)))
-}
-
 /// Puts writing whole blocks in a row off: from a copy made now.
 #[napi(catch_unwind)]
 pub fn array_enqueue(env: &Env, handle: f64, queue: f64, first: f64, data: Uint8ArraySlice<'_>) -> napi::Result<()> {
@@ -127,21 +113,22 @@ pub fn array_close(env: &Env, handle: f64) -> napi::Result<()> {
 }
 
 /// The calls of `ts/nvml/block-calls.ts`.
-#[napi(catch_unwind, ts_return_type = "Record<'read' | 'write', () => void>")]
+#[napi(catch_unwind, ts_return_type = "Record<'read' | 'write', (bytes: Uint8Array) => void>")]
 pub fn array_calls(env: &Env) -> napi::Result<Object<'_>> {
-    hot_calls!(env, Opened<BlockArray> { "read" => read, "write" => write })
+    hot_calls!(env, Opened<BlockArray> { "read" => read(target), "write" => write(data) })
 }
 
-/// Reads a block into the staging area.
-fn read(arrays: &Opened<BlockArray>) -> pmem::Result<()> {
+/// Reads blocks in a row into a target, as many as its first bytes have room for.
+fn read(arrays: &Opened<BlockArray>, target: &mut [u8]) -> pmem::Result<()> {
     let frame = &arrays.frame;
-    arrays.named(|array| array.read(frame.offset() as u64, frame.staging(frame.length())))
+    let len = frame.length().min(target.len());
+    arrays.named(|array| array.read(frame.offset() as u64, &mut target[..len]))
 }
 
-/// Writes what is staged as a block.
-fn write(arrays: &Opened<BlockArray>) -> pmem::Result<()> {
-    let frame = &arrays.frame;
-    arrays.named(|array| array.write(frame.offset() as u64, frame.staged(frame.length())))
+/// Writes blocks in a row.
+fn write(arrays: &Opened<BlockArray>, data: &mut [u8]) -> pmem::Result<()> {
+    let first = arrays.frame.offset() as u64;
+    arrays.named(|array| check_source(data).and_then(|()| array.write(first, data)))
 }
 
 fn opened(env: &Env, array: pmem::Result<BlockArray>) -> napi::Result<ArrayInfo> {

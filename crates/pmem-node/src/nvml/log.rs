@@ -91,14 +91,6 @@ pub fn log_enqueue(env: &Env, handle: f64, queue: f64, data: Uint8ArraySlice<'_>
     pools::enqueue(env, handle, queue, |log: &Log| check_source(&data).and_then(|()| log.enqueue(data.to_vec())))
 }
 
-/// Fills `target` from an offset; returns how far the log went.
-#[napi(catch_unwind)]
-pub fn log_read(env: &Env, handle: f64, offset: f64, mut target: Uint8ArraySlice<'_>) -> napi::Result<f64> {
-    // SAFETY: the target is a live view, and JavaScript does not run meanwhile.
-    let target = unsafe { target.as_mut() };
-    with(env, handle, |log: &Log| Ok(log.read(offset as u64, target)? as f64))
-}
-
 /// `pmemlog_rewind`.
 #[napi(catch_unwind)]
 pub fn log_rewind(env: &Env, handle: f64) -> napi::Result<()> {
@@ -118,14 +110,17 @@ pub fn log_close(env: &Env, handle: f64) -> napi::Result<()> {
 }
 
 /// The calls of `ts/nvml/log-calls.ts`.
-#[napi(catch_unwind, ts_return_type = "Record<'append' | 'appendGathered' | 'enqueue' | 'tell' | 'read', () => void>")]
+#[napi(
+    catch_unwind,
+    ts_return_type = "Record<'append' | 'appendGathered' | 'enqueue' | 'tell', () => void> & Record<'read', (target: Uint8Array) => void>"
+)]
 pub fn log_calls(env: &Env) -> napi::Result<Object<'_>> {
     hot_calls!(env, Opened<Log> {
         "append" => append,
         "appendGathered" => append_gathered,
         "enqueue" => enqueue,
         "tell" => tell,
-        "read" => read,
+        "read" => read(target),
     })
 }
 
@@ -155,10 +150,10 @@ fn tell(logs: &Opened<Log>) -> pmem::Result<()> {
     Ok(())
 }
 
-/// Reads into the staging area; gives how many bytes there were.
-fn read(logs: &Opened<Log>) -> pmem::Result<()> {
+/// Fills a target from an offset; gives how far the log went.
+fn read(logs: &Opened<Log>, target: &mut [u8]) -> pmem::Result<()> {
     let frame = &logs.frame;
-    let count = logs.named(|log| log.read(frame.offset() as u64, frame.staging(frame.length())))?;
+    let count = logs.named(|log| log.read(frame.offset() as u64, target))?;
     frame.give(0, count as f64);
     Ok(())
 }

@@ -126,13 +126,6 @@ impl Frame {
         // SAFETY: the memory has STAGING bytes, and JavaScript does not run meanwhile.
         unsafe { std::slice::from_raw_parts(self.gathering.start, len.min(STAGING)) }
     }
-
-    /// The first `len` bytes of the staging area, for a call's result.
-    #[allow(clippy::mut_from_ref, reason = "one call at a time fills the staging area")]
-    pub(crate) fn staging(&self, len: usize) -> &mut [u8] {
-        // SAFETY: as above, and no other slice of it is in use: each call takes one.
-        unsafe { std::slice::from_raw_parts_mut(self.staging.start, len.min(STAGING)) }
-    }
 }
 
 /// A hot call's way in: its operation, with the value that the function object carries.
@@ -144,13 +137,60 @@ pub(crate) unsafe fn enter<T>(
     info: sys::napi_callback_info,
     operation: fn(&T) -> pmem::Result<()>,
 ) -> sys::napi_value {
-    let mut data: *mut c_void = ptr::null_mut();
-    // SAFETY: no argument is asked for; the data is the value, which lives as long as the environment.
-    let value = unsafe {
-        sys::napi_get_cb_info(env, info, ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), &mut data);
-        &*data.cast::<T>()
+    // SAFETY: no argument is asked for, and the caller says the rest.
+    let value = unsafe { received(env, info, &mut []) };
+    leave(env, || operation(value))
+}
+
+/// As [`enter`], for an operation on the bytes of the call's argument.
+///
+/// # Safety
+/// As for [`enter`]; TypeScript passes a Uint8Array.
+pub(crate) unsafe fn enter_with<T>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+    operation: fn(&T, &mut [u8]) -> pmem::Result<()>,
+) -> sys::napi_value {
+    let mut argument = [ptr::null_mut()];
+    let (mut kind, mut len, mut start) = (-1, 0, ptr::null_mut());
+    let (none, nowhere) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: the caller says so; the results have room.
+    let (value, status) = unsafe {
+        let value = received(env, info, &mut argument);
+        (value, sys::napi_get_typedarray_info(env, argument[0], &mut kind, &mut len, &mut start, none, nowhere))
     };
-    match catch_unwind(AssertUnwindSafe(|| operation(value))) {
+    if status != sys::Status::napi_ok || kind != sys::TypedarrayType::uint8_array {
+        drop(Env::from_raw(env).throw_type_error("the bytes of a call are a Uint8Array", None));
+        return ptr::null_mut();
+    }
+    let bytes: &mut [u8] = match start.is_null() {
+        true => &mut [],
+        // SAFETY: the bytes are a live view's, and JavaScript does not run meanwhile.
+        false => unsafe { std::slice::from_raw_parts_mut(start.cast(), len) },
+    };
+    leave(env, || operation(value, bytes))
+}
+
+/// The value that a function object carries, and the arguments of its call.
+///
+/// # Safety
+/// As for [`enter`].
+unsafe fn received<'env, T>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+    arguments: &mut [sys::napi_value],
+) -> &'env T {
+    let (mut data, mut count): (*mut c_void, _) = (ptr::null_mut(), arguments.len());
+    // SAFETY: the results have room; the data is the value, which lives as long as the environment.
+    unsafe {
+        sys::napi_get_cb_info(env, info, &mut count, arguments.as_mut_ptr(), ptr::null_mut(), &mut data);
+        &*data.cast::<T>()
+    }
+}
+
+/// Does a call's work, and throws what it fails with.
+fn leave(env: sys::napi_env, work: impl FnOnce() -> pmem::Result<()>) -> sys::napi_value {
+    match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => errors::throw(&Env::from_raw(env), &error),
         Err(_) => drop(Env::from_raw(env).throw_error("a native call panicked", None)),
@@ -159,9 +199,9 @@ pub(crate) unsafe fn enter<T>(
 }
 
 /// A module's table of hot calls, as an object of functions: `hot_calls!(env, Value { "name" => operation })`, where each
-/// operation takes the environment's value of that type.
+/// operation takes the environment's value of that type; `operation(bytes)` also the bytes that the call passes.
 macro_rules! hot_calls {
-    ($env:expr, $value:ty { $($name:literal => $operation:path),* $(,)? }) => {{
+    ($env:expr, $value:ty { $($name:literal => $operation:ident $(($bytes:ident))?),* $(,)? }) => {{
         let value = $crate::shared::state::of::<$value>($env)?;
         let mut calls = napi::bindgen_prelude::Object::new($env)?;
         $({
@@ -170,12 +210,14 @@ macro_rules! hot_calls {
                 info: napi::sys::napi_callback_info,
             ) -> napi::sys::napi_value {
                 // SAFETY: the runtime passes a live environment and call, of the function that is made here.
-                unsafe { $crate::shared::frame::enter::<$value>(env, info, $operation) }
+                unsafe { $crate::shared::frame::hot_calls!(@enter $value, $($bytes)?)(env, info, $operation) }
             }
-            calls.set($name, $crate::shared::frame::function($env, $name, call, &value)?)?;
+            calls.set($name, $crate::shared::frame::function::<$value>($env, $name, call, &value)?)?;
         })*
         Ok(calls)
     }};
+    (@enter $value:ty,) => { $crate::shared::frame::enter::<$value> };
+    (@enter $value:ty, $bytes:ident) => { $crate::shared::frame::enter_with::<$value> };
 }
 pub(crate) use hot_calls;
 
