@@ -4,6 +4,9 @@ import { fileURLToPath } from 'node:url'
 import { types } from 'node:util'
 import { outOfRange, wrongType, wrongValue } from './errors.js'
 
+/** Taken out once: looking them up takes longer than asking them. */
+const { isAnyArrayBuffer, isUint8Array } = types
+
 /** What is written: text is UTF-8, everything else its bytes. */
 export type Data = string | NodeJS.ArrayBufferView | ArrayBufferLike
 
@@ -44,7 +47,7 @@ export function toBytes(name: string, data: Data, index?: number): Uint8Array {
   if (typeof data === 'string') return Buffer.from(data)
   if (isPlain(data)) return data
   const isView = ArrayBuffer.isView(data)
-  if (!isView && !types.isAnyArrayBuffer(data)) {
+  if (!isView && !isAnyArrayBuffer(data)) {
     throw wrongType(nameOf(name, index), 'a string, a Buffer, a TypedArray, a DataView or an ArrayBuffer', data)
   }
   if (isDetached(isView ? data.buffer : data)) throw wrongValue(nameOf(name, index), 'its memory was transferred away, or its region closed')
@@ -78,15 +81,16 @@ const uint8Prototype: unknown = Uint8Array.prototype
 
 /** Whether these are bytes, some at least, without code of a caller behind their properties. */
 export function isPlain(data: Data): data is Uint8Array {
-  if (!types.isUint8Array(data)) return false
+  // In this order: what asking for the length tells the compiler of the object makes asking for its prototype cost nothing.
+  if (typeof data !== 'object' || data === null || !((data as Uint8Array).length > 0)) return false
   const prototype: unknown = Object.getPrototypeOf(data)
-  return (prototype === bufferPrototype || prototype === uint8Prototype) && data.length > 0
+  return (prototype === bufferPrototype || prototype === uint8Prototype) && isUint8Array(data)
 }
 
 /** The bytes of a path, as the operating system takes them. */
 export function toPath(name: string, path: Path): Uint8Array {
   const plain = path instanceof URL ? fileURLToPath(path) : path
-  if (typeof plain !== 'string' && !types.isUint8Array(plain)) {
+  if (typeof plain !== 'string' && !isUint8Array(plain)) {
     throw wrongType(name, 'a string, a Buffer or a file URL', path)
   }
   const bytes = toBytes(name, plain)
