@@ -53,6 +53,29 @@ for (const engine of capabilities.engines) {
     log.close()
   })
 
+  check(`log, ${engine}: what is read is a Buffer, and transferring one empties no other`, () => {
+    const log = pmemlog.create(join(folder(), 'log'), undefined, { engine })
+    const reused = Buffer.alloc(64)
+    log.appendMany((function* () {
+      for (const value of [0, 1, 2]) yield reused.fill(value)
+    })())
+    const walked = []
+    log.walk((chunk) => void walked.push(chunk), 64)
+    const read = [0, 1, 2].map((index) => log.read(64 * index, 64))
+    for (const records of [walked, [...log.chunks(64)], read]) {
+      try {
+        structuredClone(records[1].buffer, { transfer: [records[1].buffer] })
+      } catch (error) {
+        assert.ok(['DataCloneError', 'TypeError'].includes(error.name), error)
+      }
+      for (const value of [0, 2]) {
+        assert.equal(Object.getPrototypeOf(records[value]), Buffer.prototype)
+        assert.deepEqual(records[value], Buffer.alloc(64, value))
+      }
+    }
+    log.close()
+  })
+
   check(`log, ${engine}: asynchronous appends keep the order of calls`, async () => {
     const log = pmemlog.create(join(folder(), 'log'), undefined, { engine })
     const appended = Array.from({ length: 200 }, (_, index) => log.appendAsync(`${index},`))

@@ -64,7 +64,7 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
   }
 
   /**
-   * A copy of a whole block (`pmemblk_read`).
+   * A copy of a whole block (`pmemblk_read`). A short one shares its memory with others, as with `Buffer.allocUnsafe`.
    *
    * @throws `EIO` for a block in the error state.
    */

@@ -73,7 +73,7 @@ export class Log extends Pool implements Iterable<Buffer> {
     this.#appendBytes(toBytes('data', data))
   }
 
-  /** Appends several parts as one: all or nothing (`pmemlog_appendv`). Throws as `append`. */
+  /** Appends several parts as one: all or nothing (`pmemlog_appendv`). They are copied as by `appendMany`. Throws as `append`. */
   appendv(parts: Iterable<Data>): void {
     openHandle(this)
     this.#appendGathered(gather('parts', parts))
@@ -84,6 +84,8 @@ export class Log extends Pool implements Iterable<Buffer> {
    *
    * @throws `ENOSPC` where they do not all fit, and none is appended. After a power failure before the return, the log
    * has the first of them, whole, or none.
+   *
+   * @param records - Each is copied when the iterator gives it, which may then use its memory for the next.
    */
   appendMany(records: Iterable<Data>): void {
     openHandle(this)
@@ -107,7 +109,7 @@ export class Log extends Pool implements Iterable<Buffer> {
    * Calls back with what the log held when the walk started (`pmemlog_walk`): once with everything, or chunk by chunk, the
    * last of which may be short. The callback may append; it may close the log or rewind it, which ends the walk.
    *
-   * @param callback - Gets copies. Returning 0 or false ends the walk; what it throws is thrown on.
+   * @param callback - Gets copies, which share memory where they are short. Returning 0 or false ends the walk; what it throws is thrown on.
    * @param chunkSize - In bytes; 0 for everything at once, which calls back once also for an empty log.
    * @throws `ERR_OUT_OF_RANGE` where everything is too much for one Buffer: walk by chunks then.
    */
@@ -127,7 +129,7 @@ export class Log extends Pool implements Iterable<Buffer> {
   }
 
   /**
-   * A copy of what lies from `byteOffset` on.
+   * A copy of what lies from `byteOffset` on. A short one shares its memory with others, as with `Buffer.allocUnsafe`.
    *
    * @throws `ERR_OUT_OF_RANGE` for what lies past `tell()`.
    */
