@@ -5,6 +5,7 @@ mod rust;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::capabilities::provide;
 use crate::nvml::format::btt::Layout;
@@ -12,6 +13,7 @@ use crate::nvml::format::header::{self, Header};
 use crate::nvml::format::{self, Invalid};
 use crate::nvml::pool::{self, Engine, Kind, NewPool, OpenOptions, Pool};
 use crate::os::errno;
+use crate::os::fault::FaultFlag;
 use crate::os::file::{Made, write_zeros};
 use crate::os::mapping::{Access, is_on_pmem};
 use crate::os::seam;
@@ -47,8 +49,8 @@ pub(crate) trait BlockEngine: Send + Sync {
     /// Makes reads of a block fail until it is written or zeroed, durably.
     fn set_error(&self, index: u64) -> Result<()>;
 
-    /// Whether bytes were lost: a page of the file cannot be had.
-    fn is_faulted(&self) -> bool;
+    /// What tells whether bytes were lost: a page of the file cannot be had.
+    fn fault_flag(&self) -> Arc<FaultFlag>;
 }
 
 /// A handle on an open block array. Clones, and handles from opening the same file again in this process, share it; the
@@ -265,7 +267,10 @@ impl BlockKind {
     /// Checks that `len` bytes are whole blocks that exist from `first` on.
     fn check_blocks(&self, first: u64, len: usize) -> Result<()> {
         if first >= self.block_count {
-            return Err(Error::out_of_range("index", format!(">= 0 and < {}", self.block_count), first));
+            return Err(self.no_block(first));
+        }
+        if len == self.block_size {
+            return Ok(());
         }
         let most = (self.block_count - first).saturating_mul(self.block_size as u64);
         if len as u64 > most || !len.is_multiple_of(self.block_size) {
@@ -273,6 +278,11 @@ impl BlockKind {
             return Err(Error::out_of_range("data.byteLength", expected, len));
         }
         Ok(())
+    }
+
+    #[cold]
+    fn no_block(&self, index: u64) -> Error {
+        Error::out_of_range("index", format!(">= 0 and < {}", self.block_count), index)
     }
 
     /// Writes blocks in a row; where one fails, with those before it written.
@@ -326,8 +336,8 @@ impl Kind for BlockKind {
         self.engine.takes_turns()
     }
 
-    fn is_faulted(&self) -> bool {
-        self.engine.is_faulted()
+    fn fault_flag(&self) -> Arc<FaultFlag> {
+        self.engine.fault_flag()
     }
 
     fn commit(pool: &Pool<Self>, batch: &Batch<Write>) {

@@ -6,13 +6,14 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::capabilities::provide;
 use crate::nvml::format::header::{self, Header};
 use crate::nvml::format::{self, Invalid};
 use crate::nvml::pool::{self, Engine, Kind, NewPool, OpenOptions, Pool};
 use crate::os::errno;
+use crate::os::fault::FaultFlag;
 use crate::os::file::Made;
 use crate::os::mapping::{Access, is_on_pmem};
 use crate::os::seam;
@@ -49,8 +50,8 @@ pub(crate) trait LogEngine: Send + Sync {
     /// Whether appends must not be under way at the same time as others.
     fn takes_turns(&self) -> bool;
 
-    /// Whether bytes were lost: a page of the file cannot be had.
-    fn is_faulted(&self) -> bool;
+    /// What tells whether bytes were lost: a page of the file cannot be had.
+    fn fault_flag(&self) -> Arc<FaultFlag>;
 }
 
 /// A handle on an open log. Clones, and handles from opening the same file again in this process, share it; the last
@@ -278,8 +279,8 @@ impl Kind for LogKind {
         self.engine.takes_turns()
     }
 
-    fn is_faulted(&self) -> bool {
-        self.engine.is_faulted()
+    fn fault_flag(&self) -> Arc<FaultFlag> {
+        self.engine.fault_flag()
     }
 
     /// One append for all that fit. Where another thread took the room meanwhile, one for each.

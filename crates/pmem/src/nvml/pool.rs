@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::nvml::format::header::{self, Header, Machine};
 use crate::nvml::format::{Identity, Invalid, PAGE};
+use crate::os::fault::FaultFlag;
 use crate::os::file::{self, Made, descriptor};
 use crate::os::mapping::is_on_pmem;
 use crate::os::{deliberate, errno, seam};
@@ -142,8 +143,8 @@ pub(crate) trait Kind: Sized + Send + Sync + 'static {
     /// Whether changes must not be under way at the same time.
     fn takes_turns(&self) -> bool;
 
-    /// Whether bytes of the pool were lost.
-    fn is_faulted(&self) -> bool;
+    /// What tells whether bytes of the pool were lost.
+    fn fault_flag(&self) -> Arc<FaultFlag>;
 
     /// Does changes that were put off, and finishes each.
     fn commit(pool: &Pool<Self>, batch: &Batch<Self::Job>);
@@ -156,11 +157,13 @@ pub(crate) struct Pool<K: Kind> {
     readonly: bool,
     path: PathBuf,
     committer: Committer<K::Job>,
+    fault: Arc<FaultFlag>,
 }
 
 impl<K: Kind> Pool<K> {
     fn new(kind: K, engine: Engine, readonly: bool, path: &Path) -> Self {
-        Self { kind, engine, readonly, path: path.to_path_buf(), committer: Committer::new() }
+        let (path, committer, fault) = (path.to_path_buf(), Committer::new(), kind.fault_flag());
+        Self { kind, engine, readonly, path, committer, fault }
     }
 
     /// Makes a file for a pool, `make`s the pool in it, and gives the file its name. A new file is gone again where that
@@ -226,7 +229,12 @@ impl<K: Kind> Pool<K> {
     /// [`Error::Fault`] where bytes of the pool were lost.
     #[inline]
     pub(super) fn check_intact(&self) -> Result<()> {
-        if self.kind.is_faulted() { Err(Error::Fault { path: Some(self.path.clone()) }) } else { Ok(()) }
+        if self.fault.is_raised() { Err(self.lost()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn lost(&self) -> Error {
+        Error::Fault { path: Some(self.path.clone()) }
     }
 
     /// Does `work` on a pool that was intact before, and is after.

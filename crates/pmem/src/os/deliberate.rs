@@ -20,7 +20,6 @@ pub(crate) const FAULTS: &[&str] = &[
     "memory: no touch",
     "memory: earlier ranges not flushed",
     "file: no sync",
-    "blk: failures of others ignored",
     "blk: no stripe lock",
     "blk: map not settled by closing",
     "blk: one barrier",

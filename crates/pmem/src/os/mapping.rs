@@ -156,21 +156,6 @@ impl Drop for Mapping {
     }
 }
 
-/// What this thread's tests take every file to be.
-#[cfg(test)]
-pub(crate) mod forced {
-    use std::cell::Cell;
-
-    thread_local! {
-        pub(super) static PMEM: Cell<Option<bool>> = const { Cell::new(None) };
-    }
-
-    /// From now on every file is on persistent memory for this thread, or none.
-    pub(crate) fn pmem(is_pmem: bool) {
-        PMEM.set(Some(is_pmem));
-    }
-}
-
 /// What `PMEM_IS_PMEM_FORCE` says: 1 for every mapping, 0 for none.
 fn forced_pmem() -> Option<bool> {
     #[cfg(test)]
@@ -188,4 +173,19 @@ fn forced_pmem() -> Option<bool> {
 /// Whether `file`, which is not empty, lies on persistent memory.
 pub(crate) fn is_on_pmem(file: &File) -> bool {
     forced_pmem().unwrap_or_else(|| platform::is_synchronous(file))
+}
+
+/// What this thread's tests take every file to be.
+#[cfg(test)]
+pub(crate) mod forced {
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(super) static PMEM: Cell<Option<bool>> = const { Cell::new(None) };
+    }
+
+    /// From now on every file is on persistent memory for this thread, or none.
+    pub(crate) fn pmem(is_pmem: bool) {
+        PMEM.set(Some(is_pmem));
+    }
 }

@@ -8,11 +8,13 @@ mod memory;
 mod words;
 
 use std::io;
+use std::sync::Arc;
 
 pub(crate) use file::FileMedium;
 pub(crate) use memory::MemoryMedium;
 
 use super::lock::Locked;
+use crate::os::fault::FaultFlag;
 
 /// An offset and a number of bytes.
 pub(crate) type Range = (u64, u64);
@@ -67,8 +69,8 @@ pub(crate) trait Medium: Send + Sync {
     /// unknown what is durable, for good.
     fn commit(&self, writes: &[(u64, &[u8])], earlier: &[Range]) -> Result<(), Failed>;
 
-    /// Whether bytes were lost: a page of the file cannot be had. Commits fail then.
-    fn is_faulted(&self) -> bool;
+    /// What tells whether bytes were lost: a page of the file cannot be had. Commits fail then.
+    fn fault_flag(&self) -> Arc<FaultFlag>;
 }
 
 /// Why a commit failed.

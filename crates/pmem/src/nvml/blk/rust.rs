@@ -34,6 +34,7 @@ use super::BlockEngine;
 use crate::Error;
 use crate::nvml::format::btt::{Entry, LANES, Layout, MapEntry, Pool, State};
 use crate::nvml::format::{Damage, Invalid};
+use crate::os::fault::FaultFlag;
 use crate::os::{deliberate, errno};
 use crate::storage::medium::{Failed, Medium, Range};
 use arena::Arena;
@@ -136,7 +137,12 @@ impl<M: Medium> RustBlocks<M> {
     }
 
     /// What holds the pool's block `index`, and the block's number in it.
+    #[inline]
     fn locate<'a>(&self, arenas: &'a [Arena], index: u64) -> (&'a Arena, u32) {
+        // Most pools have one, whose blocks are numbered as the pool's. To divide would take longer than to copy a block.
+        if let [arena] = arenas {
+            return (arena, index as u32);
+        }
         let (arena, block) = self.layout.locate(index).expect("callers check the index");
         (&arenas[arena as usize], block)
     }
@@ -200,10 +206,8 @@ impl<M: Medium> RustBlocks<M> {
         }
     }
 
-    /// [`Medium::commit`]. Where writers do not take turns another one's failure may be this one's.
     fn commit(&self, writes: &[(u64, &[u8])], earlier: &[Range]) -> Result<(), Failure> {
-        self.medium.commit(writes, earlier).map_err(|failed| self.fail(failed))?;
-        if deliberate::is_on("blk: failures of others ignored") { Ok(()) } else { self.check_not_failed() }
+        self.medium.commit(writes, earlier).map_err(|failed| self.fail(failed))
     }
 
     /// Takes a lane for a write of a block, and says what is to be written. `own` is the lane to begin to look at.
@@ -376,8 +380,8 @@ impl<M: Medium> BlockEngine for RustBlocks<M> {
         self.set(index, State::Error).map_err(|failure| self.error(failure, "pmemblk_set_error"))
     }
 
-    fn is_faulted(&self) -> bool {
-        self.medium.is_faulted()
+    fn fault_flag(&self) -> Arc<FaultFlag> {
+        self.medium.fault_flag()
     }
 }
 

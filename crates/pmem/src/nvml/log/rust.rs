@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{FULL, LogEngine};
 use crate::nvml::format::log::{DATA_START, WRITE_OFFSET};
+use crate::os::fault::FaultFlag;
 use crate::os::{deliberate, errno};
 use crate::storage::medium::{Failed, Medium};
 use crate::{Error, Result};
@@ -120,8 +121,8 @@ impl<M: Medium> LogEngine for RustLog<M> {
         !self.medium.is_concurrent()
     }
 
-    fn is_faulted(&self) -> bool {
-        self.medium.is_faulted()
+    fn fault_flag(&self) -> Arc<FaultFlag> {
+        self.medium.fault_flag()
     }
 }
 

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pmem_sys::{
     PMEMblkpool, pmemblk_close, pmemblk_create, pmemblk_open, pmemblk_read, pmemblk_set_error, pmemblk_set_zero,
@@ -20,7 +20,7 @@ use crate::nvml::blk::{BlockEngine, CREATE, OPEN};
 use crate::nvml::format::Invalid;
 use crate::nvml::format::btt::{Layout, Pool as Format};
 use crate::nvml::pool::library_path;
-use crate::os::fault::Watch;
+use crate::os::fault::{FaultFlag, Watch};
 use crate::os::file::Made;
 use crate::os::file::{descriptor, write_zeros};
 use crate::os::mapping::{Access, Mapping};
@@ -140,7 +140,7 @@ impl PmdkBlocks {
         let entry = self.mapping.word(extent.map_entry(block)).load(Ordering::SeqCst);
         let checked = extent.decode_entry(block, u32::from_le(entry));
         checked.map_err(|damage| Invalid::from(damage).into_error(OPEN, Some(&self.path)))?;
-        if self.is_faulted() { Err(Error::Fault { path: Some(self.path.clone()) }) } else { Ok(()) }
+        if self.mapping.is_faulted() { Err(Error::Fault { path: Some(self.path.clone()) }) } else { Ok(()) }
     }
 
     fn outcome(&self, result: c_int, syscall: &'static str) -> Result<()> {
@@ -187,7 +187,7 @@ impl BlockEngine for PmdkBlocks {
         false
     }
 
-    fn is_faulted(&self) -> bool {
-        self.mapping.is_faulted()
+    fn fault_flag(&self) -> Arc<FaultFlag> {
+        self.mapping.fault_flag()
     }
 }

@@ -18,7 +18,7 @@ use super::watch::watch_pool;
 use crate::nvml::log::{CREATE, FULL, LogEngine};
 use crate::nvml::pool::library_path;
 use crate::os::errno;
-use crate::os::fault::Watch;
+use crate::os::fault::{FaultFlag, Watch};
 use crate::os::file::Made;
 use crate::storage::lock::Locked;
 use crate::{Error, Result};
@@ -121,8 +121,8 @@ impl LogEngine for PmdkLog {
         false
     }
 
-    fn is_faulted(&self) -> bool {
-        self.watch.is_raised()
+    fn fault_flag(&self) -> Arc<FaultFlag> {
+        self.watch.flag()
     }
 }
 

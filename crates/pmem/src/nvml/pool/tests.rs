@@ -22,7 +22,7 @@ fn folder() -> tempfile::TempDir {
 /// `is_empty`, or nobody takes it for one; without a file before, there is none. What every crash leaves that comes after
 /// the return is the pool.
 fn crash_creation(make: impl Fn(&Path), before: Option<fn(&Path)>, is_empty: impl Fn(&Path) -> Result<bool>) {
-    for (is_pmem, seed) in [false, true].into_iter().flat_map(|is_pmem| (1..8).map(move |seed| (is_pmem, seed))) {
+    for (is_pmem, seed) in [false, true].into_iter().flat_map(|is_pmem| (1..30).map(move |seed| (is_pmem, seed))) {
         forced::pmem(is_pmem);
         let (folder, recorder) = (folder(), Recorder::new());
         let (path, copy) = (folder.path().join("pool"), folder.path().join("copy"));
@@ -53,10 +53,21 @@ fn crash_creation(make: impl Fn(&Path), before: Option<fn(&Path)>, is_empty: imp
     }
 }
 
+fn forget_header(path: &Path) {
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    crate::os::file::write_all_at(&file, &[0; 4096], 0).unwrap();
+}
+
 #[test]
 fn a_log_that_is_made_is_there_or_not() {
     let is_empty = |path: &Path| Ok(Log::open(path, OpenOptions::default())?.tell()? == 0);
-    let remains = |path: &Path| std::fs::write(path, [vec![0; 4096], vec![0x5a; 2 << 20]].concat()).unwrap();
+    // A log whose header alone is gone.
+    let remains = |path: &Path| {
+        let log = Log::create(path, &new(2 * MIB)).unwrap();
+        log.append(&[&[7; 5000]]).unwrap();
+        drop(log);
+        forget_header(path);
+    };
     crash_creation(|path| drop(Log::create(path, &new(2 * MIB)).unwrap()), None, is_empty);
     crash_creation(|path| drop(Log::create(path, &new(0)).unwrap()), Some(remains), is_empty);
 }
@@ -74,8 +85,7 @@ fn an_array_that_is_made_is_there_or_not() {
         let array = BlockArray::create(path, 512, &new(BlockArray::MIN_POOL)).unwrap();
         (0..10).for_each(|index| array.write(index, &[7; 512]).unwrap());
         drop(array);
-        let file = std::fs::File::options().write(true).open(path).unwrap();
-        crate::os::file::write_all_at(&file, &[0; 4096], 0).unwrap();
+        forget_header(path);
     };
     crash_creation(|path| drop(BlockArray::create(path, 512, &new(BlockArray::MIN_POOL)).unwrap()), None, is_empty);
     crash_creation(|path| drop(BlockArray::create(path, 512, &new(0)).unwrap()), Some(remains), is_empty);
@@ -265,5 +275,28 @@ fn readers_of_a_file_never_mix_two_logs() {
             let count = log.read(0, &mut bytes).unwrap();
             assert!(bytes[..count].iter().all(|&byte| byte == bytes[0]), "a read mixed two logs");
         }
+    });
+}
+
+/// The file is cut while an append makes itself durable: the append has stored to pages that are gone.
+#[test]
+#[cfg(unix)]
+fn a_cut_during_an_append_to_memory_is_seen() {
+    forced::pmem(true);
+    let (folder, recorder, pause) = (folder(), Recorder::new(), Arc::new(std::sync::Barrier::new(2)));
+    let path = folder.path().join("log");
+    let log = Log::create(&path, &new(2 * MIB)).unwrap();
+    log.append(&[&vec![1; 1 << 20]]).unwrap();
+    recorder.pause_syncs(&pause);
+    std::thread::scope(|scope| {
+        let append = scope.spawn(|| {
+            let _attached = recorder.attach();
+            log.append(&[b"lost"])
+        });
+        pause.wait();
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(MIB).unwrap();
+        recorder.stop_pausing();
+        pause.wait();
+        assert_eq!(append.join().unwrap().unwrap_err().code(), "ERR_PMEM_FAULT");
     });
 }

@@ -167,21 +167,24 @@ impl Disk {
         }
     }
 
-    /// A third of the time nothing that is not durable survives a crash, a third all, and a third any part.
+    /// Any of what is not durable survives a crash: nothing, all, or some words, sectors or pages of it.
     fn crash(&self, random: &mut Random) -> Image {
         let mut image = self.durable.clone();
         if image.len() != self.cached.len() && random.below(2) == 0 {
             image.resize(self.cached.len());
         }
-        let how = random.below(3);
-        for (word, Word { values, .. }) in &self.dirty {
-            let choice = match how {
-                0 => 0,
-                1 => values.len(),
-                _ => random.below(values.len() as u64 + 1) as usize,
-            };
-            if choice > 0 {
-                image.put_word(*word, values[choice - 1]);
+        let unit = [None, Some(u64::MAX), Some(8), Some(512), Some(4096)][random.below(5) as usize];
+        let Some(unit) = unit else { return image };
+        let (mut last, mut survives) = (None, false);
+        for (word, Word { values, .. }) in self.dirty.iter().filter(|(_, word)| !word.values.is_empty()) {
+            let place = Some(word * WORD / unit);
+            if place != last {
+                (last, survives) = (place, unit == u64::MAX || random.below(2) == 0);
+            }
+            if survives {
+                // A single word may be caught at any of its values; what is written as a whole, at its last.
+                let choice = if unit == WORD { random.below(values.len() as u64) as usize } else { values.len() - 1 };
+                image.put_word(*word, values[choice]);
             }
         }
         image
@@ -218,6 +221,11 @@ impl Recorder {
     /// Meets someone else at `pause` twice before each sync or fence.
     pub(crate) fn pause_syncs(&self, pause: &Arc<Barrier>) {
         self.state().pause = Some(Arc::clone(pause));
+    }
+
+    /// Meets nobody any more, once a meeting that has begun is over.
+    pub(crate) fn stop_pausing(&self) {
+        self.state().pause = None;
     }
 
     /// Why this thread's last fence should count as failed, if it should.
@@ -261,6 +269,12 @@ impl Recorder {
             pause.wait();
             pause.wait();
         }
+    }
+
+    /// Whether steps are ignored by now.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let state = self.state();
+        state.steps >= state.stop_after
     }
 
     /// How many steps there were.

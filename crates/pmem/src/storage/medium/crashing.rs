@@ -4,10 +4,12 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Barrier};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier, OnceLock};
 
 use super::{Failed, FileMedium, Locked, Medium, MemoryMedium, Range};
 use crate::os::errno;
+use crate::os::fault::FaultFlag;
 use crate::os::mapping::Access;
 use crate::os::seam::recorder::{Disk, Recorder};
 
@@ -68,6 +70,11 @@ impl CrashMedium {
         Self { inner, file, recorder: Arc::clone(&recorder) }
     }
 
+    /// After a stop nothing must be built on words that were not written.
+    fn check_goes_on(&self) -> io::Result<()> {
+        if self.recorder.is_stopped() { Err(errno::failure(errno::EIO)) } else { Ok(()) }
+    }
+
     /// Makes the choices of a crash by this seed.
     pub(crate) fn with_seed(self, seed: u64) -> Self {
         self.recorder.seed(seed);
@@ -119,11 +126,6 @@ impl CrashMedium {
         self.recorder.counts().barriers
     }
 
-    /// How many stores and writes there were.
-    pub(crate) fn writes(&self) -> usize {
-        self.recorder.counts().writes
-    }
-
     /// What loads see.
     pub(crate) fn image(&self) -> Image {
         self.recorder.disk(&self.file).cached().clone()
@@ -142,6 +144,38 @@ impl CrashMedium {
 
 /// A medium that outlives the engine on it.
 pub(crate) struct SharedMedium(pub(crate) Arc<CrashMedium>);
+
+/// A medium on which something happens between two of a reader's steps: once, after a word at `at` was loaded, or before
+/// bytes at `at` are copied out.
+pub(crate) struct Interrupted {
+    medium: CrashMedium,
+    at: u64,
+    interruption: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    is_armed: AtomicBool,
+}
+
+impl Interrupted {
+    pub(crate) fn new(medium: CrashMedium, at: u64) -> Self {
+        Self { medium, at, interruption: OnceLock::new(), is_armed: AtomicBool::new(false) }
+    }
+
+    /// From now on `interruption` happens at the next such step.
+    pub(crate) fn arm(&self, interruption: impl Fn() + Send + Sync + 'static) {
+        assert!(self.interruption.set(Box::new(interruption)).is_ok());
+        self.is_armed.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it did not happen yet.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.is_armed.load(Ordering::SeqCst)
+    }
+
+    fn interrupt(&self, offset: u64) {
+        if offset == self.at && self.is_armed.swap(false, Ordering::SeqCst) {
+            self.interruption.get().unwrap()();
+        }
+    }
+}
 
 impl Medium for CrashMedium {
     fn len(&self) -> u64 {
@@ -162,7 +196,8 @@ impl Medium for CrashMedium {
 
     fn write_word(&self, offset: u64, value: u32) -> io::Result<()> {
         let _attached = self.recorder.attach();
-        self.inner.write_word(offset, value)
+        self.inner.write_word(offset, value)?;
+        self.check_goes_on()
     }
 
     fn reserve_word(&self, offset: u64) -> io::Result<()> {
@@ -190,8 +225,8 @@ impl Medium for CrashMedium {
         }
     }
 
-    fn is_faulted(&self) -> bool {
-        self.inner.is_faulted()
+    fn fault_flag(&self) -> Arc<FaultFlag> {
+        self.inner.fault_flag()
     }
 }
 
@@ -232,7 +267,52 @@ impl Medium for SharedMedium {
         self.0.commit(writes, earlier)
     }
 
-    fn is_faulted(&self) -> bool {
-        self.0.is_faulted()
+    fn fault_flag(&self) -> Arc<FaultFlag> {
+        self.0.fault_flag()
+    }
+}
+
+impl Medium for Interrupted {
+    fn len(&self) -> u64 {
+        self.medium.len()
+    }
+
+    fn is_concurrent(&self) -> bool {
+        self.medium.is_concurrent()
+    }
+
+    fn load(&self, offset: u64, target: &mut [u8]) {
+        self.interrupt(offset);
+        self.medium.load(offset, target);
+    }
+
+    fn load_word(&self, offset: u64) -> u32 {
+        let value = self.medium.load_word(offset);
+        self.interrupt(offset);
+        value
+    }
+
+    fn write_word(&self, offset: u64, value: u32) -> io::Result<()> {
+        self.medium.write_word(offset, value)
+    }
+
+    fn reserve_word(&self, offset: u64) -> io::Result<()> {
+        self.medium.reserve_word(offset)
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.medium.write(offset, data)
+    }
+
+    fn write_zeros(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.medium.write_zeros(offset, len)
+    }
+
+    fn commit(&self, writes: &[(u64, &[u8])], earlier: &[Range]) -> Result<(), Failed> {
+        self.medium.commit(writes, earlier)
+    }
+
+    fn fault_flag(&self) -> Arc<FaultFlag> {
+        self.medium.fault_flag()
     }
 }

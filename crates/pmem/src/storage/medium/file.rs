@@ -6,11 +6,13 @@
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::memory::lost;
 use super::words::Words;
 use super::{Failed, Locked, Medium, Range};
+use crate::os::fault::FaultFlag;
 use crate::os::file::{descriptor, write_zeros};
 use crate::os::mapping::{Access, Mapping};
 use crate::os::{deliberate, seam};
@@ -46,7 +48,7 @@ impl FileMedium {
         if file.seek(SeekFrom::End(0))? < self.len() && !deliberate::is_on("file: size not checked") {
             self.mapping.raise_fault();
         }
-        if self.is_faulted() { Err(lost()) } else { Ok(()) }
+        if self.mapping.is_faulted() { Err(lost()) } else { Ok(()) }
     }
 
     fn mapped_word(&self, offset: u64) -> u32 {
@@ -119,7 +121,7 @@ impl Medium for FileMedium {
         self.check_size().map_err(Failed::Sync)
     }
 
-    fn is_faulted(&self) -> bool {
-        self.mapping.is_faulted()
+    fn fault_flag(&self) -> Arc<FaultFlag> {
+        self.mapping.fault_flag()
     }
 }

@@ -3,9 +3,11 @@
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Failed, Locked, Medium, Range};
+use crate::os::fault::FaultFlag;
 use crate::os::file::descriptor;
 use crate::os::flush::native as cache;
 use crate::os::mapping::{Access, Mapping};
@@ -53,7 +55,7 @@ impl MemoryMedium {
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.is_faulted() { Err(lost()) } else { Ok(()) }
+        if self.mapping.is_faulted() { Err(lost()) } else { Ok(()) }
     }
 }
 
@@ -95,24 +97,21 @@ impl Medium for MemoryMedium {
     }
 
     fn commit(&self, writes: &[(u64, &[u8])], earlier: &[Range]) -> Result<(), Failed> {
-        for (offset, data) in writes {
-            self.store(*offset, data);
-            if !deliberate::is_on("memory: no touch") {
-                self.mapping.touch(*offset as usize, data.len());
-            }
-        }
+        writes.iter().for_each(|(offset, data)| self.store(*offset, data));
         if !deliberate::is_on("memory: earlier ranges not flushed") {
-            for &(offset, len) in earlier {
-                cache::flush(self.at(offset, len), len as usize);
-                self.mapping.touch(offset as usize, len as usize);
-            }
+            earlier.iter().for_each(|&(offset, len)| cache::flush(self.at(offset, len), len as usize));
         }
         cache::drain();
+        // As late as can be: a file that is cut after this was cut after the commit.
+        if !deliberate::is_on("memory: no touch") {
+            writes.iter().for_each(|(offset, data)| self.mapping.touch(*offset as usize, data.len()));
+            earlier.iter().for_each(|&(offset, len)| self.mapping.touch(offset as usize, len as usize));
+        }
         self.check().map_err(Failed::Sync)
     }
 
-    fn is_faulted(&self) -> bool {
-        self.mapping.is_faulted()
+    fn fault_flag(&self) -> Arc<FaultFlag> {
+        self.mapping.fault_flag()
     }
 }
 

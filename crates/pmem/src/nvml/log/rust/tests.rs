@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier};
 use super::*;
 use crate::nvml::format::header::{self, Kind, Machine};
 use crate::nvml::format::{self, Identity};
-use crate::storage::medium::crashing::{CrashMedium, Image, Random, on_each_medium};
+use crate::storage::medium::crashing::{CrashMedium, Image, Interrupted, Random, on_each_medium};
 
 const SIZE: u64 = 2 << 20;
 
@@ -171,5 +171,25 @@ fn readers_see_whole_records_beside_appends_and_rewinds() {
                 assert!(target[..count].iter().all(|&byte| byte == target[0]), "a read mixed two logs");
             }
         });
+    });
+}
+
+#[test]
+fn a_rewind_between_a_reader_s_look_and_its_copy_is_seen() {
+    on_each_medium(|| {
+        let medium = CrashMedium::new(empty_pool());
+        let format = format::log::read(&medium.image()).unwrap();
+        let medium = Interrupted::new(medium, DATA_START);
+        let log = Arc::new(RustLog::new(medium, format.end, format.write_offset, Path::new("test")));
+        log.append(&[&[1; 64]]).unwrap();
+        let writer = Arc::downgrade(&log);
+        log.medium.arm(move || {
+            let log = writer.upgrade().unwrap();
+            log.rewind().unwrap();
+            log.append(&[&[2; 32]]).unwrap();
+        });
+        let mut target = [0; 64];
+        let count = log.read(0, &mut target);
+        assert_eq!(target[..count], [2; 32]);
     });
 }

@@ -1,12 +1,12 @@
 //! Several lanes at once.
 
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::nvml::blk::rust::padded::width;
-use crate::storage::medium::{Failed, Medium, Range};
+use crate::os::fault::FaultFlag;
+use crate::storage::medium::crashing::Interrupted;
 
 const BLOCK_SIZE: u32 = 512;
 const THREADS: u64 = 4;
@@ -66,6 +66,24 @@ fn a_crash_with_several_lanes_in_flight_leaves_old_blocks_or_new_ones() {
     });
 }
 
+/// Each thread ends without a fence for the map entry that it wrote last: whoever has its lane next makes it durable.
+#[test]
+fn a_lane_that_goes_to_another_thread_takes_its_map_entry_along() {
+    on_each_medium(|| {
+        let blocks = open(CrashMedium::new(pool(SIZE, BLOCK_SIZE, true)));
+        let mut model = Model::default();
+        for number in 0..8 * width() as u64 {
+            let change = (number % 50 * 16, Content::Data(number + 1));
+            std::thread::scope(|scope| drop(scope.spawn(|| apply(&blocks, change, BLOCK_SIZE).unwrap()).join()));
+            model.0.insert(change.0, change.1);
+            let indexes: Vec<u64> = model.0.keys().copied().collect();
+            for _ in 0..4 {
+                model.check(&blocks.medium.crash(), change, &indexes, BLOCK_SIZE);
+            }
+        }
+    });
+}
+
 /// Reads blocks that are being written, each of which has to be whole.
 fn read_whole_blocks(blocks: &crate::BlockArray, indexes: u64, block_size: u32, is_done: &AtomicBool) -> u64 {
     struct Public<'a>(&'a crate::BlockArray);
@@ -85,8 +103,8 @@ fn read_whole_blocks(blocks: &crate::BlockArray, indexes: u64, block_size: u32, 
         fn takes_turns(&self) -> bool {
             false
         }
-        fn is_faulted(&self) -> bool {
-            self.0.check_intact().is_err()
+        fn fault_flag(&self) -> Arc<FaultFlag> {
+            Arc::default()
         }
     }
     let mut reads = 0;
@@ -138,71 +156,22 @@ fn readers_see_whole_blocks_of_64_kib() {
     readers_see_whole_blocks(64 << 10, 3_000);
 }
 
-/// A medium on which something happens right after a map entry was loaded.
-struct Interrupted {
-    medium: CrashMedium,
-    entry_at: u64,
-    interruption: OnceLock<Box<dyn Fn() + Send + Sync>>,
-    is_armed: AtomicBool,
-}
-
-impl Medium for Interrupted {
-    fn len(&self) -> u64 {
-        self.medium.len()
-    }
-    fn load(&self, offset: u64, target: &mut [u8]) {
-        self.medium.load(offset, target);
-    }
-    fn is_concurrent(&self) -> bool {
-        self.medium.is_concurrent()
-    }
-    fn is_faulted(&self) -> bool {
-        self.medium.is_faulted()
-    }
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.medium.write(offset, data)
-    }
-    fn write_zeros(&self, offset: u64, len: u64) -> io::Result<()> {
-        self.medium.write_zeros(offset, len)
-    }
-    fn load_word(&self, offset: u64) -> u32 {
-        let value = self.medium.load_word(offset);
-        if offset == self.entry_at && self.is_armed.swap(false, Ordering::SeqCst) {
-            self.interruption.get().unwrap()();
-        }
-        value
-    }
-    fn write_word(&self, offset: u64, value: u32) -> io::Result<()> {
-        self.medium.write_word(offset, value)
-    }
-    fn reserve_word(&self, offset: u64) -> io::Result<()> {
-        self.medium.reserve_word(offset)
-    }
-    fn commit(&self, writes: &[(u64, &[u8])], earlier: &[Range]) -> Result<(), Failed> {
-        self.medium.commit(writes, earlier)
-    }
-}
-
 #[test]
 fn a_slot_that_is_reused_before_it_was_announced_is_not_read() {
     on_each_medium(|| {
         let medium = CrashMedium::new(pool(SIZE, BLOCK_SIZE, true));
         let format = btt::read(&medium.image()).unwrap();
-        let (interruption, is_armed) = (OnceLock::new(), AtomicBool::new(false));
-        let entry_at = extent(BLOCK_SIZE).map_entry(1);
-        let medium = Interrupted { medium, entry_at, interruption, is_armed };
+        let medium = Interrupted::new(medium, extent(BLOCK_SIZE).map_entry(1));
         let blocks = Arc::new(RustBlocks::new(medium, format, Path::new("pool")));
         apply(&*blocks, (1, Content::Data(1)), BLOCK_SIZE).unwrap();
         let writer = Arc::downgrade(&blocks);
-        let write_both = move || {
+        blocks.medium.arm(move || {
             let blocks = writer.upgrade().unwrap();
             // The second write goes to the slot that the first one frees: the one that the reader is about to read.
             apply(&*blocks, (1, Content::Data(2)), BLOCK_SIZE).unwrap();
             apply(&*blocks, (3, Content::Data(3)), BLOCK_SIZE).unwrap();
-        };
-        assert!(blocks.medium.interruption.set(Box::new(write_both)).is_ok());
-        blocks.medium.is_armed.store(true, Ordering::SeqCst);
+        });
         assert_eq!(content(&*blocks, 1, BLOCK_SIZE), Content::Data(2));
-        assert!(!blocks.medium.is_armed.load(Ordering::SeqCst));
+        assert!(!blocks.medium.is_armed());
     });
 }
