@@ -101,9 +101,12 @@ eachEngine('a worker that ends loses nothing that it put off', async (t, engine)
       ending,
     )
     void run.catch(() => undefined)
-    while (log.tell() === 0 && ending === 'terminate') await new Promise((resolve) => setTimeout(resolve, 5))
-    if (ending === 'terminate') await worker.kill()
-    else await run.catch(() => undefined)
+    if (ending === 'terminate') {
+      while (log.tell() === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+      await worker.kill()
+    } else {
+      await run.catch(() => undefined)
+    }
     // Whatever the worker left comes before this.
     log.append('end')
     t.is(contents(log).toString(), `${Array.from({ length: 100 }, (_, number) => `${number},`).join('')}end`)
