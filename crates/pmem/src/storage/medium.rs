@@ -43,6 +43,14 @@ pub(crate) trait Medium: Send + Sync {
     /// As [`Medium::write`].
     fn write_word(&self, offset: u64, value: u32) -> io::Result<()>;
 
+    /// Writes words as [`Medium::write_word`] writes each. They are in ascending order.
+    ///
+    /// # Errors
+    /// As [`Medium::write`]. Some may be written then.
+    fn write_words(&self, words: &[(u64, u32)]) -> io::Result<()> {
+        words.iter().try_for_each(|(offset, value)| self.write_word(*offset, *value))
+    }
+
     /// Makes room for a word that is going to be written, so that writing it cannot run out of any.
     ///
     /// # Errors

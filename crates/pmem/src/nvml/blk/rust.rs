@@ -99,6 +99,16 @@ struct Planned<'a> {
 }
 
 impl Planned<'_> {
+    /// The map entry that tells of the write, and where it lies.
+    fn word(&self) -> (u64, u32) {
+        (self.map_at, self.next.new.encode())
+    }
+
+    /// Ends a write of which the map tells: the lane moves on.
+    fn finish(mut self) {
+        self.lane.advance(self.next, self.map_at);
+    }
+
     /// The map entries that the write relies on, and that may not be durable yet: where they lie.
     fn relied_on(&self) -> impl Iterator<Item = Range> {
         let last = self.lane.map_entry().filter(|_| !deliberate::is_on("blk: lane's last map entry forgotten"));
@@ -233,13 +243,10 @@ impl<M: Medium> RustBlocks<M> {
         Ok(Planned { lane, _line: line, next, slot_at, flog_at, map_at, recorded, activating })
     }
 
-    /// Ends a write that is durable: the map says so too, and the lane moves on. If the map cannot be told, the lane's flog
-    /// entry must not be replaced.
-    fn finish(&self, mut planned: Planned<'_>) -> Result<(), Failure> {
-        let written = self.medium.write_word(planned.map_at, planned.next.new.encode());
-        written.map_err(|error| self.fail(Failed::Sync(error)))?;
-        planned.lane.advance(planned.next, planned.map_at);
-        Ok(())
+    /// Has the map tell of writes that are durable, in words of ascending offsets. If it cannot be told, the lanes' flog
+    /// entries must not be replaced.
+    fn tell_map(&self, words: &[(u64, u32)]) -> Result<(), Failure> {
+        self.medium.write_words(words).map_err(|error| self.fail(Failed::Sync(error)))
     }
 
     /// Writes a block. Whatever happens midway, it has its old content or the new.
@@ -252,7 +259,9 @@ impl<M: Medium> RustBlocks<M> {
         let split = if deliberate::is_on("blk: one barrier") { 3 } else { 2 };
         self.commit(&first[..split], &earlier[..count])?;
         self.commit(&[activating], &[])?;
-        self.finish(planned)
+        self.tell_map(&[planned.word()])?;
+        planned.finish();
+        Ok(())
     }
 
     /// Writes blocks that are not written twice, each through a lane of its own, with two barriers for all.
@@ -263,13 +272,20 @@ impl<M: Medium> RustBlocks<M> {
         let first: Vec<(u64, &[u8])> = planned().map(|(plan, data)| (plan.slot_at, data)).chain(recorded).collect();
         let second: Vec<(u64, &[u8])> = planned().map(|(plan, _)| (plan.flog_at + 8, &plan.activating[..])).collect();
         let earlier: Vec<Range> = planned().flat_map(|(plan, _)| plan.relied_on()).collect();
-        let durable = if first.is_empty() {
-            Ok(())
-        } else {
-            self.commit(&first, &earlier).and_then(|()| self.commit(&second, &[]))
+        let mut words: Vec<_> = planned().map(|(plan, _)| plan.word()).collect();
+        words.sort_unstable();
+        let written = || {
+            self.commit(&first, &earlier)?;
+            self.commit(&second, &[])?;
+            self.tell_map(&words)
         };
-        let finish =
-            |plan: Result<Planned<'_>, Failure>| plan.and_then(|plan| durable.clone().and_then(|()| self.finish(plan)));
+        let written = if first.is_empty() { Ok(()) } else { written() };
+        let finish = |plan: Result<Planned<'_>, Failure>| {
+            let plan = plan?;
+            written.clone()?;
+            plan.finish();
+            Ok(())
+        };
         outcomes.drain(..).map(finish).collect()
     }
 

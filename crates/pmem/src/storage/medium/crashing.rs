@@ -200,6 +200,12 @@ impl Medium for CrashMedium {
         self.check_goes_on()
     }
 
+    fn write_words(&self, words: &[(u64, u32)]) -> io::Result<()> {
+        let _attached = self.recorder.attach();
+        self.inner.write_words(words)?;
+        self.check_goes_on()
+    }
+
     fn reserve_word(&self, offset: u64) -> io::Result<()> {
         let _attached = self.recorder.attach();
         self.inner.reserve_word(offset)
@@ -251,6 +257,10 @@ impl Medium for SharedMedium {
         self.0.write_word(offset, value)
     }
 
+    fn write_words(&self, words: &[(u64, u32)]) -> io::Result<()> {
+        self.0.write_words(words)
+    }
+
     fn reserve_word(&self, offset: u64) -> io::Result<()> {
         self.0.reserve_word(offset)
     }
@@ -294,6 +304,10 @@ impl Medium for Interrupted {
 
     fn write_word(&self, offset: u64, value: u32) -> io::Result<()> {
         self.medium.write_word(offset, value)
+    }
+
+    fn write_words(&self, words: &[(u64, u32)]) -> io::Result<()> {
+        self.medium.write_words(words)
     }
 
     fn reserve_word(&self, offset: u64) -> io::Result<()> {

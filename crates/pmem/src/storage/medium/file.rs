@@ -17,6 +17,9 @@ use crate::os::file::{descriptor, write_zeros};
 use crate::os::mapping::{Access, Mapping};
 use crate::os::{deliberate, seam};
 
+/// Words within so many bytes are written together.
+const PAGE: u64 = 4096;
+
 /// A file with the lock on it. Writers take turns: the operating system tells of a write-back that failed once, to whoever
 /// syncs next, and so of two syncs at a time one may succeed wrongly.
 #[derive(Debug)]
@@ -55,13 +58,28 @@ impl FileMedium {
         u32::from_le(self.mapping.word(offset).load(Ordering::Relaxed))
     }
 
-    /// Writes that lie in a row are one.
+    /// Writes that lie in a row are one, and so are words of eight bytes in one page, with what lies between them: writing
+    /// what is there already changes nothing, however it is torn.
     fn write_all(&self, writes: &[(u64, &[u8])]) -> io::Result<()> {
-        for run in writes.chunk_by(|(offset, data), (next, _)| offset + data.len() as u64 == *next) {
+        let is_word = |(offset, data): &&(u64, &[u8])| data.len() == 8 && offset.is_multiple_of(8);
+        let (mut words, others): (Vec<_>, Vec<_>) = writes.iter().partition(is_word);
+        for run in others.chunk_by(|(offset, data), (next, _)| offset + data.len() as u64 == *next) {
             match run {
                 [(offset, data)] => self.write_one(*offset, data)?,
                 run => self.write_one(run[0].0, &run.iter().map(|(_, data)| *data).collect::<Vec<_>>().concat())?,
             }
+        }
+        words.sort_unstable_by_key(|(offset, _)| *offset);
+        for page in words.chunk_by(|(one, _), (other, _)| one / PAGE == other / PAGE) {
+            let (first, last) = (page[0].0, page[page.len() - 1].0);
+            let mut bytes = vec![0; (last + 8 - first) as usize];
+            if page.len() > 1 {
+                self.mapping.load(first, &mut bytes);
+            }
+            for (offset, word) in page {
+                bytes[(offset - first) as usize..][..8].copy_from_slice(word);
+            }
+            self.write_one(first, &bytes)?;
         }
         Ok(())
     }
@@ -90,8 +108,11 @@ impl Medium for FileMedium {
     }
 
     fn write_word(&self, offset: u64, value: u32) -> io::Result<()> {
-        self.check_range(offset, 4);
-        self.words.store(offset, value, |at| self.mapped_word(at), |at, bytes| seam::pwrite(&self.file, &bytes, at))
+        self.write_words(&[(offset, value)])
+    }
+
+    fn write_words(&self, words: &[(u64, u32)]) -> io::Result<()> {
+        self.words.store(words, |at| self.mapped_word(at), |at, bytes| self.write_one(at, bytes))
     }
 
     /// The first word of a page that is written gives the page its place on the disk.

@@ -12,6 +12,9 @@ use crate::os::deliberate;
 /// How many words a page has, and how many parts each level of the tree over the pages: 4 KiB, 4 MiB, 4 GiB.
 const FAN: usize = 1024;
 
+/// The number of bytes of a page.
+const PAGE: u64 = 4 * FAN as u64;
+
 type Page = [AtomicU32; FAN];
 type Table<T> = Box<[OnceLock<T>]>;
 
@@ -36,23 +39,37 @@ impl Words {
         page.map_or(found, |page| page[at.word].load(Ordering::SeqCst))
     }
 
-    /// Sets the word at `offset` and calls `write` with the eight aligned bytes that hold it, and their offset. `load` finds
-    /// what the mapping has. Where writing fails the word is what it was.
+    /// Sets words, which are in ascending order, and calls `write` for those of each page: with an aligned offset and whole
+    /// words of eight bytes. `load` finds what the mapping has. Words that are not written are what they were.
     pub(super) fn store(
         &self,
-        offset: u64,
-        value: u32,
+        words: &[(u64, u32)],
         load: impl Fn(u64) -> u32,
-        write: impl FnOnce(u64, [u8; 8]) -> io::Result<()>,
+        write: impl Fn(u64, &[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        let at = Position::of(offset);
-        let page = self.page_or(&at, |word| load(offset - 4 * at.word as u64 + 4 * word as u64));
+        words
+            .chunk_by(|(one, _), (other, _)| one / PAGE == other / PAGE)
+            .try_for_each(|words| self.store_in_page(words, &load, &write))
+    }
+
+    fn store_in_page(
+        &self,
+        words: &[(u64, u32)],
+        load: impl Fn(u64) -> u32,
+        write: impl Fn(u64, &[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let (Some(&(first, _)), Some(&(last, _))) = (words.first(), words.last()) else { return Ok(()) };
+        let page = self.page_or(&Position::of(first), |word| load(first / PAGE * PAGE + 4 * word as u64));
         fence(Ordering::SeqCst);
-        let before = page[at.word].swap(value, Ordering::SeqCst);
-        let first = at.word & !1;
-        let [low, high] = [first, first + 1].map(|word| page[word].load(Ordering::SeqCst));
-        let bytes = (u64::from(high) << 32 | u64::from(low)).to_le_bytes();
-        write(offset & !7, bytes).inspect_err(|_| page[at.word].store(before, Ordering::SeqCst))
+        let swap = |&(offset, value): &(u64, u32)| page[Position::of(offset).word].swap(value, Ordering::SeqCst);
+        let before: Vec<u32> = words.iter().map(swap).collect();
+        let range = Position::of(first).word & !1..(Position::of(last).word | 1) + 1;
+        let bytes: Vec<u8> = page[range].iter().flat_map(|word| word.load(Ordering::SeqCst).to_le_bytes()).collect();
+        write(first & !7, &bytes).inspect_err(|_| {
+            for ((offset, _), before) in words.iter().zip(before) {
+                page[Position::of(*offset).word].store(before, Ordering::SeqCst);
+            }
+        })
     }
 
     /// Whether a word was written to the page of this one.
@@ -98,6 +115,7 @@ fn table<T>() -> Table<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::RefCell;
 
     #[test]
     fn words_that_changed_are_read_from_memory_with_their_neighbours() {
@@ -105,26 +123,39 @@ mod tests {
         for offset in [4, 4096 * 5 + 8, (5 << 30) + 12, (3 << 40) + 4096] {
             let mapped = |at: u64| (at / 4) as u32;
             assert_eq!(words.load(offset, || mapped(offset)), mapped(offset));
-            let mut written = None;
-            words
-                .store(offset, 7, mapped, |at, bytes| {
-                    written = Some((at, u64::from_le_bytes(bytes)));
-                    Ok(())
-                })
-                .unwrap();
-            let other = u64::from(mapped(offset ^ 4));
-            let expected = if offset % 8 == 0 { other << 32 | 7 } else { 7 << 32 | other };
-            assert_eq!(written, Some((offset & !7, expected)));
+            let written = RefCell::new(Vec::new());
+            let write = |at, bytes: &[u8]| {
+                written.borrow_mut().push((at, bytes.to_vec()));
+                Ok(())
+            };
+            words.store(&[(offset, 7)], mapped, write).unwrap();
+            let word = |at: u64| if at == offset { 7 } else { mapped(at) };
+            let whole = [offset & !7, offset & !7 | 4].map(|at| word(at).to_le_bytes()).concat();
+            assert_eq!(written.into_inner(), [(offset & !7, whole)]);
             assert_eq!(words.load(offset, || unreachable!()), 7);
             assert_eq!(words.load(offset ^ 4, || unreachable!()), mapped(offset ^ 4));
         }
     }
 
     #[test]
+    fn words_of_one_page_are_one_write() {
+        let (words, written) = (Words::default(), RefCell::new(Vec::new()));
+        let write = |at, bytes: &[u8]| {
+            let words: Vec<u32> = bytes.chunks(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect();
+            written.borrow_mut().push((at, words));
+            Ok(())
+        };
+        words.store(&[(4, 1), (16, 2), (4092, 3), (4096, 4)], |at| 1000 + (at / 4) as u32, write).unwrap();
+        let written = written.into_inner();
+        assert_eq!((written[0].0, written[0].1.len(), &written[0].1[..5]), (0, 1024, &[1000, 1, 1002, 1003, 2][..]));
+        assert_eq!((written[0].1[1023], &written[1]), (3, &(4096, vec![4, 2025])));
+    }
+
+    #[test]
     fn a_word_that_is_not_written_stays() {
         let words = Words::default();
-        let refused = words.store(8, 7, |_| 3, |_, _| Err(io::ErrorKind::StorageFull.into()));
+        let refused = words.store(&[(8, 7), (12, 8)], |_| 3, |_, _| Err(io::ErrorKind::StorageFull.into()));
         assert!(refused.is_err());
-        assert_eq!(words.load(8, || 3), 3);
+        assert_eq!((words.load(8, || 3), words.load(12, || 3)), (3, 3));
     }
 }
