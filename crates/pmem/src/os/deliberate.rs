@@ -26,6 +26,7 @@ pub(crate) const FAULTS: &[&str] = &[
     "blk: lane's last map entry forgotten",
     "blk: block's map entry forgotten",
     "blk: readers not waited for",
+    "committer: no turns",
     "committer: sync calls overtake",
     "pool: closing forgets what waits",
     "header: contents not synced before",

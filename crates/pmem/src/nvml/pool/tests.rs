@@ -300,3 +300,40 @@ fn a_cut_during_an_append_to_memory_is_seen() {
         assert_eq!(append.join().unwrap().unwrap_err().code(), "ERR_PMEM_FAULT");
     });
 }
+
+/// The operating system tells of a failed write-back once: of two syncs beside each other one could take the other's failure
+/// for its own success.
+#[test]
+fn an_acknowledged_block_survives_another_thread_s_failed_sync() {
+    const BLOCK: usize = 512;
+    forced::pmem(false);
+    for failing in 0..30 {
+        let folder = folder();
+        let (path, copy) = (folder.path().join("array"), folder.path().join("copy"));
+        let array = BlockArray::create(&path, BLOCK as u32, &new(BlockArray::MIN_POOL)).unwrap();
+        array.write(0, &[9; BLOCK]).unwrap();
+        let recorder = Recorder::new();
+        recorder.adopt_as_it_is(&path, &std::fs::File::open(&path).unwrap());
+        recorder.seed(failing + 1);
+        recorder.fail_sync(failing as usize);
+        let acknowledged: Vec<Vec<(u64, u8)>> = std::thread::scope(|scope| {
+            let write_until_failed = |thread: u64| {
+                let _attached = recorder.attach();
+                let writes = (1..50u8).map(|round| (1 + thread * 8 + u64::from(round) % 5, round));
+                writes.take_while(|(index, round)| array.write(*index, &[*round; BLOCK]).is_ok()).collect()
+            };
+            let threads = [0, 1, 2].map(|thread| scope.spawn(move || write_until_failed(thread)));
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        for _ in 0..4 {
+            recorder.crash()[&path].write_to(&std::fs::File::create(&copy).unwrap()).unwrap();
+            let crashed = BlockArray::open(&copy, 0, OpenOptions::default()).unwrap();
+            for (index, round) in acknowledged.iter().flatten().rev() {
+                let mut block = [0; BLOCK];
+                crashed.read(*index, &mut block).unwrap();
+                // What was written last, or is under way behind it.
+                assert!(block[0] >= *round && block == [block[0]; BLOCK], "block {index}: {} for {round}", block[0]);
+            }
+        }
+    }
+}

@@ -12,12 +12,14 @@ mod threads;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::RustBlocks;
 use crate::nvml::blk::BlockEngine;
 use crate::nvml::format::btt::{self, ARENAS_START, Extent, Layout, make_descriptor};
 use crate::nvml::format::header::{self, Kind, Machine};
 use crate::nvml::format::{Identity, PAGE, Uuid};
+use crate::os::fault::FaultFlag;
 use crate::storage::medium::crashing::{CrashMedium, Image, Random, on_each_medium};
 
 /// The size of most pools here: the smallest.
@@ -65,6 +67,30 @@ fn try_open(medium: CrashMedium) -> Result<RustBlocks<CrashMedium>, crate::Error
     let path = Path::new("pool");
     let pool = btt::read(&medium.image()).map_err(|invalid| invalid.into_error("pmemblk_open", Some(path)))?;
     Ok(RustBlocks::new(medium, pool, path))
+}
+
+/// An array that is open by whichever engine.
+struct Public(crate::BlockArray);
+
+impl BlockEngine for Public {
+    fn read(&self, index: u64, target: &mut [u8]) -> crate::Result<()> {
+        self.0.read(index, target)
+    }
+    fn write(&self, index: u64, data: &[u8]) -> crate::Result<()> {
+        self.0.write(index, data)
+    }
+    fn set_zero(&self, index: u64) -> crate::Result<()> {
+        self.0.set_zero(index)
+    }
+    fn set_error(&self, index: u64) -> crate::Result<()> {
+        self.0.set_error(index)
+    }
+    fn takes_turns(&self) -> bool {
+        false
+    }
+    fn fault_flag(&self) -> Arc<FaultFlag> {
+        Arc::default()
+    }
 }
 
 /// What a block holds: the number that its bytes were made from.

@@ -1,38 +1,12 @@
 //! What a crash leaves, as the NVM Library sees it: `pmempool check` accepts it, and libpmemblk recovers it.
 
 use std::process::Command;
-use std::sync::Arc;
 
 use super::groups::{check, done, group, write};
 use super::*;
-use crate::os::fault::FaultFlag;
 use crate::{BlockArray, Engine, OpenOptions};
 
 const BLOCK_SIZE: u32 = 512;
-
-/// An array that the library has open.
-struct Library(BlockArray);
-
-impl BlockEngine for Library {
-    fn read(&self, index: u64, target: &mut [u8]) -> crate::Result<()> {
-        self.0.read(index, target)
-    }
-    fn write(&self, index: u64, data: &[u8]) -> crate::Result<()> {
-        self.0.write(index, data)
-    }
-    fn set_zero(&self, index: u64) -> crate::Result<()> {
-        self.0.set_zero(index)
-    }
-    fn set_error(&self, index: u64) -> crate::Result<()> {
-        self.0.set_error(index)
-    }
-    fn takes_turns(&self) -> bool {
-        false
-    }
-    fn fault_flag(&self) -> Arc<FaultFlag> {
-        Arc::default()
-    }
-}
 
 /// That `pmempool check` accepts a file, where it is installed.
 fn check_by_library(path: &Path) {
@@ -67,7 +41,7 @@ fn the_library_accepts_and_recovers_every_crash() {
             image.write_to(&file).unwrap();
             check_by_library(&path);
             let options = OpenOptions { engine: Some(Engine::Pmdk), ..Default::default() };
-            let library = Library(BlockArray::open(&path, 0, options).unwrap());
+            let library = Public(BlockArray::open(&path, 0, options).unwrap());
             check(&library, &model, &group, &indexes, BLOCK_SIZE);
             // What the library does next builds on what it recovered.
             let mut recovered = Model::default();

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::nvml::blk::rust::padded::width;
-use crate::os::fault::FaultFlag;
 use crate::storage::medium::crashing::Interrupted;
 
 const BLOCK_SIZE: u32 = 512;
@@ -86,30 +85,10 @@ fn a_lane_that_goes_to_another_thread_takes_its_map_entry_along() {
 
 /// Reads blocks that are being written, each of which has to be whole.
 fn read_whole_blocks(blocks: &crate::BlockArray, indexes: u64, block_size: u32, is_done: &AtomicBool) -> u64 {
-    struct Public<'a>(&'a crate::BlockArray);
-    impl BlockEngine for Public<'_> {
-        fn read(&self, index: u64, target: &mut [u8]) -> crate::Result<()> {
-            self.0.read(index, target)
-        }
-        fn write(&self, index: u64, data: &[u8]) -> crate::Result<()> {
-            self.0.write(index, data)
-        }
-        fn set_zero(&self, index: u64) -> crate::Result<()> {
-            self.0.set_zero(index)
-        }
-        fn set_error(&self, index: u64) -> crate::Result<()> {
-            self.0.set_error(index)
-        }
-        fn takes_turns(&self) -> bool {
-            false
-        }
-        fn fault_flag(&self) -> Arc<FaultFlag> {
-            Arc::default()
-        }
-    }
     let mut reads = 0;
+    let blocks = Public(blocks.clone());
     while !is_done.load(Ordering::Relaxed) || reads < 1000 {
-        content(&Public(blocks), reads % indexes, block_size);
+        content(&blocks, reads % indexes, block_size);
         reads += 1;
     }
     reads
