@@ -191,7 +191,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
    * Makes a range durable (libpmem's `pmem_persist`): flushed and drained on persistent memory, an msync elsewhere.
    *
    * @param byteLength - The rest by default.
-   * @throws `ERR_OUT_OF_RANGE`; `EACCES` in a readonly region; the error of a failed msync.
+   * @throws `ERR_OUT_OF_RANGE`; `EACCES` in a readonly region; the error of a failed msync, and `EIO` in every call after it.
    */
   persist(byteOffset: Size = 0, byteLength?: Size): void {
     this.#open()

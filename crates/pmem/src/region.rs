@@ -61,6 +61,9 @@ struct Inner {
     found: AtomicBool,
     /// The cover was lifted: what is stored in the memory below goes nowhere.
     lifted: AtomicBool,
+    /// A sync failed. The operating system takes such pages for written and tells of it once, so that no later sync says
+    /// anything of what was stored before.
+    unsynced: AtomicBool,
     /// Ranges to persist, each of an offset and a length.
     committer: Committer<(usize, usize)>,
 }
@@ -162,6 +165,7 @@ impl Region {
             shared: AtomicBool::new(false),
             found: AtomicBool::new(false),
             lifted: AtomicBool::new(false),
+            unsynced: AtomicBool::new(false),
             committer: Committer::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -292,11 +296,12 @@ impl Region {
     /// files it is [`Region::msync`], since nothing less works there.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a range that leaves the region, `EACCES` for a readonly region, a failed msync;
-    /// [`Error::Fault`] where a page of the region was lost, now or before.
+    /// [`Error::OutOfRange`] for a range that leaves the region, `EACCES` for a readonly region, a failed msync, and `EIO`
+    /// from then on; [`Error::Fault`] where a page of the region was lost, now or before.
     #[inline]
     pub fn flush(&self, offset: usize, len: usize) -> Result<()> {
         let start = self.writable(offset, len)?;
+        self.check_synced()?;
         self.write_back(start, offset, len)
     }
 
@@ -359,6 +364,7 @@ impl Region {
 
     /// [`Region::persist_many`] of ranges that were checked.
     fn write_back_many(&self, ranges: &[(usize, usize)]) -> Result<()> {
+        self.check_synced()?;
         if !self.is_pmem() {
             return joined(ranges).into_iter().try_for_each(|(offset, len)| self.sync(offset, len));
         }
@@ -378,23 +384,38 @@ impl Region {
 
     /// [`Region::msync`] of a range that was checked.
     fn sync(&self, offset: usize, len: usize) -> Result<()> {
+        self.check_synced()?;
         if len == 0 {
             return Ok(());
         }
         let synced = self.inner.mapping.sync(offset, len);
+        if synced.is_err() {
+            self.inner.unsynced.store(true, Ordering::SeqCst);
+        }
         self.check_pages()?;
-        synced.map_err(|error| Error::io(&error, "pmem_msync", self.inner.path.as_deref()))
+        synced.map_err(|error| Error::io(&error, "pmem_msync", self.inner.path.as_deref()).with_hint(LOST))
+    }
+
+    /// That no sync of the region failed.
+    #[inline]
+    fn check_synced(&self) -> Result<()> {
+        if self.inner.unsynced.load(Ordering::Relaxed) { Err(self.unsynced()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn unsynced(&self) -> Error {
+        Error::os(errno::EIO, "pmem_msync", self.inner.path.as_deref()).with_hint(UNSYNCED)
     }
 
     /// `pmem_memmove`: copies `len` bytes from `source` to `offset`, and makes them durable where `durable` says so.
     ///
     /// # Errors
-    /// As [`Region::flush`]; nothing is written where the range is refused.
+    /// As [`Region::flush`]; nothing is written where the range is refused, or an earlier sync failed.
     ///
     /// # Safety
     /// `source` is readable for `len` bytes. It may lie in the region.
     pub unsafe fn copy_from(&self, offset: usize, source: *const u8, len: usize, durable: bool) -> Result<()> {
-        let target = self.writable(offset, len)?;
+        let target = self.target(offset, len, durable)?;
         // What overlaps is seen by addresses of the same mapping alone.
         let source = self.inner.cover.get().map_or(source, |cover| cover.translate(source, &self.inner.mapping));
         if self.is_pmem() {
@@ -410,9 +431,9 @@ impl Region {
     /// `pmem_memset`: fills `[offset, offset + len)` with `value`, and makes it durable where `durable` says so.
     ///
     /// # Errors
-    /// As [`Region::flush`]; nothing is written where the range is refused.
+    /// As [`Region::copy_from`].
     pub fn fill(&self, offset: usize, len: usize, value: u8, durable: bool) -> Result<()> {
-        let target = self.writable(offset, len)?;
+        let target = self.target(offset, len, durable)?;
         if self.is_pmem() {
             // SAFETY: the target was checked.
             unsafe { flush::fill(target, value, len) };
@@ -448,6 +469,15 @@ impl Region {
         self.check_pages()
     }
 
+    /// Where a copy or fill goes, which is made durable where `durable` says so.
+    fn target(&self, offset: usize, len: usize, durable: bool) -> Result<*mut u8> {
+        let target = self.writable(offset, len)?;
+        if durable {
+            self.check_synced()?;
+        }
+        Ok(target)
+    }
+
     #[inline]
     fn writable(&self, offset: usize, len: usize) -> Result<*mut u8> {
         if self.inner.readonly {
@@ -476,6 +506,10 @@ impl Region {
         self.inner.mapping.start().as_ptr().wrapping_add(offset)
     }
 }
+
+const LOST: &str = "what was stored and not persisted before may be lost: close the region and map the file again";
+const UNSYNCED: &str =
+    "making earlier stores durable failed, and they may be lost: close the region and map the file again";
 
 /// A range that is to be persisted, and its region.
 struct PersistTicket {
@@ -561,6 +595,7 @@ fn mapped_len(size: u64, options: MapOptions, path: Option<&Path>, syscall: &'st
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::seam::recorder::Recorder;
 
     fn region(len: usize) -> (tempfile::NamedTempFile, Region) {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -614,6 +649,43 @@ mod tests {
         tickets[1].wait().unwrap();
         assert_eq!(tickets[0].outcome(), Some(&Ok(())));
         assert_eq!(std::fs::read(file.path()).unwrap()[..10], [3; 10]);
+    }
+
+    #[test]
+    fn after_a_failed_sync_nothing_is_made_durable_until_the_file_is_mapped_anew() {
+        type Way = fn(&Region) -> Result<()>;
+        let ways: [Way; 7] = [
+            |region| region.persist(0, 8),
+            |region| region.flush(0, 8),
+            |region| region.msync(0, 8),
+            |region| region.persist_many(&[(0, 8), (4096, 8)]),
+            |region| region.enqueue_persist(0, 8)?.wait().clone(),
+            |region| region.fill(0, 8, 2, true),
+            |region| write(region, 0, b"new"),
+        ];
+        for fails in ways {
+            let recorder = Recorder::new();
+            let _attached = recorder.attach();
+            let (file, region) = region(8192);
+            if region.is_pmem() {
+                return;
+            }
+            region.fill(0, 8, 1, true).unwrap();
+            recorder.fail_sync(recorder.counts().barriers);
+            let error = fails(&region).unwrap_err();
+            assert_eq!(error.code(), "ENOSPC");
+            assert!(error.to_string().contains("map the file again"), "{error}");
+            for later in ways {
+                for region in [&region, &region.clone()] {
+                    let error = later(region).unwrap_err();
+                    assert_eq!(error.code(), "EIO");
+                    assert!(error.to_string().contains("map the file again"), "{error}");
+                }
+            }
+            region.fill(0, 8, 3, false).unwrap();
+            let again = Region::open(file.path(), MapOptions::default()).unwrap();
+            again.persist(0, 8).unwrap();
+        }
     }
 
     #[test]
