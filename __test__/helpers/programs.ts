@@ -1,6 +1,6 @@
 /** Programs (`../programs`) in processes of their own, on any release of Node.js that the suite covers. */
 
-import { spawn } from 'node:child_process'
+import { type SpawnOptions, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { ExecutionContext } from 'ava'
@@ -33,9 +33,9 @@ interface Ended {
 }
 
 /** Runs a command to its end. */
-export function ended(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
+export function ended(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, how: SpawnOptions = {}): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 })
+    const child = spawn(command, args, { ...how, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 })
     let [stdout, stderr] = ['', '']
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))

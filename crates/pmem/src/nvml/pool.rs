@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::nvml::format::header::{self, Header, Machine};
 use crate::nvml::format::{Identity, Invalid, PAGE};
 use crate::os::fault::FaultFlag;
-use crate::os::file::{self, Made, descriptor};
+use crate::os::file::{self, Made, NewFile, descriptor};
 use crate::os::mapping::is_on_pmem;
 use crate::os::{deliberate, errno, seam};
 use crate::storage::committer::{self, Batch, Committer};
@@ -171,19 +171,26 @@ impl<K: Kind> Pool<K> {
     pub(super) fn create(
         path: &Path,
         new: &NewPool,
-        make: impl FnOnce(&Made, Engine) -> Result<K>,
+        make: impl Fn(&Made, Engine) -> Result<K>,
     ) -> Result<Shared<Self>> {
         if let Ok(existing) = file::open(path, true, K::CREATE) {
             K::registry().apart(&existing, path, K::CREATE, || Ok(()))?;
         }
-        let mut made = make_file(path, new, K::MIN_POOL, K::CREATE)?;
-        let file = made.file().try_clone().map_err(|error| Error::io(&error, K::CREATE, Some(path)))?;
-        K::registry().create(&file, path, K::CREATE, || {
-            let engine = Engine::for_new(made.file(), new.engine);
-            let kind = make(&made, engine)?;
-            made.keep(path, K::CREATE)?;
-            Ok(Self::new(kind, engine, false, path))
-        })
+        let create = |mut made: Made| {
+            let file = made.file().try_clone().map_err(|error| Error::io(&error, K::CREATE, Some(path)))?;
+            let created = K::registry().create(&file, path, K::CREATE, || {
+                let engine = Engine::for_new(made.file(), new.engine);
+                let kind = make(&made, engine)?;
+                made.keep(path, K::CREATE)?;
+                Ok(Self::new(kind, engine, false, path))
+            });
+            Ok(created.map_err(|error| (error, made.is_refused_a_name())))
+        };
+        match create(make_file(path, new, false, K::MIN_POOL, K::CREATE)?)? {
+            Err((_, true)) => create(make_file(path, new, true, K::MIN_POOL, K::CREATE)?)?,
+            created => created,
+        }
+        .map_err(|(error, _)| error)
     }
 
     /// Opens the pool at `path`, or shares it where it is open.
@@ -334,15 +341,16 @@ pub(super) fn read<K: Kind>(file: &File, path: &Path, syscall: &'static str) -> 
     K::read(file).map_err(|invalid| invalid.into_error(syscall, Some(path)))
 }
 
-/// The file of a new pool: made exclusively with its size, or an existing one whose first page is zero.
-fn make_file(path: &Path, new: &NewPool, min_size: u64, syscall: &'static str) -> Result<Made> {
+/// The file of a new pool: made exclusively with its size, and where it has to be with its name, or an existing one whose
+/// first page is zero.
+fn make_file(path: &Path, new: &NewPool, named: bool, min_size: u64, syscall: &'static str) -> Result<Made> {
     if new.size == 0 {
         return take_file(path, min_size, syscall);
     }
     if new.size < min_size {
         return Err(Error::out_of_range("poolSize", format!("0 or >= {min_size}"), new.size));
     }
-    file::make(path, new.size, new.mode, new.sparse, syscall)
+    file::make(path, NewFile { size: new.size, mode: new.mode, sparse: new.sparse, named }, syscall)
 }
 
 fn take_file(path: &Path, min_size: u64, syscall: &'static str) -> Result<Made> {

@@ -14,7 +14,7 @@ pub use platform::Descriptor;
 pub(crate) use platform::forget_cached;
 #[cfg(feature = "pmdk")]
 pub(crate) use platform::through_proc;
-use platform::{allocate, can_be_named, open_unnamed};
+use platform::{Folder, allocate, can_be_named, is_at, is_refusal, open_unnamed};
 pub(crate) use platform::{descriptor, file_id, forget_pages, read_exact_at, regular_size, write_all_at};
 
 /// How [`Region::map_file`](crate::Region::map_file) makes its file: the flags of `pmem_map_file`.
@@ -51,6 +51,8 @@ pub(crate) fn open(path: &Path, readonly: bool, syscall: &'static str) -> Result
 pub(crate) struct Made {
     file: File,
     undo: Undo,
+    /// The file has no name, and cannot be given one.
+    nameless: bool,
 }
 
 enum Undo {
@@ -66,9 +68,19 @@ impl Made {
         &self.file
     }
 
+    fn with(file: File, undo: Undo) -> Self {
+        Self { file, undo, nameless: false }
+    }
+
     /// A file that is as it was.
     pub(crate) fn existing(file: File) -> Self {
-        Self { file, undo: Undo::Nothing }
+        Self::with(file, Undo::Nothing)
+    }
+
+    /// Whether [`Made::keep`] failed since files are not given names here after they are made: one that is made with its
+    /// name may do.
+    pub(crate) fn is_refused_a_name(&self) -> bool {
+        self.nameless
     }
 
     /// Whether the file was made now.
@@ -78,25 +90,33 @@ impl Made {
 
     /// Keeps the file as it is, under `path`, durably: contents, size and name. Where that fails, what maps the file has to
     /// be dropped first: Windows neither cuts nor removes a file that is mapped.
-    pub(crate) fn keep(&mut self, path: &Path, syscall: &'static str) -> Result<File> {
-        let keep = || -> io::Result<()> {
-            if !deliberate::is_on("keep: file not synced") {
-                seam::sync_all(&self.file)?;
-            }
-            if matches!(self.undo, Undo::Unnamed) {
-                seam::name(|| platform::name(&self.file, path))?;
-                seam::named(path, &self.file);
-            }
-            if self.is_new() && !deliberate::is_on("keep: folder not synced") {
-                let folder = folder_of(path);
-                return seam::sync_folder(folder, || platform::sync_folder(folder));
-            }
-            Ok(())
-        };
-        keep().map_err(|error| Error::io(&error, syscall, Some(path)))?;
+    ///
+    /// A folder that cannot be opened for reading, and one of a file system that syncs none, stays as it is: then all that
+    /// can be done for the name is to sync the file that has it.
+    pub(crate) fn keep(&mut self, path: &Path, syscall: &'static str) -> Result<()> {
+        self.make_durable(path).map_err(|error| Error::io(&error, syscall, Some(path)))?;
         self.undo = Undo::Nothing;
-        let duplicate = self.file.try_clone();
-        duplicate.map_err(|error| Error::io(&error, syscall, Some(path)))
+        Ok(())
+    }
+
+    fn make_durable(&mut self, path: &Path) -> io::Result<()> {
+        if !deliberate::is_on("keep: file not synced") {
+            seam::sync_all(&self.file)?;
+        }
+        if !self.is_new() {
+            return Ok(());
+        }
+        // Before there is a name, which whoever sees it may use at once.
+        let folder = Folder::open(folder_of(path))?;
+        if matches!(self.undo, Undo::Unnamed) {
+            seam::link(|| platform::name(&self.file, path)).inspect_err(|error| self.nameless = is_refusal(error))?;
+            self.undo = Undo::Remove(path.to_path_buf());
+            seam::named(path, &self.file);
+        }
+        if !deliberate::is_on("keep: folder not synced") && !seam::sync_folder(folder_of(path), || folder.sync())? {
+            seam::sync_all(&self.file)?;
+        }
+        Ok(())
     }
 }
 
@@ -106,7 +126,8 @@ impl Drop for Made {
         let _ = match &self.undo {
             Undo::Nothing | Undo::Unnamed => Ok(()),
             Undo::Resize(size) => seam::resize(&self.file, *size),
-            Undo::Remove(path) => seam::remove(path),
+            Undo::Remove(path) if is_at(&self.file, path) => seam::remove(path),
+            Undo::Remove(_) => Ok(()),
         };
     }
 }
@@ -140,21 +161,35 @@ pub(crate) fn create(path: &Path, options: &CreateOptions, syscall: &'static str
     Ok(made)
 }
 
-/// Makes a file of `size` bytes for `path`, where nothing may be yet. It gets its name when it is kept, so that whoever is
-/// killed before leaves nothing behind, except on file systems where every file has a name.
-pub(crate) fn make(path: &Path, size: u64, mode: u32, sparse: bool, syscall: &'static str) -> Result<Made> {
+/// How [`make`] makes a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewFile {
+    /// In bytes.
+    pub(crate) size: u64,
+    /// The permissions, as in [`CreateOptions`].
+    pub(crate) mode: u32,
+    /// Blocks are allocated when first written, not now.
+    pub(crate) sparse: bool,
+    /// The file has its name from the start.
+    pub(crate) named: bool,
+}
+
+/// Makes a file for `path`, where nothing may be yet. It gets its name when it is kept, so that whoever is killed before
+/// leaves nothing behind, except where it is asked to be `named`, and on file systems where every file has a name.
+pub(crate) fn make(path: &Path, new: NewFile, syscall: &'static str) -> Result<Made> {
     let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
     if path.symlink_metadata().is_ok() {
         return Err(Error::os(errno::EEXIST, syscall, Some(path)));
     }
-    let made = match open_unnamed(folder_of(path), mode) {
-        Ok(file) if can_be_named(&file) => Ok(Made { file, undo: Undo::Unnamed }),
-        _ => make_named(path, mode),
+    let unnamed = if new.named { None } else { open_unnamed(folder_of(path), new.mode).ok() };
+    let made = match unnamed.filter(can_be_named) {
+        Some(file) => Ok(Made::with(file, Undo::Unnamed)),
+        None => make_named(path, new.mode),
     };
     let made = made.map_err(failed)?;
-    seam::resize(&made.file, size).map_err(failed)?;
-    if !sparse {
-        allocate(&made.file, size).map_err(failed)?;
+    seam::resize(&made.file, new.size).map_err(failed)?;
+    if !new.sparse {
+        allocate(&made.file, new.size).map_err(failed)?;
     }
     Ok(made)
 }
@@ -164,7 +199,7 @@ fn make_named(path: &Path, mode: u32) -> io::Result<Made> {
     platform::permit(how.read(true).write(true).create_new(true), mode);
     let file = seam::name(|| how.open(path))?;
     seam::named(path, &file);
-    Ok(Made { file, undo: Undo::Remove(path.to_path_buf()) })
+    Ok(Made::with(file, Undo::Remove(path.to_path_buf())))
 }
 
 /// Opens the file, or makes it where it is missing, knowing which of the two it was.
@@ -175,13 +210,13 @@ fn open_or_make(path: &Path, options: &CreateOptions) -> io::Result<Made> {
         match seam::name(|| how.clone().create_new(true).open(path)) {
             Ok(file) => {
                 seam::named(path, &file);
-                return Ok(Made { file, undo: Undo::Remove(path.to_path_buf()) });
+                return Ok(Made::with(file, Undo::Remove(path.to_path_buf())));
             }
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists || options.exclusive => return Err(error),
             Err(_) => {}
         }
         match platform::open(&how, path) {
-            Ok(file) => return Ok(Made { file, undo: Undo::Nothing }),
+            Ok(file) => return Ok(Made::existing(file)),
             // A dangling link exists for the first call and not for this one.
             Err(error) if error.kind() != io::ErrorKind::NotFound || path.is_symlink() => return Err(error),
             Err(_) => {}
@@ -208,6 +243,9 @@ fn folder_of(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::seam::recorder::Recorder;
+
+    const NEW: NewFile = NewFile { size: 8192, mode: 0o600, sparse: false, named: false };
 
     fn options(len: usize) -> CreateOptions {
         CreateOptions { len, mode: 0o666, ..Default::default() }
@@ -247,12 +285,50 @@ mod tests {
     fn a_file_that_is_made_has_no_name_before_it_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pool");
-        drop(make(&path, 8192, 0o600, false, "open").unwrap());
-        let mut made = make(&path, 8192, 0o600, false, "open").unwrap();
+        drop(make(&path, NEW, "open").unwrap());
+        let mut made = make(&path, NEW, "open").unwrap();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), usize::from(!matches!(made.undo, Undo::Unnamed)));
         made.keep(&path, "open").unwrap();
         assert_eq!(path.metadata().unwrap().len(), 8192);
-        assert_eq!(make(&path, 1, 0o600, false, "open").err().unwrap().code(), "EEXIST");
+        assert_eq!(make(&path, NEW, "open").err().unwrap().code(), "EEXIST");
+    }
+
+    /// What makes a file in each way, and keeps it.
+    const WAYS: [fn(&Path) -> Result<()>; 3] = [
+        |path| make(path, NEW, "open")?.keep(path, "open"),
+        |path| make(path, NewFile { named: true, ..NEW }, "open")?.keep(path, "open"),
+        |path| create(path, &options(8192), "open")?.keep(path, "open"),
+    ];
+
+    #[test]
+    fn whatever_fails_in_keeping_a_new_file_its_name_is_gone_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new");
+        for way in WAYS {
+            for number in 0.. {
+                let recorder = Recorder::new();
+                let _attached = recorder.attach();
+                recorder.fail_sync(number);
+                if way(&path).is_ok() {
+                    assert!(number >= 2, "neither the file nor its folder was synced");
+                    std::fs::remove_file(&path).unwrap();
+                    break;
+                }
+                assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "sync {number} failed");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_took_the_name_of_one_that_is_not_kept_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("new"), folder.path().join("other"));
+        let made = create(&path, &options(8192), "open").unwrap();
+        std::fs::write(&other, b"another").unwrap();
+        if std::fs::rename(&other, &path).is_ok() {
+            drop(made);
+            assert_eq!(std::fs::read(&path).unwrap(), b"another");
+        }
     }
 
     #[test]

@@ -126,6 +126,13 @@ pub(crate) fn name<R>(perform: impl FnOnce() -> io::Result<R>) -> io::Result<R> 
     perform()
 }
 
+/// [`name`], for a file that is there already.
+pub(crate) fn link(perform: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    #[cfg(test)]
+    recorder::check_link()?;
+    name(perform)
+}
+
 /// Tells that `file` has the name `path` now.
 #[inline]
 pub(crate) fn named(path: &Path, file: &File) {
@@ -145,8 +152,8 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the names in `folder` durable, by what `perform` does.
-pub(crate) fn sync_folder(folder: &Path, perform: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+/// Makes the names in `folder` durable, by what `perform` does. False where that cannot be done.
+pub(crate) fn sync_folder(folder: &Path, perform: impl FnOnce() -> io::Result<bool>) -> io::Result<bool> {
     #[cfg(test)]
     if let Some(synced) = recorder::sync_folder(folder) {
         return synced;

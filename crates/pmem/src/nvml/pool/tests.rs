@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::os::errno;
 use crate::os::mapping::forced;
 use crate::os::seam::recorder::{Crash, Recorder};
 use crate::{BlockArray, Engine, Error, Log, NewPool, OpenOptions, Result};
@@ -335,5 +336,48 @@ fn an_acknowledged_block_survives_another_thread_s_failed_sync() {
                 assert!(block[0] >= *round && block == [block[0]; BLOCK], "block {index}: {} for {round}", block[0]);
             }
         }
+    }
+}
+
+/// Makes a pool of each kind by each engine, where giving an unnamed file its name is refused.
+fn create_each(folder: &Path, errno: i32) -> Vec<Result<()>> {
+    let recorder = Recorder::new();
+    let _attached = recorder.attach();
+    recorder.refuse_links(errno);
+    let engines =
+        Engine::all().iter().map(|engine| NewPool { engine: Some(*engine), mode: 0o600, sparse: true, size: 0 });
+    let created = engines.flat_map(|new| {
+        let name = |kind| folder.join(format!("{kind} {}", new.engine.map_or("", Engine::name)));
+        [
+            Log::create(&name("log"), &NewPool { size: Log::MIN_POOL, ..new }).map(drop),
+            BlockArray::create(&name("blk"), 512, &NewPool { size: BlockArray::MIN_POOL, ..new }).map(drop),
+        ]
+    });
+    created.collect()
+}
+
+#[test]
+fn where_files_are_refused_names_pools_are_made_with_theirs() {
+    let folder = tempfile::tempdir().unwrap();
+    for created in create_each(folder.path(), errno::EACCES) {
+        created.unwrap();
+    }
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let is_log = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("log"));
+        assert!(if is_log { Log::check(&path) } else { BlockArray::check(&path, 0) }.unwrap());
+    }
+    for again in create_each(folder.path(), errno::EACCES) {
+        assert_eq!(again.unwrap_err().code(), "EEXIST");
+    }
+}
+
+#[test]
+fn a_name_that_fails_otherwise_is_an_error_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for created in create_each(folder.path(), errno::ENOSPC) {
+        // Where every file has a name from the start, none is given later.
+        let count = std::fs::read_dir(folder.path()).unwrap().count();
+        assert!(created.is_ok() || count == 0);
     }
 }

@@ -105,9 +105,46 @@ pub(crate) fn forget_cached(file: Descriptor<'_>, readonly: bool) -> io::Result<
     Ok(())
 }
 
-/// Makes a folder's entries durable.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+/// Whether [`name`] failed since the file system, or what watches over this process, lets no file that is open have a name.
+pub(super) fn is_refusal(error: &io::Error) -> bool {
+    use nix::libc::{EACCES, EINVAL, ELOOP, EMLINK, ENOENT, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM, EXDEV};
+    // Also what its name in /proc may be refused with.
+    #[allow(unreachable_patterns, reason = "two of them are one number on Linux")]
+    let refused = |errno| {
+        matches!(errno, EACCES | EINVAL | ELOOP | EMLINK | ENOENT | ENOSYS | ENOTSUP | EOPNOTSUPP | EPERM | EXDEV)
+    };
+    error.raw_os_error().is_some_and(refused)
+}
+
+/// Whether `path` is a name of the file.
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    let there = path.symlink_metadata().map(|metadata| (metadata.dev(), metadata.ino()));
+    there.is_ok_and(|there| file_id(file).is_ok_and(|id| id == there))
+}
+
+/// A folder, to make its entries durable; none where it may not be read, which syncing takes.
+pub(super) struct Folder(Option<File>);
+
+impl Folder {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        match File::open(path) {
+            Ok(folder) => Ok(Self(Some(folder))),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(Self(None)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the folder's entries durable. False where that cannot be done here.
+    pub(super) fn sync(&self) -> io::Result<bool> {
+        use nix::libc::{EBADF, EINVAL, ENOSYS, ENOTSUP, EOPNOTSUPP};
+        let Some(folder) = &self.0 else { return Ok(false) };
+        #[allow(unreachable_patterns, reason = "two of them are one number on Linux")]
+        match folder.sync_all().map_err(|error| (error.raw_os_error(), error)) {
+            Ok(()) => Ok(true),
+            Err((Some(EBADF | EINVAL | ENOSYS | ENOTSUP | EOPNOTSUPP), _)) => Ok(false),
+            Err((_, error)) => Err(error),
+        }
+    }
 }
 
 /// Fills `target` from `offset`; [`io::ErrorKind::UnexpectedEof`] where the file ends before that.

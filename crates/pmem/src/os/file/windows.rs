@@ -77,9 +77,27 @@ pub(crate) fn forget_cached(_: Descriptor<'_>, _readonly: bool) -> io::Result<()
     Ok(())
 }
 
+/// Every file has its name from the start.
+pub(super) fn is_refusal(_: &io::Error) -> bool {
+    false
+}
+
+/// The path is taken for the file's name: nobody else can rename it while it is open here.
+pub(super) fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
 /// Nothing can be done: a folder cannot be flushed. NTFS keeps a journal of names.
-pub(super) fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
+pub(super) struct Folder;
+
+impl Folder {
+    pub(super) fn open(_: &Path) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(super) fn sync(&self) -> io::Result<bool> {
+        Ok(true)
+    }
 }
 
 /// Fills `target` from `offset`; [`io::ErrorKind::UnexpectedEof`] where the file ends before that.

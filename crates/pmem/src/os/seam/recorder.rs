@@ -56,6 +56,7 @@ struct State {
     stop_after: usize,
     failing_sync: usize,
     failing_write: usize,
+    link_refusal: Option<i32>,
     random: Random,
     crashes: Option<Vec<Crash>>,
     pause: Option<Arc<Barrier>>,
@@ -83,6 +84,7 @@ impl Default for State {
             stop_after: usize::MAX,
             failing_sync: usize::MAX,
             failing_write: usize::MAX,
+            link_refusal: None,
             random: Random::new(1),
             crashes: None,
             pause: None,
@@ -256,6 +258,11 @@ impl Recorder {
     /// Fails the write of this number, from 0 on, as on a full disk.
     pub(crate) fn fail_write(&self, number: usize) {
         self.state().failing_write = number;
+    }
+
+    /// Refuses to name files that are there already, with this number.
+    pub(crate) fn refuse_links(&self, errno: i32) {
+        self.state().link_refusal = Some(errno);
     }
 
     /// Keeps what a crash might leave after each step, for [`Recorder::take_crashes`].
@@ -532,7 +539,12 @@ pub(super) fn removed(path: &Path) {
     state.keep_crash();
 }
 
-pub(super) fn sync_folder(folder: &Path) -> Option<io::Result<()>> {
+pub(super) fn check_link() -> io::Result<()> {
+    let refusal = current().and_then(|recorder| recorder.state().link_refusal);
+    refusal.map_or(Ok(()), |errno| Err(errno::failure(errno)))
+}
+
+pub(super) fn sync_folder(folder: &Path) -> Option<io::Result<bool>> {
     let recorder = current()?;
     let mut state = recorder.state();
     let Some(fails) = state.sync_step() else { return Some(Err(errno::failure(errno::EIO))) };
@@ -543,5 +555,5 @@ pub(super) fn sync_folder(folder: &Path) -> Option<io::Result<()>> {
         name.durable = name.current;
     }
     state.keep_crash();
-    Some(Ok(()))
+    Some(Ok(true))
 }
