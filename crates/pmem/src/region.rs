@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::os::file::{self, CreateOptions, Descriptor, descriptor};
-use crate::os::mapping::{Access, CAN_COVER, Mapping};
+use crate::os::mapping::{Access, CAN_COVER, Mapping, limits};
 use crate::os::page::page_size;
 use crate::os::{deliberate, errno, fault, flush};
 use crate::storage::committer::{self, Committer};
@@ -142,10 +142,13 @@ impl Region {
         }
         let mapping = Mapping::new(file, options.offset, len, access).map_err(|error| {
             let error = Error::io(&error, syscall, path);
-            if !matches!(error, Error::Os { errno: errno::EACCES, .. }) {
-                return error;
+            match error {
+                Error::Os { errno: errno::EACCES, .. } => {
+                    error.with_hint("open the file for reading and writing, or map it readonly")
+                }
+                Error::Os { errno: errno::ENOMEM, .. } => error.with_hint(limits(access)),
+                other => other,
             }
-            error.with_hint("open the file for reading and writing, or map it readonly")
         })?;
         if options.random {
             mapping.advise_random();
@@ -711,6 +714,21 @@ mod tests {
         // SAFETY: the mapping is held.
         assert_eq!(unsafe { mapping.start().as_ptr().read() }, 0);
         assert_eq!(std::fs::read(file.path()).unwrap()[..2], [9, 8]);
+    }
+
+    #[test]
+    fn a_readonly_region_may_be_larger_than_memory_and_swap() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        if cfg!(windows) || file.as_file().set_len(1 << 40).is_err() {
+            return;
+        }
+        for readonly in [true, false] {
+            let region = Region::open(file.path(), MapOptions { readonly, ..Default::default() }).unwrap();
+            let mut last = [1; 8];
+            // SAFETY: the target is ours.
+            unsafe { region.copy_to((1 << 40) - 8, last.as_mut_ptr(), 8) }.unwrap();
+            assert_eq!(last, [0; 8]);
+        }
     }
 
     #[test]

@@ -6,4 +6,6 @@ mod platform;
 
 #[cfg(test)]
 pub(crate) use platform::failure;
-pub(crate) use platform::{EACCES, EAGAIN, EEXIST, EFBIG, EINVAL, EIO, EISDIR, ENODEV, ENOSPC, EROFS, name, of, text};
+pub(crate) use platform::{
+    EACCES, EAGAIN, EEXIST, EFBIG, EINVAL, EIO, EISDIR, ENODEV, ENOMEM, ENOSPC, EROFS, name, of, text,
+};

@@ -18,7 +18,7 @@ use crate::os::seam;
 use platform::View;
 #[cfg(windows)]
 pub(crate) use platform::file_id;
-pub(crate) use platform::{CAN_COVER, advise_random, cover, uncover};
+pub(crate) use platform::{CAN_COVER, advise_random, cover, limits, uncover};
 
 /// Whether stores reach the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-pub(crate) use nix::libc::{EACCES, EAGAIN, EEXIST, EFBIG, EINVAL, EIO, EISDIR, ENODEV, ENOSPC, EROFS};
+pub(crate) use nix::libc::{EACCES, EAGAIN, EEXIST, EFBIG, EINVAL, EIO, EISDIR, ENODEV, ENOMEM, ENOSPC, EROFS};
 
 /// The number of a failure; `EIO` where it has none.
 pub(crate) fn of(error: &io::Error) -> i32 {

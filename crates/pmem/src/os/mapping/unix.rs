@@ -29,7 +29,7 @@ impl View {
         let writable = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         if access == Access::Private {
             let synchronous = map_synchronously(&file, offset, len, ProtFlags::PROT_READ).is_ok();
-            return Ok(Self::with(&file, offset, len, writable, MapFlags::MAP_PRIVATE, synchronous)?);
+            return Ok(Self::with(&file, offset, len, writable, private_flags(), synchronous)?);
         }
         let protection = if access == Access::Read { ProtFlags::PROT_READ } else { writable };
         if let Ok(view) = map_synchronously(&file, offset, len, protection) {
@@ -126,7 +126,7 @@ pub(crate) unsafe fn cover(
     let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
     let offset = i64::try_from(offset).map_err(|_| nix::errno::Errno::EOVERFLOW)?;
     let flags = match access {
-        Access::Private => MapFlags::MAP_PRIVATE,
+        Access::Private => private_flags(),
         Access::Read => return Err(nix::errno::Errno::EACCES.into()),
         Access::Shared if synchronous => synchronous_flags(),
         Access::Shared => MapFlags::MAP_SHARED,
@@ -147,6 +147,33 @@ pub(crate) unsafe fn uncover(start: NonNull<u8>, len: NonZeroUsize) -> io::Resul
     // SAFETY: the caller says that the pages may be replaced; the new ones are as readable and writable.
     unsafe { mmap_anonymous(NonZeroUsize::new(start.as_ptr() as usize), len, protection, flags) }?;
     Ok(())
+}
+
+/// A private mapping asks the system for no room to hold copies of all its pages: it may be larger than memory and swap, and
+/// few of them are stored to.
+fn private_flags() -> MapFlags {
+    MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE
+}
+
+/// What may keep this process from mapping so much memory.
+#[cfg(target_os = "linux")]
+pub(crate) fn limits(access: Access) -> &'static str {
+    use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+    let is_limited = |resource| getrlimit(resource).is_ok_and(|(soft, _)| soft != RLIM_INFINITY);
+    if access == Access::Private && is_limited(Resource::RLIMIT_DATA) {
+        return "this process may have no more private memory: raise its limit RLIMIT_DATA (ulimit -d), which holds for \
+                readonly mappings and not for those that are written";
+    }
+    if is_limited(Resource::RLIMIT_AS) {
+        return "this process may map no more: raise its limit RLIMIT_AS (ulimit -v)";
+    }
+    "this process has as many mappings as it may (vm.max_map_count), or the system promises no more memory \
+     (vm.overcommit_memory)"
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn limits(_: Access) -> &'static str {
+    "there is no room for it among this process's addresses, or in memory"
 }
 
 fn map(file: impl AsFd, offset: u64, len: NonZeroUsize, protection: ProtFlags, flags: MapFlags) -> Result<NonNull<u8>> {

@@ -17,6 +17,11 @@ use windows_sys::Win32::System::Memory::{
 
 use super::Access;
 
+/// What may keep this process from mapping so much memory.
+pub(crate) fn limits(_: Access) -> &'static str {
+    "there is no room for it among this process's addresses, or in memory"
+}
+
 /// The pages that a mapping owns.
 #[derive(Debug)]
 pub(super) struct View {
