@@ -38,9 +38,9 @@ async function outcomes(t: ExecutionContext, where: string, source: string, env 
   return JSON.parse(stdout)
 }
 
-function preloaded(t: ExecutionContext): string {
-  const object = join(folder(t), 'refusing.so')
-  const source = join(root, '__test__/c/refusing.c')
+function preloaded(t: ExecutionContext, name = 'refusing'): string {
+  const object = join(folder(t), `${name}.so`)
+  const source = join(root, `__test__/c/${name}.c`)
   execFileSync('cc', ['-std=gnu11', '-Wall', '-Werror', '-shared', '-fPIC', '-o', object, source])
   return object
 }
@@ -110,3 +110,31 @@ linux('with few descriptors left a file is made, or not there', async (t) => {
   }
   t.deepEqual([...seen].sort(), ['EMFILE', 'made'])
 })
+
+const INTERRUPTIONS = { 'before they did anything': {}, 'after they named a file': { INTERRUPT_LINKS_AFTER: '1' }, 'also of locks': { INTERRUPT_LOCKS: '1' } }
+
+for (const [name, interruptions] of Object.entries(INTERRUPTIONS)) {
+  linux(`calls that signals interrupt are made again: ${name}`, async (t) => {
+    const where = folder(t)
+    const use = `
+      for (const [name, make] of Object.entries(ways)) {
+        if (process.env.INTERRUPT_LOCKS && name.endsWith('pmdk')) {
+          delete ways[name]
+          continue
+        }
+        ways[name] = (path) => {
+          const made = make(path)
+          for (let round = 0; round < 3; round += 1) {
+            if (name === 'region') made.persist()
+            else if (name.startsWith('log')) made.append('x')
+            else made.write('x', 0)
+          }
+          made.close()
+          return name === 'region' ? pmem.map(path) : name.startsWith('log') ? pmemlog.open(path) : pmemblk.open(path)
+        }
+      }
+    `
+    const env = { LD_PRELOAD: preloaded(t, 'interrupting'), ...interruptions }
+    allMade(t, await outcomes(t, where, program(use), env), where)
+  })
+}

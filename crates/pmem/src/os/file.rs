@@ -178,7 +178,7 @@ pub(crate) struct NewFile {
 /// leaves nothing behind, except where it is asked to be `named`, and on file systems where every file has a name.
 pub(crate) fn make(path: &Path, new: NewFile, syscall: &'static str) -> Result<Made> {
     let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
-    if path.symlink_metadata().is_ok() {
+    if errno::uninterrupted(|| path.symlink_metadata()).is_ok() {
         return Err(Error::os(errno::EEXIST, syscall, Some(path)));
     }
     let unnamed = if new.named { None } else { open_unnamed(folder_of(path), new.mode).ok() };

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::file;
+use super::{errno, file};
 
 /// Stores to `len` mapped bytes at `start`, through the processor's caches.
 #[inline(always)]
@@ -146,7 +146,7 @@ pub(crate) fn named(path: &Path, file: &File) {
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     #[cfg(test)]
     recorder::check_goes_on()?;
-    std::fs::remove_file(path)?;
+    errno::uninterrupted(|| std::fs::remove_file(path))?;
     #[cfg(test)]
     recorder::removed(path);
     Ok(())

@@ -1,6 +1,7 @@
 //! The lock on a file that keeps other processes away.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
+use std::io::ErrorKind;
 use std::ops::Deref;
 use std::path::Path;
 
@@ -17,12 +18,12 @@ pub(crate) struct Locked(File);
 impl Locked {
     /// Locks `file` against all others, or for a readonly pool against all that are not.
     pub(crate) fn new(file: File, readonly: bool, path: &Path, syscall: &'static str) -> Result<Self> {
-        let locked = if readonly { file.try_lock_shared() } else { file.try_lock() };
+        let locked = errno::uninterrupted(|| if readonly { file.try_lock_shared() } else { file.try_lock() });
         match locked {
             Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(Error::os(errno::EAGAIN, syscall, Some(path))
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Error::os(errno::EAGAIN, syscall, Some(path))
                 .with_hint("the pool is open elsewhere: in another process, or by another copy of this package")),
-            Err(TryLockError::Error(error)) => Err(Error::io(&error, syscall, Some(path))),
+            Err(error) => Err(Error::io(&error, syscall, Some(path))),
         }
     }
 

@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+
 use crate::os::errno;
 use crate::{Error, Result};
 
@@ -32,7 +34,8 @@ pub(super) fn open(how: &OpenOptions, path: &Path) -> io::Result<File> {
 
 /// The size of `file`, which must be a regular one.
 pub(crate) fn regular_size(file: Descriptor<'_>, path: Option<&Path>, syscall: &'static str) -> Result<u64> {
-    let stat = nix::sys::stat::fstat(file).map_err(|errno| Error::os(errno as i32, syscall, path))?;
+    let stat = errno::uninterrupted(|| nix::sys::stat::fstat(file));
+    let stat = stat.map_err(|error| Error::io(&error, syscall, path))?;
     match stat.st_mode & nix::libc::S_IFMT {
         nix::libc::S_IFREG => Ok(stat.st_size as u64),
         nix::libc::S_IFDIR => Err(Error::os(errno::EISDIR, syscall, path)),
@@ -42,7 +45,7 @@ pub(crate) fn regular_size(file: Descriptor<'_>, path: Option<&Path>, syscall: &
 
 /// The device and the number of a file, which stay with it while it is open.
 pub(crate) fn file_id(file: &File) -> io::Result<(u64, u64)> {
-    let metadata = file.metadata()?;
+    let metadata = errno::uninterrupted(|| file.metadata())?;
     Ok((metadata.dev(), metadata.ino()))
 }
 
@@ -64,8 +67,19 @@ pub(super) fn can_be_named(file: &File) -> bool {
 /// Gives an unnamed file its name, unless that is taken.
 pub(super) fn name(file: &File, path: &Path) -> io::Result<()> {
     use nix::fcntl::{AT_FDCWD, AtFlags};
-    nix::unistd::linkat(AT_FDCWD, &through_proc(file), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)?;
-    Ok(())
+    let mut interrupted = false;
+    errno::uninterrupted(|| {
+        let named = nix::unistd::linkat(AT_FDCWD, &through_proc(file), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW);
+        match named {
+            // What was interrupted may have been done.
+            Err(Errno::EEXIST) if interrupted && is_at(file, path) => Ok(()),
+            Err(Errno::EINTR) => {
+                interrupted = true;
+                named
+            }
+            _ => named,
+        }
+    })
 }
 
 /// The name that every open file has on Linux, whatever its path leads to by now.
@@ -76,7 +90,18 @@ pub(crate) fn through_proc(file: &File) -> PathBuf {
 /// Gives the first `size` bytes of the file their blocks, so that no store to them can run out of space.
 #[cfg(target_os = "linux")]
 pub(super) fn allocate(file: &File, size: u64) -> io::Result<()> {
-    Ok(nix::fcntl::posix_fallocate(file, 0, size as i64)?)
+    /// An interrupted call may have done nothing: after each it is tried with half as much, but with so much at least.
+    const LEAST: u64 = 64 << 10;
+    let (mut done, mut piece) = (0, size);
+    while done < size {
+        let len = piece.min(size - done);
+        match nix::fcntl::posix_fallocate(file, done as i64, len as i64) {
+            Ok(()) => done += len,
+            Err(Errno::EINTR) => piece = (piece / 2).next_multiple_of(LEAST),
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -118,7 +143,7 @@ pub(super) fn is_refusal(error: &io::Error) -> bool {
 
 /// Whether `path` is a name of the file.
 pub(super) fn is_at(file: &File, path: &Path) -> bool {
-    let there = path.symlink_metadata().map(|metadata| (metadata.dev(), metadata.ino()));
+    let there = errno::uninterrupted(|| path.symlink_metadata()).map(|metadata| (metadata.dev(), metadata.ino()));
     there.is_ok_and(|there| file_id(file).is_ok_and(|id| id == there))
 }
 
@@ -155,4 +180,41 @@ pub(crate) fn read_exact_at(file: &File, target: &mut [u8], offset: u64) -> io::
 /// Writes all of `data` at `offset`.
 pub(crate) fn write_all_at(file: &File, data: &[u8], offset: u64) -> io::Result<()> {
     file.write_all_at(data, offset)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![allow(unsafe_code)]
+
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use nix::sys::pthread::{pthread_kill, pthread_self};
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
+    use super::*;
+
+    extern "C" fn nothing(_: nix::libc::c_int) {}
+
+    #[test]
+    fn signals_do_not_keep_a_file_from_its_blocks() {
+        const SIZE: u64 = 256 << 20;
+        let folder = Path::new("/dev/shm");
+        let file = if folder.is_dir() { tempfile::tempfile_in(folder) } else { tempfile::tempfile() }.unwrap();
+        let action = SigAction::new(SigHandler::Handler(nothing), SaFlags::empty(), SigSet::empty());
+        // SAFETY: the handler does nothing.
+        unsafe { sigaction(Signal::SIGUSR2, &action) }.unwrap();
+        let (thread, done) = (pthread_self(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    pthread_kill(thread, Signal::SIGUSR2).unwrap();
+                    std::thread::sleep(std::time::Duration::from_micros(500));
+                }
+            });
+            let allocated = allocate(&file, SIZE);
+            done.store(true, Ordering::SeqCst);
+            allocated.unwrap();
+        });
+        assert_eq!(file.metadata().unwrap().blocks() * 512, SIZE);
+    }
 }

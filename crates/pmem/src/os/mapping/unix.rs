@@ -7,10 +7,10 @@ use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
 
-use nix::Result;
 use nix::sys::mman::{MapFlags, MmapAdvise, MsFlags, ProtFlags, mmap, mmap_anonymous, msync, munmap};
 
 use super::Access;
+use crate::os::errno;
 use crate::os::page::page_size;
 
 /// The pages that a mapping owns.
@@ -29,13 +29,13 @@ impl View {
         let writable = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         if access == Access::Private {
             let synchronous = map_synchronously(&file, offset, len, ProtFlags::PROT_READ).is_ok();
-            return Ok(Self::with(&file, offset, len, writable, private_flags(), synchronous)?);
+            return Self::with(&file, offset, len, writable, private_flags(), synchronous);
         }
         let protection = if access == Access::Read { ProtFlags::PROT_READ } else { writable };
         if let Ok(view) = map_synchronously(&file, offset, len, protection) {
             return Ok(view);
         }
-        Ok(Self::with(&file, offset, len, protection, MapFlags::MAP_SHARED, false)?)
+        Self::with(&file, offset, len, protection, MapFlags::MAP_SHARED, false)
     }
 
     fn with(
@@ -45,14 +45,14 @@ impl View {
         protection: ProtFlags,
         flags: MapFlags,
         synchronous: bool,
-    ) -> Result<Self> {
+    ) -> io::Result<Self> {
         let start = map(&file, offset, len, protection, flags)?;
         Ok(Self {
             start,
             len,
             synchronous,
             #[cfg(target_os = "macos")]
-            file: nix::unistd::dup(&file)?.into(),
+            file: file.as_fd().try_clone_to_owned()?.into(),
         })
     }
 
@@ -66,7 +66,7 @@ impl View {
         let page = self.start.as_ptr().wrapping_add(first).cast::<c_void>();
         let Some(page) = NonNull::new(page) else { return Ok(()) };
         // SAFETY: the pages lie in this mapping, which lives as long as `self`.
-        unsafe { msync(page, offset + len - first, MsFlags::MS_SYNC) }?;
+        errno::uninterrupted(|| unsafe { msync(page, offset + len - first, MsFlags::MS_SYNC) })?;
         self.sync_device()
     }
 
@@ -133,7 +133,7 @@ pub(crate) unsafe fn cover(
     };
     let address = NonZeroUsize::new(start.as_ptr() as usize);
     // SAFETY: the caller says that the pages may be replaced.
-    unsafe { mmap(address, len, protection, flags | MapFlags::MAP_FIXED, file, offset) }?;
+    errno::uninterrupted(|| unsafe { mmap(address, len, protection, flags | MapFlags::MAP_FIXED, file, offset) })?;
     Ok(())
 }
 
@@ -176,14 +176,21 @@ pub(crate) fn limits(_: Access) -> &'static str {
     "there is no room for it among this process's addresses, or in memory"
 }
 
-fn map(file: impl AsFd, offset: u64, len: NonZeroUsize, protection: ProtFlags, flags: MapFlags) -> Result<NonNull<u8>> {
+fn map(
+    file: impl AsFd,
+    offset: u64,
+    len: NonZeroUsize,
+    protection: ProtFlags,
+    flags: MapFlags,
+) -> io::Result<NonNull<u8>> {
     let offset = i64::try_from(offset).map_err(|_| nix::errno::Errno::EOVERFLOW)?;
     // SAFETY: without MAP_FIXED the kernel picks unused addresses, so no existing memory changes.
-    unsafe { mmap(None, len, protection, flags, file, offset) }.map(NonNull::cast)
+    let mapped = errno::uninterrupted(|| unsafe { mmap(None, len, protection, flags, &file, offset) });
+    Ok(mapped?.cast())
 }
 
 #[cfg(target_os = "linux")]
-fn map_synchronously(file: impl AsFd, offset: u64, len: NonZeroUsize, protection: ProtFlags) -> Result<View> {
+fn map_synchronously(file: impl AsFd, offset: u64, len: NonZeroUsize, protection: ProtFlags) -> io::Result<View> {
     let start = map(file, offset, len, protection, synchronous_flags())?;
     Ok(View { start, len, synchronous: true })
 }
@@ -200,8 +207,8 @@ fn synchronous_flags() -> MapFlags {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn map_synchronously(_: impl AsFd, _: u64, _: NonZeroUsize, _: ProtFlags) -> Result<View> {
-    Err(nix::errno::Errno::EOPNOTSUPP)
+fn map_synchronously(_: impl AsFd, _: u64, _: NonZeroUsize, _: ProtFlags) -> io::Result<View> {
+    Err(nix::errno::Errno::EOPNOTSUPP.into())
 }
 
 /// Whether `file`, which is not empty, takes `MAP_SYNC`.
