@@ -69,6 +69,19 @@ const tasks = {
     await message()
   },
 
+  /** Moves the memory of a region to a buffer of its own, sends that, and ends once it is told to. */
+  async moveAway() {
+    const region = pmem.map(path)
+    const { buffer } = region
+    const moved = letter === 'transfer' ? buffer.transfer() : buffer
+    try {
+      parentPort.postMessage(moved, [moved])
+    } catch {
+      parentPort.postMessage(null)
+    }
+    await message()
+  },
+
   append() {
     const log = pmemlog.open(path)
     for (let time = 0; time < times; time += 1) log.append(`${letter} ${time}\n`)

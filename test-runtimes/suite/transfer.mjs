@@ -52,6 +52,35 @@ if (canMove) {
   })
 }
 
+for (const way of canMove ? ['transfer', 'message'] : []) {
+  for (const end of ['end', 'terminate']) {
+    check(`transfer: memory that a worker moved away by ${way} outlives the worker: ${end}`, async () => {
+      const path = file('as it was'.padEnd(65536))
+      const thread = new Thread('moveAway', { path, letter: way })
+      const received = await thread.next()
+      if (end === 'end') thread.post('end')
+      else await thread.terminate()
+      await thread.exit
+      await collect(() => false)
+      // A runtime may have sent a copy.
+      if (received === null || received.byteLength === 0) return
+      const bytes = new Uint8Array(received)
+      assert.equal(Buffer.from(received, 0, 9).toString(), 'as it was')
+      bytes.fill(0x6d)
+      assert.match(text(path, 9), /^(m{9}|as it was)$/)
+    })
+  }
+}
+
+checkViews('transfer: a worker that moved nothing away leaves nothing mapped', async () => {
+  const path = file()
+  const thread = new Thread('hold', { path, memory: 'auto' })
+  assert.equal(await thread.next(), 'held')
+  thread.post('end')
+  await thread.exit
+  assert.ok(await collect(() => mappings(path) === 0), `${mappings(path)} mappings are left`)
+})
+
 checkViews('transfer: a view in a message is a copy, or the memory itself', async () => {
   const path = file('as it was'.padEnd(65536))
   const region = pmem.map(path)

@@ -1,6 +1,8 @@
 //! The one place that shows mapped memory to JavaScript as an ArrayBuffer, without ever copying it.
 #![allow(unsafe_code)]
 
+mod watched;
+
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::ptr;
@@ -13,6 +15,7 @@ use pmem::Mapping;
 
 use super::handles::Handles;
 use super::state::{self, PerEnvironment};
+use watched::Watched;
 
 /// An owner that a buffer's finalizer drops.
 type Owner = Arc<dyn Send + Sync>;
@@ -25,11 +28,13 @@ pub(crate) struct Buffers {
     pub(crate) allowed: bool,
     /// The owners that end with the environment at the latest: some runtimes forget finalizers of objects when a worker ends.
     owners: Owners,
+    /// The buffers themselves, which may be moved away.
+    watched: Rc<Watched>,
 }
 
 impl PerEnvironment for Buffers {
     fn new(env: &Env) -> napi::Result<Self> {
-        Ok(Self { allowed: allowed(env)?, owners: Owners::default() })
+        Ok(Self { allowed: allowed(env)?, owners: Owners::default(), watched: Watched::new(env)? })
     }
 }
 
@@ -45,7 +50,7 @@ fn allowed(env: &Env) -> napi::Result<bool> {
 
 /// An ArrayBuffer that is the mapping's memory and keeps it alive; `None` where the runtime forbids that.
 pub(crate) fn over<'env>(env: &'env Env, mapping: &Arc<Mapping>) -> napi::Result<Option<Unknown<'env>>> {
-    let Buffers { allowed, owners } = &*state::of::<Buffers>(env)?;
+    let Buffers { allowed, owners, watched } = &*state::of::<Buffers>(env)?;
     if !allowed {
         return Ok(None);
     }
@@ -62,6 +67,7 @@ pub(crate) fn over<'env>(env: &'env Env, mapping: &Arc<Mapping>) -> napi::Result
         sys::napi_add_finalizer(env.raw(), buffer.raw(), start, Some(release_second), hint, ptr::null_mut())
     };
     check_status!(status)?;
+    watched.add(&buffer, mapping)?;
     Ok(Some(buffer))
 }
 
@@ -73,13 +79,22 @@ pub(crate) fn detach(env: &Env, buffer: &Unknown, mapping: &Mapping) -> bool {
     }
     // SAFETY: the buffer is a live ArrayBuffer of this environment, or the call says otherwise.
     let status = unsafe { sys::napi_detach_arraybuffer(env.raw(), buffer.raw()) };
-    status == sys::Status::napi_ok && shown(env, buffer).1 == 0
+    let is_empty = status == sys::Status::napi_ok && shown(env, buffer).1 == 0;
+    if is_empty && let Ok(buffers) = state::of::<Buffers>(env) {
+        buffers.watched.remove(mapping);
+    }
+    is_empty
 }
 
 fn shown(env: &Env, buffer: &Unknown) -> (*mut c_void, usize) {
+    shown_by(env.raw(), buffer.raw())
+}
+
+/// The memory of an ArrayBuffer.
+fn shown_by(env: sys::napi_env, buffer: sys::napi_value) -> (*mut c_void, usize) {
     let (mut start, mut len) = (ptr::null_mut(), 0);
     // SAFETY: the results have room; anything but an ArrayBuffer is refused and leaves them empty.
-    unsafe { sys::napi_get_arraybuffer_info(env.raw(), buffer.raw(), &mut start, &mut len) };
+    unsafe { sys::napi_get_arraybuffer_info(env, buffer, &mut start, &mut len) };
     (start, len)
 }
 
