@@ -1,5 +1,5 @@
 //! Finds the static archives of the NVM Library and links them, with what they need besides: the libndctl
-//! look-up object, and atomic operations of 64-bit Arm.
+//! look-up object, the environment as they are to see it, and atomic operations of 64-bit Arm.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, process};
@@ -38,6 +38,7 @@ fn main() {
     println!("cargo::rustc-env=PMDK_ARCHIVES={}", dir.display());
 
     compile("ndctl", &[]);
+    compile("environment", &["-D_GNU_SOURCE"]);
     if target("ARCH") == "aarch64" {
         compile("atomics", &["-mno-outline-atomics"]);
     }

@@ -11,10 +11,12 @@
 #![no_std]
 #![allow(unsafe_code, reason = "declaring foreign functions is this crate's purpose")]
 
+mod environment;
 mod pmem;
 mod pmemblk;
 mod pmemlog;
 
+pub use environment::*;
 pub use pmem::*;
 pub use pmemblk::*;
 pub use pmemlog::*;

@@ -15,6 +15,7 @@ use pmem_sys::{
     pmemblk_write,
 };
 
+use super::environment::{self, Library};
 use super::watch::watch_pool;
 use crate::nvml::blk::{BlockEngine, CREATE, OPEN};
 use crate::nvml::format::Invalid;
@@ -76,6 +77,7 @@ impl PmdkBlocks {
         block_size: u32,
         read: impl FnOnce(&File) -> Result<Format>,
     ) -> Result<Self> {
+        environment::check(Library::Blk, path, CREATE)?;
         let name = library_path(made.file(), path, CREATE)?;
         // SAFETY: the path is a C string; size 0 takes the file as it is.
         let pool = unsafe { pmemblk_create(name.as_ptr(), block_size as usize, 0, 0) };
@@ -87,6 +89,7 @@ impl PmdkBlocks {
     /// Opens the array in `file`, which was validated. Its lock is handed over to the library.
     pub(crate) fn open(file: Locked, path: &Path, format: &Format, syscall: &'static str) -> Result<Self> {
         format.check_first_infos().map_err(|damage| Invalid::from(damage).into_error(syscall, Some(path)))?;
+        environment::check(Library::Blk, path, syscall)?;
         let file = file.release(path, syscall)?;
         let name = library_path(&file, path, syscall)?;
         // SAFETY: the path is a C string; block size 0 takes the pool's.

@@ -14,6 +14,7 @@ use pmem_sys::{
     pmemlog_rewind, pmemlog_tell, pmemlog_walk,
 };
 
+use super::environment::{self, Library};
 use super::watch::watch_pool;
 use crate::nvml::log::{CREATE, FULL, LogEngine};
 use crate::nvml::pool::library_path;
@@ -39,6 +40,7 @@ unsafe impl Sync for PmdkLog {}
 impl PmdkLog {
     /// Makes a log in a file whose first page is zero.
     pub(crate) fn create(made: &Made, path: &Path) -> Result<Self> {
+        environment::check(Library::Log, path, CREATE)?;
         let name = library_path(made.file(), path, CREATE)?;
         // SAFETY: the path is a C string; size 0 takes the file as it is.
         let pool = unsafe { pmemlog_create(name.as_ptr(), 0, 0) };
@@ -47,6 +49,7 @@ impl PmdkLog {
 
     /// Opens the log in `file`, which was validated. Its lock is handed over to the library.
     pub(crate) fn open(file: Locked, path: &Path, syscall: &'static str) -> Result<Self> {
+        environment::check(Library::Log, path, syscall)?;
         let file = file.release(path, syscall)?;
         let name = library_path(&file, path, syscall)?;
         // SAFETY: the path is a C string.
