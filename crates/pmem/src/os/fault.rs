@@ -14,6 +14,7 @@ mod table;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, compiler_fence};
 
+use crate::os::page::page_size;
 use crate::{Error, Result};
 use table::{Entry, Slot, Table};
 
@@ -50,15 +51,25 @@ pub(crate) struct Watch {
 impl Watch {
     /// Watches the pages of `len` bytes from `start`, which is a page's. A page that is lost is replaced by zeros.
     pub(crate) fn over(start: *const u8, len: usize, flag: Arc<FaultFlag>) -> Self {
-        Self::with(start, len.next_multiple_of(crate::os::page::page_size()), flag, None)
+        Self::over_pages(start, len, page_size(), flag)
+    }
+
+    /// [`Watch::over`] of pages of so many bytes.
+    pub(crate) fn over_pages(start: *const u8, len: usize, page: usize, flag: Arc<FaultFlag>) -> Self {
+        Self::entered(start, len.next_multiple_of(page), page, flag, None)
     }
 
     /// Watches `len` bytes from `start`. Where a page is lost and something is `kept`, all of the range is let go at once: its
     /// start becomes what is kept, the rest zeros.
+    #[cfg(feature = "pmdk")]
     pub(crate) fn with(start: *const u8, len: usize, flag: Arc<FaultFlag>, kept: Option<Box<[u8]>>) -> Self {
+        Self::entered(start, len, page_size(), flag, kept)
+    }
+
+    fn entered(start: *const u8, len: usize, page: usize, flag: Arc<FaultFlag>, kept: Option<Box<[u8]>>) -> Self {
         platform::install_handler();
         let (copy, copied) = kept.as_ref().map_or((std::ptr::null(), 0), |kept| (kept.as_ptr(), kept.len()));
-        let entry = Entry { start: start as usize, len, flag: Arc::as_ptr(&flag), kept: copy, kept_len: copied };
+        let entry = Entry { start: start as usize, len, page, flag: Arc::as_ptr(&flag), kept: copy, kept_len: copied };
         Self { slot: WATCHES.add(&entry), flag, _kept: kept }
     }
 
@@ -131,7 +142,7 @@ pub(crate) fn raise_alarm() {
 /// # Errors
 /// [`Error::Fault`].
 pub fn check_source(data: &[u8]) -> Result<()> {
-    for byte in data.chunks(crate::os::page::page_size()).filter_map(<[u8]>::first).chain(data.last()) {
+    for byte in data.chunks(page_size()).filter_map(<[u8]>::first).chain(data.last()) {
         // SAFETY: a reference is readable.
         unsafe { std::ptr::from_ref(byte).read_volatile() };
     }

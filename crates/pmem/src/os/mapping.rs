@@ -51,7 +51,7 @@ impl Mapping {
     pub(crate) fn new(file: Descriptor<'_>, offset: u64, len: NonZeroUsize, access: Access) -> io::Result<Self> {
         let view = View::new(file, offset, len, access)?;
         seam::mapped(view.start.as_ptr(), len.get(), file, offset);
-        let watch = Watch::over(view.start.as_ptr(), len.get(), Arc::default());
+        let watch = Watch::over_pages(view.start.as_ptr(), len.get(), view.page(), Arc::default());
         Ok(Self { watch, view })
     }
 

@@ -10,6 +10,8 @@ use super::FaultFlag;
 pub(super) struct Entry {
     pub(super) start: usize,
     pub(super) len: usize,
+    /// How many bytes can be replaced at once, a power of two: those of a page of the file that is mapped there.
+    pub(super) page: usize,
     pub(super) flag: *const FaultFlag,
     /// What the start of the range keeps where all of it is let go; null where only pages are.
     pub(super) kept: *const u8,
@@ -18,7 +20,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) const EMPTY: Self =
-        Self { start: 0, len: 0, flag: std::ptr::null(), kept: std::ptr::null(), kept_len: 0 };
+        Self { start: 0, len: 0, page: 1, flag: std::ptr::null(), kept: std::ptr::null(), kept_len: 0 };
 
     pub(super) fn contains(&self, address: usize) -> bool {
         address.wrapping_sub(self.start) < self.len
@@ -34,6 +36,7 @@ impl Entry {
 pub(super) struct Slot {
     start: AtomicUsize,
     len: AtomicUsize,
+    page: AtomicUsize,
     flag: AtomicPtr<FaultFlag>,
     kept: AtomicPtr<u8>,
     kept_len: AtomicUsize,
@@ -47,6 +50,7 @@ impl Slot {
         Self {
             start: AtomicUsize::new(0),
             len: AtomicUsize::new(0),
+            page: AtomicUsize::new(1),
             flag: AtomicPtr::new(std::ptr::null_mut()),
             kept: AtomicPtr::new(std::ptr::null_mut()),
             kept_len: AtomicUsize::new(0),
@@ -73,6 +77,7 @@ impl Slot {
         Entry {
             start: self.start.load(Ordering::SeqCst),
             len: self.len.load(Ordering::Relaxed),
+            page: self.page.load(Ordering::Relaxed),
             flag: self.flag.load(Ordering::Relaxed),
             kept: self.kept.load(Ordering::Relaxed),
             kept_len: self.kept_len.load(Ordering::Relaxed),
@@ -81,6 +86,7 @@ impl Slot {
 
     fn fill(&self, entry: &Entry) {
         self.len.store(entry.len, Ordering::Relaxed);
+        self.page.store(entry.page, Ordering::Relaxed);
         self.flag.store(entry.flag.cast_mut(), Ordering::Relaxed);
         self.kept.store(entry.kept.cast_mut(), Ordering::Relaxed);
         self.kept_len.store(entry.kept_len, Ordering::Relaxed);

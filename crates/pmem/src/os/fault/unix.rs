@@ -8,7 +8,6 @@ use nix::errno::Errno;
 use nix::libc::{self, sigaction, siginfo_t};
 
 use super::table::Entry;
-use crate::os::page::page_size;
 
 /// What was there before this handler: at first, and when it was installed last. Handlers read them without a lock, so
 /// they are never freed.
@@ -25,8 +24,6 @@ pub(super) fn install_handler() {
     if previous.sa_sigaction == handler as usize {
         return;
     }
-    // The handler asks for it, and must find it computed.
-    page_size();
     let kept: *mut sigaction = Box::leak(Box::new(previous));
     PREVIOUS.store(kept, Ordering::SeqCst);
     let _ = FIRST.compare_exchange(std::ptr::null_mut(), kept, Ordering::SeqCst, Ordering::SeqCst);
@@ -122,7 +119,7 @@ pub(super) fn replace(entry: &Entry, address: usize, whole: bool) -> bool {
     if whole {
         return put_zeros(entry.start, entry.len);
     }
-    put_zeros(address & !(page_size() - 1), page_size())
+    put_zeros(address & !(entry.page - 1), entry.page)
 }
 
 fn put_zeros(start: usize, len: usize) -> bool {

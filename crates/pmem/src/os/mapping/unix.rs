@@ -18,6 +18,8 @@ use crate::os::page::page_size;
 pub(super) struct View {
     pub(super) start: NonNull<u8>,
     pub(super) len: NonZeroUsize,
+    /// The size of the file's pages, in bytes, which nothing less than a whole one of is unmapped or replaced.
+    page: usize,
     synchronous: bool,
     /// What makes the device write its cache, which msync leaves to the device here.
     #[cfg(target_os = "macos")]
@@ -50,10 +52,21 @@ impl View {
         Ok(Self {
             start,
             len,
+            page: file_page(&file),
             synchronous,
             #[cfg(target_os = "macos")]
             file: file.as_fd().try_clone_to_owned()?.into(),
         })
+    }
+
+    /// The size of the file's pages, in bytes.
+    pub(super) fn page(&self) -> usize {
+        self.page
+    }
+
+    /// What is mapped: whole pages.
+    fn mapped_len(&self) -> NonZeroUsize {
+        self.len.get().checked_next_multiple_of(self.page).and_then(NonZeroUsize::new).unwrap_or(self.len)
     }
 
     /// Whether the file takes `MAP_SYNC`.
@@ -87,14 +100,14 @@ impl View {
 
     pub(super) fn disconnect(&self) {
         // SAFETY: only this mapping's own pages are replaced.
-        let _ = unsafe { uncover(self.start, self.len) };
+        let _ = unsafe { uncover(self.start, self.mapped_len()) };
     }
 }
 
 impl Drop for View {
     fn drop(&mut self) {
         // SAFETY: the range was mapped by `new`, nothing else unmaps it, and its last owner is gone.
-        let _ = unsafe { munmap(self.start.cast(), self.len.get()) };
+        let _ = unsafe { munmap(self.start.cast(), self.mapped_len().get()) };
     }
 }
 
@@ -149,6 +162,23 @@ pub(crate) unsafe fn uncover(start: NonNull<u8>, len: NonZeroUsize) -> io::Resul
     Ok(())
 }
 
+/// The size of a file's pages, in bytes: that of hugetlbfs's own, and the processor's elsewhere, also where the kernel takes
+/// several together.
+#[cfg(target_os = "linux")]
+fn file_page(file: impl AsFd) -> usize {
+    use nix::sys::statfs::{HUGETLBFS_MAGIC, fstatfs};
+    let status = errno::uninterrupted(|| fstatfs(&file)).ok();
+    let huge = status.filter(|status| status.filesystem_type() == HUGETLBFS_MAGIC);
+    huge.and_then(|status| usize::try_from(status.block_size()).ok())
+        .filter(|size| size.is_power_of_two())
+        .unwrap_or_else(page_size)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn file_page(_: impl AsFd) -> usize {
+    page_size()
+}
+
 /// A private mapping asks the system for no room to hold copies of all its pages: it may be larger than memory and swap, and
 /// few of them are stored to.
 fn private_flags() -> MapFlags {
@@ -191,8 +221,9 @@ fn map(
 
 #[cfg(target_os = "linux")]
 fn map_synchronously(file: impl AsFd, offset: u64, len: NonZeroUsize, protection: ProtFlags) -> io::Result<View> {
+    // Such a file's pages may be huge ones, of which single small ones can be replaced.
     let start = map(file, offset, len, protection, synchronous_flags())?;
-    Ok(View { start, len, synchronous: true })
+    Ok(View { start, len, page: page_size(), synchronous: true })
 }
 
 #[cfg(target_os = "linux")]

@@ -32,6 +32,11 @@ pub(super) struct View {
 }
 
 impl View {
+    /// The unit of its pages, in bytes.
+    pub(super) fn page(&self) -> usize {
+        crate::os::page::page_size()
+    }
+
     pub(super) fn new(file: BorrowedHandle<'_>, offset: u64, len: NonZeroUsize, access: Access) -> io::Result<Self> {
         let (protection, view_access) = match access {
             Access::Shared => (PAGE_READWRITE, FILE_MAP_WRITE),
