@@ -62,6 +62,19 @@ const tasks = {
     while ((await message()) === 'ask') parentPort.postMessage([state(region), new Uint8Array(buffer)[0]])
   },
 
+  /** Takes memory, and attaches to it when it is told to. */
+  async attachLater() {
+    const buffer = await message()
+    parentPort.postMessage('taken')
+    await message()
+    new Uint8Array(buffer)[0] = 0x6d
+    const region = pmem.attach(buffer)
+    region.persist(0, 1)
+    const seen = region.read(1).toString()
+    region.close()
+    parentPort.postMessage([state(pmem.attach(buffer)), seen])
+  },
+
   /** Shares memory that it mapped, and ends. */
   async share() {
     const region = pmem.map(path, undefined, { memory: 'wasm', shared: true })

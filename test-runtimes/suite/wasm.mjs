@@ -389,4 +389,26 @@ check('shared: the memory outlives the worker that mapped it', async () => {
   fillPlainMemories(20)
   Atomics.store(new Int32Array(buffer), 0, 51)
   assert.equal(word(path), 51)
+  const region = pmem.attach(buffer)
+  region.persist(0, 4)
+  region.close()
+})
+
+check('shared: a worker attaches after the region that made the memory was collected', async () => {
+  const path = file()
+  const thread = new Thread('attachLater')
+  const drop = async () => {
+    const region = wasm(path, { shared: true })
+    thread.post(region.buffer)
+    assert.equal(await thread.next(), 'taken')
+    return new WeakRef(region)
+  }
+  const dropped = await drop()
+  assert.ok(await collect(() => dropped.deref() === undefined))
+  // The memory, and then its handle.
+  await collect(() => false)
+  thread.post('attach')
+  assert.deepEqual(await thread.next(), ['open', 'm'])
+  assert.equal(text(path, 1), 'm')
+  await thread.terminate()
 })

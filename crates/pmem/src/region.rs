@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::os::file::{self, CreateOptions, Descriptor, descriptor};
-use crate::os::mapping::{Access, CAN_COVER, Mapping, limits};
+use crate::os::mapping::{Access, CAN_COVER, Mapped, Mapping, limits};
 use crate::os::page::page_size;
 use crate::os::{deliberate, errno, fault, flush};
 use crate::storage::committer::{self, Committer};
@@ -69,7 +69,7 @@ struct Inner {
 }
 
 /// The regions that cover memory.
-static COVERS: Covers<Inner> = Covers::new();
+static COVERS: Covers<Inner, Left> = Covers::new();
 
 impl Region {
     /// Maps an open file. Its own mode must allow reading, and writing unless `readonly`.
@@ -240,7 +240,9 @@ impl Region {
 
     /// The region that covers the memory of `len` bytes at `start`.
     pub fn covering(start: NonNull<u8>, len: usize) -> Option<Self> {
-        let inner = COVERS.find(start).filter(|inner| inner.cover.get().is_some_and(|cover| cover.is_over(len)))?;
+        let inner = COVERS
+            .find(start, Left::revive)
+            .filter(|inner| inner.cover.get().is_some_and(|cover| cover.is_over(len)))?;
         // Either this sees that the cover is lifted, or who lifts it sees that it was found.
         inner.found.store(true, Ordering::SeqCst);
         let is_lifted = inner.lifted.load(Ordering::SeqCst);
@@ -562,10 +564,69 @@ fn outside(size: usize, offset: usize, len: usize) -> Error {
     Error::out_of_range("byteLength", format!(">= 0 and <= {}", size - offset), len)
 }
 
+/// What is left of a region that is gone, for threads that use the memory that it covers.
+struct Left {
+    cover: Cover,
+    /// What was mapped there when the region went.
+    mapped: Mapped,
+    path: Option<PathBuf>,
+    is_pmem: bool,
+    synchronous: bool,
+    random: bool,
+    unsynced: bool,
+}
+
+impl Left {
+    /// The region once more, if the memory still shows the file.
+    fn revive(self) -> std::result::Result<Arc<Inner>, Self> {
+        if self.cover.mapped().as_ref() != Some(&self.mapped) {
+            return Err(self);
+        }
+        // SAFETY: who asks for the memory has it, and it was just seen to show the file.
+        let Ok(mapping) = (unsafe { self.cover.duplicate(self.synchronous) }) else { return Err(self) };
+        Ok(Arc::new(Inner {
+            mapping: Arc::new(mapping),
+            path: self.path,
+            is_pmem: self.is_pmem,
+            readonly: false,
+            random: self.random,
+            disconnect: AtomicBool::new(false),
+            file: Mutex::new(None),
+            cover: OnceLock::from(self.cover),
+            shared: AtomicBool::new(true),
+            found: AtomicBool::new(false),
+            lifted: AtomicBool::new(false),
+            unsynced: AtomicBool::new(self.unsynced),
+            committer: Committer::new(),
+        }))
+    }
+}
+
+impl Inner {
+    /// What others may make the region of again, that use the memory it covers.
+    fn leave(&mut self, cover: Cover) -> Option<Left> {
+        // A private mapping has nothing to make durable, and cannot be duplicated.
+        let is_used = *self.shared.get_mut() && !*self.lifted.get_mut() && !self.readonly;
+        if !is_used {
+            return None;
+        }
+        Some(Left {
+            mapped: cover.mapped()?,
+            cover,
+            path: self.path.take(),
+            is_pmem: self.is_pmem,
+            synchronous: self.mapping.is_synchronous(),
+            random: self.random,
+            unsynced: *self.unsynced.get_mut(),
+        })
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(cover) = self.cover.take() {
-            COVERS.leave(cover, *self.shared.get_mut() && !*self.lifted.get_mut());
+            let owner = std::ptr::from_ref(self);
+            COVERS.leave(owner, cover, |cover| self.leave(cover));
         }
         if self.disconnect.load(Ordering::Relaxed) && Arc::strong_count(&self.mapping) > 1 {
             self.mapping.disconnect();
@@ -714,6 +775,42 @@ mod tests {
         // SAFETY: the mapping is held.
         assert_eq!(unsafe { mapping.start().as_ptr().read() }, 0);
         assert_eq!(std::fs::read(file.path()).unwrap()[..2], [9, 8]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn shared_memory_that_a_dropped_region_covers_has_its_region_until_it_goes() {
+        use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+        const LEN: usize = 1 << 16;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(LEN as u64).unwrap();
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let anonymous = |address, flags| {
+            let len = NonZeroUsize::new(LEN).unwrap();
+            // SAFETY: the addresses are unused, or this test's own.
+            unsafe { mmap_anonymous(address, len, protection, MapFlags::MAP_PRIVATE | flags) }.unwrap().cast::<u8>()
+        };
+        let memory = anonymous(None, MapFlags::empty());
+        let region = Region::open(file.path(), MapOptions { coverable: true, ..Default::default() }).unwrap();
+        // SAFETY: the memory is as long, and stays.
+        unsafe { region.cover(memory, LEN, true) }.unwrap();
+        drop(region);
+        for value in 1..4 {
+            // SAFETY: the memory is still there.
+            unsafe { memory.as_ptr().write(value) };
+            assert!(Region::covering(memory, LEN / 2).is_none());
+            let again = Region::covering(memory, LEN).unwrap();
+            again.persist(0, 1).unwrap();
+            let mut seen = 0;
+            // SAFETY: the target is ours.
+            unsafe { again.copy_to(0, &mut seen, 1) }.unwrap();
+            assert_eq!((seen, std::fs::read(file.path()).unwrap()[0]), (value, value));
+            again.disconnect_on_drop();
+        }
+        anonymous(NonZeroUsize::new(memory.as_ptr() as usize), MapFlags::MAP_FIXED);
+        assert!(Region::covering(memory, LEN).is_none());
+        // SAFETY: nothing uses the memory any more.
+        unsafe { munmap(memory.cast(), LEN) }.unwrap();
     }
 
     #[test]

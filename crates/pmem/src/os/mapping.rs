@@ -18,7 +18,7 @@ use crate::os::seam;
 use platform::View;
 #[cfg(windows)]
 pub(crate) use platform::file_id;
-pub(crate) use platform::{CAN_COVER, advise_random, cover, limits, uncover};
+pub(crate) use platform::{CAN_COVER, Mapped, advise_random, cover, limits, uncover};
 
 /// Whether stores reach the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,23 @@ impl Mapping {
         let view = View::new(file, offset, len, access)?;
         seam::mapped(view.start.as_ptr(), len.get(), file, offset);
         let watch = Watch::over_pages(view.start.as_ptr(), len.get(), view.page(), Arc::default());
+        Ok(Self { watch, view })
+    }
+
+    /// Maps the `len` bytes once more that are mapped at `start`, of a file, and with `MAP_SYNC` where `synchronous` says so. What
+    /// is lost of either raises `flag`.
+    ///
+    /// # Safety
+    /// The pages stay mapped during the call.
+    pub(crate) unsafe fn duplicate(
+        start: NonNull<u8>,
+        len: NonZeroUsize,
+        synchronous: bool,
+        flag: Arc<FaultFlag>,
+    ) -> io::Result<Self> {
+        // SAFETY: the caller's promise.
+        let view = unsafe { View::duplicate(start, len, synchronous) }?;
+        let watch = Watch::over_pages(view.start.as_ptr(), len.get(), view.page(), flag);
         Ok(Self { watch, view })
     }
 

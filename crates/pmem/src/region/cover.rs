@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::os::fault::Watch;
-use crate::os::mapping::{Access, Mapping, advise_random, cover, uncover};
+use crate::os::mapping::{Access, Mapped, Mapping, advise_random, cover, uncover};
 
 /// The pages of the file over someone else's memory. Dropping it leaves them there: they go with the memory.
 #[derive(Debug)]
@@ -62,6 +62,25 @@ impl Cover {
         unsafe { advise_random(self.start, self.len) };
     }
 
+    /// The same over memory that may go without notice.
+    pub(crate) fn into_abandoned(self) -> Self {
+        Self { watch: self.watch.into_stale(), ..self }
+    }
+
+    /// What the system says is mapped here; none where it does not tell, and where it is no file.
+    pub(crate) fn mapped(&self) -> Option<Mapped> {
+        Mapped::at(self.start)
+    }
+
+    /// A mapping of the same pages.
+    ///
+    /// # Safety
+    /// The memory is still allocated and shows the file.
+    pub(crate) unsafe fn duplicate(&self, synchronous: bool) -> io::Result<Mapping> {
+        // SAFETY: the caller's promise.
+        unsafe { Mapping::duplicate(self.start, self.len, synchronous, self.watch.flag()) }
+    }
+
     /// Whether this lies over memory of `len` bytes.
     pub(crate) fn is_over(&self, len: usize) -> bool {
         self.memory_len == len
@@ -77,23 +96,22 @@ impl Cover {
     }
 }
 
-/// What lies over memory, by the address of the memory, for other threads that are given it.
-pub(crate) struct Covers<T>(LazyLock<Mutex<HashMap<usize, Entry<T>>>>);
+/// What lies over memory, by the address of the memory, for other threads that are given it: the owners, and of those that are
+/// gone what they left.
+pub(crate) struct Covers<T, Left>(LazyLock<Mutex<HashMap<usize, Entry<T, Left>>>>);
 
-enum Entry<T> {
+enum Entry<T, Left> {
     Owned(Weak<T>),
-    /// Nobody tells when the memory goes: pages of it that are lost are caught until the address has another entry.
-    Abandoned {
-        _watch: Watch,
-    },
+    /// Nobody tells when the memory goes: what is left of the owner stays until the address has another entry.
+    Abandoned(Left),
 }
 
-impl<T> Covers<T> {
+impl<T, Left> Covers<T, Left> {
     pub(crate) const fn new() -> Self {
         Self(LazyLock::new(Mutex::default))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<usize, Entry<T>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<usize, Entry<T, Left>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -102,25 +120,45 @@ impl<T> Covers<T> {
         self.lock().insert(cover.start.as_ptr() as usize, Entry::Owned(owner));
     }
 
-    /// The owner of what lies over the memory at `start`.
-    pub(crate) fn find(&self, start: NonNull<u8>) -> Option<Arc<T>> {
-        match self.lock().get(&(start.as_ptr() as usize))? {
-            Entry::Owned(owner) => owner.upgrade(),
-            Entry::Abandoned { .. } => None,
+    /// The owner of what lies over the memory at `start`; where it is gone, the one that `revive` makes of what it left.
+    pub(crate) fn find(
+        &self,
+        start: NonNull<u8>,
+        revive: impl FnOnce(Left) -> std::result::Result<Arc<T>, Left>,
+    ) -> Option<Arc<T>> {
+        let key = start.as_ptr() as usize;
+        loop {
+            let mut covers = self.lock();
+            if let Entry::Owned(owner) = covers.get(&key)? {
+                if let Some(owner) = owner.upgrade() {
+                    return Some(owner);
+                }
+                // It is about to leave.
+                drop(covers);
+                std::thread::yield_now();
+                continue;
+            }
+            let Entry::Abandoned(left) = covers.remove(&key)? else { return None };
+            let (entry, owner) = match revive(left) {
+                Ok(owner) => (Entry::Owned(Arc::downgrade(&owner)), Some(owner)),
+                Err(left) => (Entry::Abandoned(left), None),
+            };
+            covers.insert(key, entry);
+            return owner;
         }
     }
 
-    /// Takes the cover of an owner that is gone out, or where it is `shared` over: other threads may still use the memory.
-    pub(crate) fn leave(&self, cover: Cover, shared: bool) {
-        let mut covers = self.lock();
+    /// Takes the cover of an owner that is gone out. Where others may still use the memory, what the owner `leaves` comes in
+    /// its place.
+    pub(crate) fn leave(&self, owner: *const T, cover: Cover, leaves: impl FnOnce(Cover) -> Option<Left>) {
         let key = cover.start.as_ptr() as usize;
-        if !matches!(covers.get(&key), Some(Entry::Owned(owner)) if owner.strong_count() == 0) {
+        let mut covers = self.lock();
+        if !matches!(covers.get(&key), Some(Entry::Owned(entered)) if std::ptr::eq(entered.as_ptr(), owner)) {
             return;
         }
-        if shared {
-            covers.insert(key, Entry::Abandoned { _watch: cover.watch.into_stale() });
-        } else {
-            covers.remove(&key);
+        covers.remove(&key);
+        if let Some(left) = leaves(cover.into_abandoned()) {
+            covers.insert(key, Entry::Abandoned(left));
         }
     }
 }

@@ -59,6 +59,26 @@ impl View {
         })
     }
 
+    /// Maps the same of a file that is mapped shared at `start`.
+    ///
+    /// # Safety
+    /// The pages stay mapped during the call.
+    #[cfg(target_os = "linux")]
+    pub(super) unsafe fn duplicate(start: NonNull<u8>, len: NonZeroUsize, synchronous: bool) -> io::Result<Self> {
+        use nix::sys::mman::{MRemapFlags, mremap};
+        // SAFETY: a length of 0 leaves the pages where they are, and the kernel picks unused addresses for the new ones.
+        let start = unsafe { mremap(start.cast(), 0, len.get(), MRemapFlags::MREMAP_MAYMOVE, None) }?;
+        // Memory that others allocated is of small pages.
+        Ok(Self { start: start.cast(), len, page: page_size(), synchronous })
+    }
+
+    /// # Safety
+    /// None is needed.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) unsafe fn duplicate(_: NonNull<u8>, _: NonZeroUsize, _: bool) -> io::Result<Self> {
+        Err(nix::errno::Errno::EOPNOTSUPP.into())
+    }
+
     /// The size of the file's pages, in bytes.
     pub(super) fn page(&self) -> usize {
         self.page
@@ -160,6 +180,42 @@ pub(crate) unsafe fn uncover(start: NonNull<u8>, len: NonZeroUsize) -> io::Resul
     // SAFETY: the caller says that the pages may be replaced; the new ones are as readable and writable.
     unsafe { mmap_anonymous(NonZeroUsize::new(start.as_ptr() as usize), len, protection, flags) }?;
     Ok(())
+}
+
+/// What is mapped at an address: a file, by its device and number, from some offset on.
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing tells of it there"))]
+pub(crate) struct Mapped {
+    file: String,
+    offset: u64,
+}
+
+impl Mapped {
+    /// None where the system does not tell, and where it is no file.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn at(address: NonNull<u8>) -> Option<Self> {
+        let maps = std::fs::read("/proc/self/maps").ok()?;
+        let address = address.as_ptr() as usize;
+        String::from_utf8_lossy(&maps).lines().find_map(|line| Self::parse(line, address))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn at(_: NonNull<u8>) -> Option<Self> {
+        None
+    }
+
+    /// Reads `start-end permissions offset device number path`, where that holds the address.
+    #[cfg(target_os = "linux")]
+    fn parse(line: &str, address: usize) -> Option<Self> {
+        let mut parts = line.split_ascii_whitespace();
+        let (start, end) = parts.next()?.split_once('-')?;
+        let hexadecimal = |text| usize::from_str_radix(text, 16).ok();
+        let within =
+            address.checked_sub(hexadecimal(start)?).filter(|_| hexadecimal(end).is_some_and(|end| address < end))?;
+        let (offset, device, number) = (parts.nth(1)?, parts.next()?, parts.next()?);
+        let offset = u64::from_str_radix(offset, 16).ok()? + within as u64;
+        (number != "0").then(|| Self { file: format!("{device} {number}"), offset })
+    }
 }
 
 /// The size of a file's pages, in bytes: that of hugetlbfs's own, and the processor's elsewhere, also where the kernel takes

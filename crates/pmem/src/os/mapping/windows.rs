@@ -17,6 +17,16 @@ use windows_sys::Win32::System::Memory::{
 
 use super::Access;
 
+/// What is mapped at an address: nothing covers memory here.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Mapped {}
+
+impl Mapped {
+    pub(crate) fn at(_: NonNull<u8>) -> Option<Self> {
+        None
+    }
+}
+
 /// What may keep this process from mapping so much memory.
 pub(crate) fn limits(_: Access) -> &'static str {
     "there is no room for it among this process's addresses, or in memory"
@@ -32,6 +42,12 @@ pub(super) struct View {
 }
 
 impl View {
+    /// # Safety
+    /// None is needed.
+    pub(super) unsafe fn duplicate(_: NonNull<u8>, _: NonZeroUsize, _: bool) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// The unit of its pages, in bytes.
     pub(super) fn page(&self) -> usize {
         crate::os::page::page_size()
