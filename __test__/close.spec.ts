@@ -20,6 +20,7 @@ const ARGUMENTS: Record<string, readonly unknown[]> = {
   persistAsync: [0, 1],
   copyFrom: ['x', 0],
   fill: [1, 0, 1],
+  advise: ['random', 0, 1],
 }
 
 const WRONG = [[], [undefined], [null, null, null], [-1, -1, -1], [Number.NaN], ['x', 'y', 'z'], [{}, {}, {}], [4097], [Symbol('w')]]

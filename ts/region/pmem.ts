@@ -5,6 +5,7 @@ import { type Path, type Size, toBoolean, toInteger, toOptions, toPath, toVersio
 import { capabilities } from '../shared/capabilities.js'
 import { unsupported, wrongType, wrongValue } from '../shared/errors.js'
 import { native } from '../shared/native.js'
+import { ACCESSES, toOneOf } from './advice.js'
 import { AttachedMemory } from './attached.js'
 import { type AnyRegion, type MemoryKind, Region } from './region.js'
 
@@ -12,6 +13,7 @@ export { DrainContext, FlushContext } from './contexts.js'
 export type { ContextOptions } from './contexts.js'
 export { Region } from './region.js'
 export type { AnyBuffer, BareMemory, WebAssemblyMemory } from './memory.js'
+export type { Advice } from './advice.js'
 export type { AnyRegion, StoreOptions } from './region.js'
 export type { View, ViewConstructor, ViewOver } from './views.js'
 export type { Data, Path, Size } from '../shared/arguments.js'
@@ -35,9 +37,20 @@ export interface MapOptions {
   /**
    * `random`: small ranges all over the region are used. Nothing around them is then read from the disk, or written to it
    * by `persist`. Pages of the file that the system has cached are dropped before, and a scan of the whole region is slow.
+   * `sequential`: it is used from its start to its end, once. More is then read ahead, and let go behind.
    * Default: `normal`.
    */
-  access?: 'normal' | 'random'
+  access?: 'normal' | 'random' | 'sequential'
+  /** What is written stays in this mapping and never reaches the file, which may be a readonly one; `persist` throws. Default: false. */
+  copyOnWrite?: boolean
+  /** All of the region is read into memory now. Default: false. */
+  populate?: boolean
+  /**
+   * The region stays in memory as long as it is mapped; pages that are private do from their first use on. Default: false.
+   *
+   * @throws `ENOMEM`, `EPERM` or `EAGAIN` where the process may lock no more (`ulimit -l`); on Windows `ENOTSUP`.
+   */
+  lock?: boolean
 }
 
 /** `pmem_map_file`'s flags. */
@@ -108,7 +121,7 @@ export function mapFile(path: Path, options: MapFileOptions & { shared: true }):
 export function mapFile(path: Path, options?: MapFileOptions & { shared?: false }): Region
 export function mapFile(path: Path, options?: MapFileOptions): AnyRegion
 export function mapFile(path: Path, options?: MapFileOptions): AnyRegion {
-  const { kind, readonly, ...mapping } = mapArguments(options)
+  const { kind, readonly, copyOnWrite, ...mapping } = mapArguments(options)
   const bytes = toPath('path', path)
   const flags = toOptions(options)
   const length = flags.length === undefined ? undefined : toInteger('length', flags.length, 1)
@@ -121,9 +134,10 @@ export function mapFile(path: Path, options?: MapFileOptions): AnyRegion {
   }
   if (!create && !tmpfile) {
     if (made.exclusive || made.sparse || made.truncate) throw wrongValue('options', 'exclusive, sparse and truncate need create')
-    return new Region(native.regionMapExisting(bytes, { ...mapping, readonly, byteLength: length }), kind)
+    return new Region(native.regionMapExisting(bytes, { ...mapping, readonly, copyOnWrite, byteLength: length }), kind)
   }
   if (readonly) throw wrongValue('readonly', 'a file that is made is written')
+  if (copyOnWrite) throw wrongValue('copyOnWrite', 'a file that is made is written')
   if (length === undefined) throw wrongType('length', 'an integer where a file is made', length)
   return new Region(native.regionCreate(bytes, { ...made, ...mapping, tmpfile, length }), kind)
 }
@@ -205,21 +219,26 @@ interface MapArguments {
   kind: MemoryKind
   /** The native side keeps the file for a WebAssembly memory. */
   coverable: boolean
-  random: boolean
+  access: 'normal' | 'random' | 'sequential'
+  copyOnWrite: boolean
+  populate: boolean
+  lock: boolean
 }
 
 function mapArguments(options: MapOptions | undefined): MapArguments {
-  const { offset = 0, memory = 'auto', readonly = false, shared = false, access = 'normal' } = toOptions(options)
+  const { offset = 0, memory = 'auto', readonly = false, shared = false, access = 'normal', ...ways } = toOptions(options)
   const kind = toKind(memory, toBoolean('shared', shared))
   const coverable = kind === 'wasm' || kind === 'shared'
-  const random = toAccess(access) === 'random'
-  return { offset: toInteger('offset', offset), readonly: toBoolean('readonly', readonly), kind, coverable, random }
-}
-
-function toAccess(access: 'normal' | 'random'): 'normal' | 'random' {
-  if (typeof access !== 'string') throw wrongType('access', 'a string', access)
-  if (access !== 'normal' && access !== 'random') throw wrongValue('access', "it must be 'normal' or 'random'")
-  return access
+  const flags = {
+    offset: toInteger('offset', offset),
+    readonly: toBoolean('readonly', readonly),
+    copyOnWrite: toBoolean('copyOnWrite', ways.copyOnWrite ?? false),
+    populate: toBoolean('populate', ways.populate ?? false),
+    lock: toBoolean('lock', ways.lock ?? false),
+    access: toOneOf('access', access, ACCESSES),
+  }
+  if (flags.readonly && flags.copyOnWrite) throw wrongValue('copyOnWrite', 'a readonly region is not written')
+  return { ...flags, kind, coverable }
 }
 
 function toKind(memory: 'auto' | 'external' | 'wasm', shared: boolean): MemoryKind {

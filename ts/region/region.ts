@@ -3,6 +3,7 @@ import { Committer } from '../shared/committer.js'
 import { PmemError, closed, outOfRange, unsupported, wrongType } from '../shared/errors.js'
 import { alarmed, checkSource } from '../shared/frame.js'
 import { native } from '../shared/native.js'
+import { ADVICE, type Advice, toOneOf } from './advice.js'
 import * as calls from './calls.js'
 import { ExternalMemory } from './external.js'
 import type { AnyBuffer, MappedMemory, WebAssemblyMemory } from './memory.js'
@@ -15,6 +16,7 @@ export interface RegionInfo {
   byteLength: number
   isPmem: boolean
   readonly: boolean
+  copyOnWrite: boolean
 }
 
 /** A region in whatever memory. */
@@ -25,7 +27,7 @@ export type MemoryKind = 'none' | 'external' | 'wasm' | 'shared'
 
 /** How a copy or fill ends. */
 export interface StoreOptions {
-  /** Whether the bytes are durable on return. Default: true. Without it, `persist` their range later. */
+  /** Whether the bytes are durable on return. Default: true, except in a region that is copy-on-write. Without it, `persist` their range later. */
   durable?: boolean
 }
 
@@ -59,6 +61,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
   readonly #byteLength: number
   readonly #isPmem: boolean
   readonly #readonly: boolean
+  readonly #copyOnWrite: boolean
   readonly #committer = new Committer()
 
   /** @internal */
@@ -67,10 +70,13 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
     this.#byteLength = info.byteLength
     this.#isPmem = info.isPmem
     this.#readonly = info.readonly
+    this.#copyOnWrite = info.copyOnWrite
     this.#kind = kind
     this.#memory = memory
     this.#owner = this
     collected.register(this, info.handle, this)
+    // What is written before there is a memory would not be in it, which is another private mapping.
+    if (info.copyOnWrite && memory === undefined && (kind === 'wasm' || kind === 'shared')) this.#reach()
   }
 
   /** Whether the region was closed; an attached one also where the region that made its memory was. */
@@ -191,7 +197,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
    * Makes a range durable (libpmem's `pmem_persist`): flushed and drained on persistent memory, an msync elsewhere.
    *
    * @param byteLength - The rest by default.
-   * @throws `ERR_OUT_OF_RANGE`; `EACCES` in a readonly region; the error of a failed msync, and `EIO` in every call after it.
+   * @throws `ERR_OUT_OF_RANGE`; `EACCES` in a readonly or copy-on-write region; the error of a failed msync, and `EIO` in every call after it.
    */
   persist(byteOffset: Size = 0, byteLength?: Size): void {
     this.#open()
@@ -252,7 +258,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
    */
   copyFrom(source: Data, byteOffset: Size = 0, options?: StoreOptions): void {
     this.#open()
-    const durable = toBoolean('durable', toOptions(options).durable ?? true)
+    const durable = toBoolean('durable', toOptions(options).durable ?? !this.#copyOnWrite)
     const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
     const bytes = toBytes('source', source)
     calls.copyFrom(this.#handle, offset, bytes, durable)
@@ -266,11 +272,26 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
    */
   fill(value: number, start: Size = 0, end: Size = this.#byteLength, options?: StoreOptions): void {
     this.#open()
-    const durable = toBoolean('durable', toOptions(options).durable ?? true)
+    const durable = toBoolean('durable', toOptions(options).durable ?? !this.#copyOnWrite)
     const byte = toInteger('value', value, 0, 255)
     const first = toInteger('start', start, 0, this.#byteLength)
     const last = toInteger('end', end, first, this.#byteLength)
     native.regionFill(this.#handle, first, last - first, byte, durable)
+  }
+
+  /**
+   * Tells the system how a range is going to be used, by whole pages (`madvise`): as `access` says it of a region; that it is
+   * used soon (`willneed`), and read now; or that it is not (`dontneed`). In a readonly or copy-on-write region `dontneed` drops
+   * what was stored there: its pages show the file again. Windows takes no advice.
+   *
+   * @param byteLength - The rest by default.
+   * @throws `ERR_OUT_OF_RANGE`; `EINVAL` for `dontneed` in a region that was mapped with `lock`.
+   */
+  advise(advice: Advice, byteOffset: Size = 0, byteLength?: Size): void {
+    this.#open()
+    const name = toOneOf('advice', advice, ADVICE)
+    const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
+    native.regionAdvise(this.#handle, name, offset, this.#length(offset, byteLength))
   }
 
   /** Unmaps the region and empties its views. It persists nothing by itself. Closing again does nothing. */
@@ -284,10 +305,10 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
     this.#memory = undefined
   }
 
-  /** Persists the whole region, unless it is readonly, and closes it. */
+  /** Persists the whole region, unless it is readonly or copy-on-write, and closes it. */
   [Symbol.dispose](): void {
     try {
-      if (!this.closed && !this.#readonly) this.persist()
+      if (!this.closed && !this.#readonly && !this.#copyOnWrite) this.persist()
     } finally {
       this.close()
     }

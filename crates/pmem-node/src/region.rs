@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use napi::Env;
 use napi::bindgen_prelude::{Either, Float64ArraySlice, Uint8ArraySlice, Unknown};
 use napi_derive::napi;
-use pmem::{CreateOptions, MapOptions, Region, check_source};
+use pmem::{Advice, CreateOptions, MapOptions, Region, check_source};
 
 use crate::shared::buffers;
 use crate::shared::errors::Crossing;
@@ -28,8 +28,10 @@ pub struct RegionInfo {
     pub byte_length: f64,
     /// Whether flushing caches makes its stores durable.
     pub is_pmem: bool,
-    /// Whether stores stay private.
+    /// Whether nothing is written.
     pub readonly: bool,
+    /// Whether what is written stays private.
+    pub copy_on_write: bool,
 }
 
 /// `pmem_map_file`'s flags.
@@ -51,8 +53,12 @@ pub struct FileFlags {
     pub mode: u32,
     /// Whether a memory may be covered later.
     pub coverable: bool,
-    /// Whether small ranges all over the region are used.
-    pub random: bool,
+    /// How the region is used.
+    pub access: String,
+    /// Whether all of it is read now.
+    pub populate: bool,
+    /// Whether it stays in memory.
+    pub lock: bool,
 }
 
 /// What to map, and how.
@@ -62,12 +68,18 @@ pub struct MapFlags {
     pub offset: f64,
     /// The number of bytes; the rest where it is not given.
     pub byte_length: Option<f64>,
-    /// Whether stores stay private.
+    /// Whether nothing is written.
     pub readonly: bool,
+    /// Whether what is written stays private.
+    pub copy_on_write: bool,
     /// Whether a memory may be covered later.
     pub coverable: bool,
-    /// Whether small ranges all over the region are used.
-    pub random: bool,
+    /// How the region is used.
+    pub access: String,
+    /// Whether all of it is read now.
+    pub populate: bool,
+    /// Whether it stays in memory.
+    pub lock: bool,
 }
 
 impl MapFlags {
@@ -76,8 +88,11 @@ impl MapFlags {
             offset: self.offset as u64,
             len: self.byte_length.map(|length| length as usize),
             readonly: self.readonly,
+            copy_on_write: self.copy_on_write,
             coverable: self.coverable,
-            random: self.random,
+            advice: advice_named(&self.access),
+            populate: self.populate,
+            lock: self.lock,
         }
     }
 }
@@ -110,7 +125,9 @@ pub fn region_create(env: &Env, path: Uint8ArraySlice<'_>, flags: FileFlags) -> 
         truncate: flags.truncate,
         mode: flags.mode,
         coverable: flags.coverable,
-        random: flags.random,
+        advice: advice_named(&flags.access),
+        populate: flags.populate,
+        lock: flags.lock,
     };
     opened(env, Region::map_file(&path_of(&path), &options))
 }
@@ -184,6 +201,12 @@ pub fn region_drop(env: &Env, handle: f64) -> napi::Result<()> {
     take::<Region>(env, handle).map(drop)
 }
 
+/// `madvise` of a range.
+#[napi(catch_unwind)]
+pub fn region_advise(env: &Env, handle: f64, advice: String, offset: f64, length: f64) -> napi::Result<()> {
+    open(env, handle)?.advise(advice_named(&advice), offset as usize, length as usize).cross(env)
+}
+
 /// `pmem_msync` of a range.
 #[napi(catch_unwind)]
 pub fn region_msync(env: &Env, handle: f64, offset: f64, length: f64) -> napi::Result<()> {
@@ -232,6 +255,17 @@ pub fn drain_all() {
     pmem::drain();
 }
 
+/// TypeScript's names of advice.
+fn advice_named(name: &str) -> Advice {
+    match name {
+        "random" => Advice::Random,
+        "sequential" => Advice::Sequential,
+        "willneed" => Advice::WillNeed,
+        "dontneed" => Advice::DontNeed,
+        _ => Advice::Normal,
+    }
+}
+
 fn open(env: &Env, handle: f64) -> napi::Result<Region> {
     with(env, handle, |region: &Region| Ok(region.clone()))
 }
@@ -242,5 +276,6 @@ fn opened(env: &Env, mapped: pmem::Result<Region>) -> napi::Result<RegionInfo> {
         byte_length: region.len() as f64,
         is_pmem: region.is_pmem(),
         readonly: region.is_readonly(),
+        copy_on_write: region.is_copy_on_write(),
     })
 }

@@ -20,7 +20,7 @@ pub use nvml::log::Log;
 pub use nvml::pool::{Engine, NewPool, OpenOptions};
 pub use os::fault::{Alarm, check_source};
 pub use os::file::{CreateOptions, Descriptor};
-pub use os::mapping::Mapping;
+pub use os::mapping::{Advice, Mapping};
 pub use region::{MapOptions, Region};
 pub use ticket::Ticket;
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::os::file::{self, CreateOptions, Descriptor, descriptor};
-use crate::os::mapping::{Access, CAN_COVER, Mapped, Mapping, limits};
+use crate::os::mapping::{Access, Advice, CAN_COVER, Mapped, Mapping, limits};
 use crate::os::page::page_size;
 use crate::os::{deliberate, errno, fault, flush};
 use crate::storage::committer::{self, Committer};
@@ -27,13 +27,19 @@ pub struct MapOptions {
     pub offset: u64,
     /// The number of bytes; the rest of the file where it is not given.
     pub len: Option<usize>,
-    /// Stores stay private to the mapping and never reach the file.
+    /// Nothing is written to the region, and what is stored by its address stays private to it and never reaches the file.
     pub readonly: bool,
+    /// What is written to the region stays private to it and never reaches the file.
+    pub copy_on_write: bool,
     /// The file stays open, so that [`Region::cover`] can map it again.
     pub coverable: bool,
-    /// Small ranges all over the region are used: nothing around them is read or written with them. Where pages of the file
-    /// are cached they are let go before, which makes the first use of each slow.
-    pub random: bool,
+    /// How the region is used. With [`Advice::Random`] it is by small ranges all over it: nothing around them is read or
+    /// written with them. Where pages of the file are cached they are let go before, which makes the first use of each slow.
+    pub advice: Advice,
+    /// All of it is read into memory now.
+    pub populate: bool,
+    /// All of it stays in memory; what is private, once it was used.
+    pub lock: bool,
 }
 
 /// A file mapped as memory.
@@ -50,7 +56,10 @@ struct Inner {
     path: Option<PathBuf>,
     is_pmem: bool,
     readonly: bool,
-    random: bool,
+    copy_on_write: bool,
+    advice: Advice,
+    populate: bool,
+    lock: bool,
     disconnect: AtomicBool,
     /// The file of a region that may be covered, until it is, and where in it the region starts.
     file: Mutex<Option<(File, u64)>>,
@@ -86,7 +95,7 @@ impl Region {
     /// # Errors
     /// As [`Region::map`], and what the operating system says of opening the file.
     pub fn open(path: &Path, options: MapOptions) -> Result<Self> {
-        let file = file::open(path, options.readonly, "open")?;
+        let file = file::open(path, options.is_private(), "open")?;
         Self::map_named(descriptor(&file), Some(path), options, "mmap")
     }
 
@@ -112,7 +121,8 @@ impl Region {
         check_alignment(create.offset)?;
         let mut made = file::create(path, create, "pmem_map_file")?;
         let (offset, len) = (create.offset, Some(len.get()));
-        let options = MapOptions { offset, len, readonly: false, coverable: create.coverable, random: create.random };
+        let CreateOptions { coverable, advice, populate, lock, .. } = *create;
+        let options = MapOptions { offset, len, coverable, advice, populate, lock, ..MapOptions::default() };
         let region = Self::map_named(descriptor(made.file()), Some(path), options, "pmem_map_file")?;
         made.keep(path, "pmem_map_file")?;
         Ok(region)
@@ -123,7 +133,7 @@ impl Region {
     /// # Errors
     /// As [`Region::open`].
     pub fn map_existing(path: &Path, options: MapOptions) -> Result<Self> {
-        let file = file::open(path, options.readonly, "pmem_map_file")?;
+        let file = file::open(path, options.is_private(), "pmem_map_file")?;
         Self::map_named(descriptor(&file), Some(path), options, "pmem_map_file")
     }
 
@@ -135,9 +145,9 @@ impl Region {
     ) -> Result<Self> {
         let size = file::regular_size(file, path, syscall)?;
         let len = mapped_len(size, options, path, syscall)?;
-        let access = if options.readonly { Access::Private } else { Access::Shared };
-        if options.random {
-            let forgotten = file::forget_cached(file, options.readonly);
+        let access = if options.is_private() { Access::Private } else { Access::Shared };
+        if options.advice == Advice::Random {
+            let forgotten = file::forget_cached(file, options.is_private());
             forgotten.map_err(|error| Error::io(&error, syscall, path))?;
         }
         let mapping = Mapping::new(file, options.offset, len, access).map_err(|error| {
@@ -150,8 +160,15 @@ impl Region {
                 other => other,
             }
         })?;
-        if options.random {
-            mapping.advise_random();
+        if options.advice != Advice::Normal {
+            // What the system makes of it is its own affair.
+            let _ = mapping.advise(options.advice, 0, mapping.len());
+        }
+        if options.populate {
+            mapping.populate();
+        }
+        if options.lock {
+            mapping.lock(access).map_err(|error| Error::io(&error, "mlock", path).with_hint(UNLOCKED))?;
         }
         let kept = if options.coverable { Some(file.try_clone_to_owned()) } else { None };
         let kept = kept.transpose().map_err(|error| Error::io(&error, syscall, path))?;
@@ -161,7 +178,10 @@ impl Region {
             path: path.map(Path::to_path_buf),
             is_pmem,
             readonly: options.readonly,
-            random: options.random,
+            copy_on_write: options.copy_on_write,
+            advice: options.advice,
+            populate: options.populate,
+            lock: options.lock,
             disconnect: AtomicBool::new(false),
             file: Mutex::new(kept.map(|file| (file.into(), options.offset))),
             cover: OnceLock::new(),
@@ -187,9 +207,37 @@ impl Region {
         self.inner.is_pmem
     }
 
-    /// Whether stores stay private to the mapping.
+    /// Whether nothing is written to the region.
     pub fn is_readonly(&self) -> bool {
         self.inner.readonly
+    }
+
+    /// Whether what is written stays private to the region.
+    pub fn is_copy_on_write(&self) -> bool {
+        self.inner.copy_on_write
+    }
+
+    /// Tells the system how a range is going to be used. It is about whole pages: all that hold some of the range, and with
+    /// [`Advice::DontNeed`] those that hold nothing else. Where the region is readonly or copy-on-write, that advice also drops
+    /// what was stored there: the pages show the file again.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a range that leaves the region; what the operating system says of it, such as `EINVAL` for
+    /// pages that are locked.
+    pub fn advise(&self, advice: Advice, offset: usize, len: usize) -> Result<()> {
+        self.checked(offset, len)?;
+        let (mut start, mut end) = (offset, offset + len);
+        if advice == Advice::DontNeed {
+            start = start.next_multiple_of(page_size());
+            // The last page has nothing but the region's end.
+            end = if end == self.len() { end } else { end - end % page_size() };
+        }
+        let Some(len) = end.checked_sub(start) else { return Ok(()) };
+        let mut advised = self.inner.mapping.advise(advice, start, len);
+        if let Some(cover) = self.inner.cover.get() {
+            advised = advised.and(cover.advise(advice, start, len));
+        }
+        advised.map_err(|error| Error::io(&error, "madvise", self.inner.path.as_deref()))
     }
 
     /// A share of the mapping, which keeps its addresses valid after the region itself is gone.
@@ -225,12 +273,23 @@ impl Region {
         let mut kept = inner.file.lock().unwrap_or_else(PoisonError::into_inner);
         let made_for_it = Error::Unsupported("the region covers memory already, or was not made for it");
         let (file, offset) = kept.as_ref().ok_or(made_for_it)?;
-        let access = if inner.readonly { Access::Private } else { Access::Shared };
+        let access = if inner.is_private() { Access::Private } else { Access::Shared };
         // SAFETY: the caller's promise; the memory was checked to hold the mapping.
         let cover = unsafe { Cover::new(start, len, &inner.mapping, file, *offset, access) };
         let cover = cover.map_err(|error| Error::io(&error, "mmap", inner.path.as_deref()))?;
-        if inner.random {
-            cover.advise_random();
+        if inner.advice != Advice::Normal {
+            let _ = cover.advise(inner.advice, 0, self.len());
+        }
+        if inner.populate {
+            cover.populate();
+        }
+        // Pages of the file are in memory once one mapping keeps them there.
+        if inner.lock && inner.is_private() {
+            let locked = cover.lock(access).inspect_err(|_| {
+                // SAFETY: the caller's promise.
+                let _ = unsafe { cover.lift() };
+            });
+            locked.map_err(|error| Error::io(&error, "mlock", inner.path.as_deref()).with_hint(UNLOCKED))?;
         }
         *kept = None;
         inner.shared.store(shared, Ordering::Relaxed);
@@ -422,7 +481,8 @@ impl Region {
     pub unsafe fn copy_from(&self, offset: usize, source: *const u8, len: usize, durable: bool) -> Result<()> {
         let target = self.target(offset, len, durable)?;
         // What overlaps is seen by addresses of the same mapping alone.
-        let source = self.inner.cover.get().map_or(source, |cover| cover.translate(source, &self.inner.mapping));
+        let cover = self.inner.cover.get().filter(|_| !self.inner.is_private());
+        let source = cover.map_or(source, |cover| cover.translate(source, &self.inner.mapping));
         if self.is_pmem() {
             // SAFETY: the target was checked, the source is the caller's promise.
             unsafe { flush::copy(target, source, len) };
@@ -476,6 +536,9 @@ impl Region {
 
     /// Where a copy or fill goes, which is made durable where `durable` says so.
     fn target(&self, offset: usize, len: usize, durable: bool) -> Result<*mut u8> {
+        if self.inner.copy_on_write && !durable {
+            return self.checked(offset, len);
+        }
         let target = self.writable(offset, len)?;
         if durable {
             self.check_synced()?;
@@ -485,7 +548,7 @@ impl Region {
 
     #[inline]
     fn writable(&self, offset: usize, len: usize) -> Result<*mut u8> {
-        if self.inner.readonly {
+        if self.inner.is_private() {
             return Err(self.refused());
         }
         self.checked(offset, len)
@@ -494,7 +557,11 @@ impl Region {
     #[cold]
     fn refused(&self) -> Error {
         let refused = Error::os(errno::EACCES, "pmem_map_file", self.inner.path.as_deref());
-        refused.with_hint("the region is readonly: stores to it never reach the file")
+        refused.with_hint(if self.inner.readonly {
+            "the region is readonly: stores to it never reach the file"
+        } else {
+            "the region is copy-on-write: what is stored in it never reaches the file"
+        })
     }
 
     #[inline]
@@ -507,11 +574,19 @@ impl Region {
         Ok(self.at(offset))
     }
 
+    /// The address of a byte. A private mapping shares no stores with the memory that the region covers, which is the one that
+    /// others see.
     fn at(&self, offset: usize) -> *mut u8 {
+        if self.inner.is_private()
+            && let Some(cover) = self.inner.cover.get()
+        {
+            return cover.at(offset);
+        }
         self.inner.mapping.start().as_ptr().wrapping_add(offset)
     }
 }
 
+const UNLOCKED: &str = "map less with lock, or raise this process's limit of locked memory, RLIMIT_MEMLOCK (ulimit -l)";
 const LOST: &str = "what was stored and not persisted before may be lost: close the region and map the file again";
 const UNSYNCED: &str =
     "making earlier stores durable failed, and they may be lost: close the region and map the file again";
@@ -572,7 +647,7 @@ struct Left {
     path: Option<PathBuf>,
     is_pmem: bool,
     synchronous: bool,
-    random: bool,
+    advice: Advice,
     unsynced: bool,
 }
 
@@ -589,7 +664,10 @@ impl Left {
             path: self.path,
             is_pmem: self.is_pmem,
             readonly: false,
-            random: self.random,
+            copy_on_write: false,
+            advice: self.advice,
+            populate: false,
+            lock: false,
             disconnect: AtomicBool::new(false),
             file: Mutex::new(None),
             cover: OnceLock::from(self.cover),
@@ -602,11 +680,23 @@ impl Left {
     }
 }
 
+impl MapOptions {
+    /// Whether what is stored never reaches the file.
+    fn is_private(&self) -> bool {
+        self.readonly || self.copy_on_write
+    }
+}
+
 impl Inner {
+    /// Whether what is stored never reaches the file.
+    fn is_private(&self) -> bool {
+        self.readonly || self.copy_on_write
+    }
+
     /// What others may make the region of again, that use the memory it covers.
     fn leave(&mut self, cover: Cover) -> Option<Left> {
         // A private mapping has nothing to make durable, and cannot be duplicated.
-        let is_used = *self.shared.get_mut() && !*self.lifted.get_mut() && !self.readonly;
+        let is_used = *self.shared.get_mut() && !*self.lifted.get_mut() && !self.is_private();
         if !is_used {
             return None;
         }
@@ -616,7 +706,7 @@ impl Inner {
             path: self.path.take(),
             is_pmem: self.is_pmem,
             synchronous: self.mapping.is_synchronous(),
-            random: self.random,
+            advice: self.advice,
             unsynced: *self.unsynced.get_mut(),
         })
     }
@@ -775,6 +865,60 @@ mod tests {
         // SAFETY: the mapping is held.
         assert_eq!(unsafe { mapping.start().as_ptr().read() }, 0);
         assert_eq!(std::fs::read(file.path()).unwrap()[..2], [9, 8]);
+    }
+
+    #[test]
+    fn a_copy_on_write_region_is_written_and_keeps_that_to_itself() {
+        let (file, _) = region(3 * page_size());
+        for readonly_file in [false, true] {
+            let mut permissions = file.as_file().metadata().unwrap().permissions();
+            permissions.set_readonly(readonly_file);
+            file.as_file().set_permissions(permissions).unwrap();
+            let options = MapOptions { copy_on_write: true, populate: true, ..Default::default() };
+            let region = Region::open(file.path(), options).unwrap();
+            assert!(region.is_copy_on_write() && !region.is_readonly());
+            region.fill(0, 3 * page_size(), 1, false).unwrap();
+            let durably: [fn(&Region) -> Result<()>; 5] = [
+                |region| region.fill(0, 1, 2, true),
+                |region| region.persist(0, 1),
+                |region| region.msync(0, 1),
+                |region| region.persist_many(&[(0, 1)]),
+                |region| region.enqueue_persist(0, 1).map(drop),
+            ];
+            for refused in durably {
+                let error = refused(&region).unwrap_err();
+                assert_eq!(error.code(), "EACCES");
+                assert!(error.to_string().contains("copy-on-write"), "{error}");
+            }
+            let mut seen = [0; 2];
+            // SAFETY: the target is ours.
+            unsafe { region.copy_to(page_size() - 1, seen.as_mut_ptr(), 2) }.unwrap();
+            assert_eq!(seen, [1, 1]);
+            if cfg!(target_os = "linux") {
+                // Whole pages alone are dropped.
+                region.advise(Advice::DontNeed, 1, 2 * page_size()).unwrap();
+                // SAFETY: as above.
+                unsafe { region.copy_to(page_size() - 1, seen.as_mut_ptr(), 2) }.unwrap();
+                assert_eq!(seen, [1, 0]);
+            }
+            assert_eq!(std::fs::read(file.path()).unwrap(), vec![0; 3 * page_size()]);
+        }
+    }
+
+    #[test]
+    fn advice_changes_nothing_in_a_shared_region() {
+        let (_file, region) = region(2 * page_size());
+        region.fill(0, 2 * page_size(), 7, false).unwrap();
+        for advice in [Advice::Normal, Advice::Random, Advice::Sequential, Advice::WillNeed, Advice::DontNeed] {
+            region.advise(advice, 0, 2 * page_size()).unwrap();
+            region.advise(advice, 5, 3).unwrap();
+            region.advise(advice, 2 * page_size(), 0).unwrap();
+            assert_eq!(region.advise(advice, 1, 2 * page_size()).unwrap_err().code(), "ERR_OUT_OF_RANGE");
+        }
+        let mut seen = [0; 2];
+        // SAFETY: the target is ours.
+        unsafe { region.copy_to(page_size() - 1, seen.as_mut_ptr(), 2) }.unwrap();
+        assert_eq!(seen, [7, 7]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::os::mapping::Advice;
 use crate::os::{deliberate, errno, seam};
 use crate::{Error, Result};
 pub use platform::Descriptor;
@@ -37,7 +38,11 @@ pub struct CreateOptions {
     /// As in [`MapOptions`](crate::MapOptions).
     pub coverable: bool,
     /// As in [`MapOptions`](crate::MapOptions).
-    pub random: bool,
+    pub advice: Advice,
+    /// As in [`MapOptions`](crate::MapOptions).
+    pub populate: bool,
+    /// As in [`MapOptions`](crate::MapOptions).
+    pub lock: bool,
 }
 
 /// Opens an existing file for mapping.

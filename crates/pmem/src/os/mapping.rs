@@ -14,11 +14,12 @@ use std::sync::{Arc, OnceLock};
 
 use crate::os::fault::{FaultFlag, Watch};
 use crate::os::file::Descriptor;
+use crate::os::page::page_size;
 use crate::os::seam;
 use platform::View;
 #[cfg(windows)]
 pub(crate) use platform::file_id;
-pub(crate) use platform::{CAN_COVER, Mapped, advise_random, cover, limits, uncover};
+pub(crate) use platform::{CAN_COVER, Mapped, advise, cover, limits, lock, uncover};
 
 /// Whether stores reach the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,22 @@ pub(crate) enum Access {
     Private,
     /// Nothing may be stored.
     Read,
+}
+
+/// What is said of pages to the system, which may read and keep more or less for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Advice {
+    /// Nothing.
+    #[default]
+    Normal,
+    /// A use of a page says nothing about its neighbours.
+    Random,
+    /// Pages are used one after the other, and not again.
+    Sequential,
+    /// They are used soon.
+    WillNeed,
+    /// They are not used soon. Stores to them stay, except those to private mappings.
+    DontNeed,
 }
 
 /// A range of addresses that shows a file's bytes. Dropping it gives the addresses back.
@@ -154,9 +171,25 @@ impl Mapping {
         unsafe { AtomicU32::from_ptr(self.address(offset, 4).cast()) }
     }
 
-    /// Says that a use of a page says nothing about its neighbours, where the system wants to know.
-    pub(crate) fn advise_random(&self) {
-        self.view.advise_random();
+    /// Advises the system about the whole pages of a range inside the mapping.
+    pub(crate) fn advise(&self, advice: Advice, offset: usize, len: usize) -> io::Result<()> {
+        debug_assert!(offset + len <= self.len());
+        let start = self.start().as_ptr().wrapping_add(offset);
+        let range = NonNull::new(start).zip(NonZeroUsize::new(len));
+        // SAFETY: the pages are this mapping's.
+        range.map_or(Ok(()), |(start, len)| unsafe { advise(start, len, advice) })
+    }
+
+    /// Brings all pages into memory, where they are read from and written to without a fault.
+    pub(crate) fn populate(&self) {
+        // SAFETY: the pages are this mapping's.
+        unsafe { populate(self.start(), self.view.len) };
+    }
+
+    /// Keeps all pages in memory as long as the mapping.
+    pub(crate) fn lock(&self, access: Access) -> io::Result<()> {
+        // SAFETY: the pages are this mapping's.
+        unsafe { lock(self.start(), self.view.len, access == Access::Private) }
     }
 
     /// Puts anonymous zero pages over the mapping. The addresses stay valid until drop, the file is let go.
@@ -170,6 +203,21 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         seam::unmapped(self.start().as_ptr());
+    }
+}
+
+/// Brings all pages of a range into memory, where they are read from without a fault.
+///
+/// # Safety
+/// The pages are mapped, and watched.
+pub(crate) unsafe fn populate(start: NonNull<u8>, len: NonZeroUsize) {
+    // SAFETY: the caller's promise.
+    if unsafe { platform::populate(start, len) }.is_ok() {
+        return;
+    }
+    for offset in (0..len.get()).step_by(page_size()) {
+        // SAFETY: as above.
+        unsafe { start.as_ptr().add(offset).read_volatile() };
     }
 }
 

@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::os::fault::Watch;
-use crate::os::mapping::{Access, Mapped, Mapping, advise_random, cover, uncover};
+use crate::os::mapping::{Access, Advice, Mapped, Mapping, advise, cover, lock, populate, uncover};
 
 /// The pages of the file over someone else's memory. Dropping it leaves them there: they go with the memory.
 #[derive(Debug)]
@@ -56,10 +56,28 @@ impl Cover {
         if offset < self.len.get() { mapping.start().as_ptr().wrapping_add(offset) } else { source }
     }
 
-    /// [`Mapping::advise_random`] for this.
-    pub(crate) fn advise_random(&self) {
+    /// [`Mapping::advise`] for this.
+    pub(crate) fn advise(&self, advice: Advice, offset: usize, len: usize) -> io::Result<()> {
+        let range = NonNull::new(self.at(offset)).zip(NonZeroUsize::new(len));
         // SAFETY: the pages are mapped until they are lifted, which puts others there.
-        unsafe { advise_random(self.start, self.len) };
+        range.map_or(Ok(()), |(start, len)| unsafe { advise(start, len, advice) })
+    }
+
+    /// [`Mapping::populate`] for this.
+    pub(crate) fn populate(&self) {
+        // SAFETY: as above.
+        unsafe { populate(self.start, self.len) };
+    }
+
+    /// [`Mapping::lock`] for this.
+    pub(crate) fn lock(&self, access: Access) -> io::Result<()> {
+        // SAFETY: as above.
+        unsafe { lock(self.start, self.len, access == Access::Private) }
+    }
+
+    /// The address of a byte.
+    pub(crate) fn at(&self, offset: usize) -> *mut u8 {
+        self.start.as_ptr().wrapping_add(offset)
     }
 
     /// The same over memory that may go without notice.

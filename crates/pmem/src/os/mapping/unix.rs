@@ -7,9 +7,9 @@ use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
 
-use nix::sys::mman::{MapFlags, MmapAdvise, MsFlags, ProtFlags, mmap, mmap_anonymous, msync, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, MsFlags, ProtFlags, madvise, mmap, mmap_anonymous, msync, munmap};
 
-use super::Access;
+use super::{Access, Advice};
 use crate::os::errno;
 use crate::os::page::page_size;
 
@@ -113,11 +113,6 @@ impl View {
         Ok(())
     }
 
-    pub(super) fn advise_random(&self) {
-        // SAFETY: the pages are this mapping's.
-        unsafe { advise_random(self.start, self.len) };
-    }
-
     pub(super) fn disconnect(&self) {
         // SAFETY: only this mapping's own pages are replaced.
         let _ = unsafe { uncover(self.start, self.mapped_len()) };
@@ -131,13 +126,60 @@ impl Drop for View {
     }
 }
 
-/// Says that a use of one of the pages says nothing about its neighbours.
+/// Advises the system about the pages of a range.
+///
+/// # Safety
+/// The pages are mapped, and nothing but [`Advice::DontNeed`] changes what private ones show.
+pub(crate) unsafe fn advise(start: NonNull<u8>, len: NonZeroUsize, advice: Advice) -> io::Result<()> {
+    let advice = match advice {
+        Advice::Normal => MmapAdvise::MADV_NORMAL,
+        Advice::Random => MmapAdvise::MADV_RANDOM,
+        Advice::Sequential => MmapAdvise::MADV_SEQUENTIAL,
+        Advice::WillNeed => MmapAdvise::MADV_WILLNEED,
+        Advice::DontNeed => MmapAdvise::MADV_DONTNEED,
+    };
+    let into_page = start.as_ptr() as usize & (page_size() - 1);
+    let Some(first) = NonNull::new(start.as_ptr().wrapping_sub(into_page)) else { return Ok(()) };
+    // SAFETY: the caller's promise; a page is mapped as a whole.
+    errno::uninterrupted(|| unsafe { madvise(first.cast(), len.get() + into_page, advice) })
+}
+
+/// Brings pages into memory, for reading.
 ///
 /// # Safety
 /// The pages are mapped.
-pub(crate) unsafe fn advise_random(start: NonNull<u8>, len: NonZeroUsize) {
+#[cfg(target_os = "linux")]
+pub(super) unsafe fn populate(start: NonNull<u8>, len: NonZeroUsize) -> io::Result<()> {
     // SAFETY: the caller's promise; the advice changes no data.
-    let _ = unsafe { nix::sys::mman::madvise(start.cast(), len.get(), MmapAdvise::MADV_RANDOM) };
+    errno::uninterrupted(|| unsafe { madvise(start.cast(), len.get(), MmapAdvise::MADV_POPULATE_READ) })
+}
+
+/// The pages have to be touched.
+///
+/// # Safety
+/// None is needed.
+#[cfg(not(target_os = "linux"))]
+pub(super) unsafe fn populate(_: NonNull<u8>, _: NonZeroUsize) -> io::Result<()> {
+    Err(nix::errno::Errno::EOPNOTSUPP.into())
+}
+
+/// Keeps pages in memory. Those of a `private` mapping are once they are used, since all at once would be copied.
+///
+/// # Safety
+/// The pages are mapped.
+pub(crate) unsafe fn lock(start: NonNull<u8>, len: NonZeroUsize, private: bool) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    if private {
+        let (start, len) = (start.as_ptr().cast(), len.get());
+        let flag = nix::libc::MLOCK_ONFAULT as nix::libc::c_uint;
+        return errno::uninterrupted(|| {
+            // SAFETY: the caller's promise; locking changes no data.
+            nix::errno::Errno::result(unsafe { nix::libc::mlock2(start, len, flag) }).map(drop)
+        });
+    }
+    let _ = private;
+    // SAFETY: as above.
+    errno::uninterrupted(|| unsafe { nix::sys::mman::mlock(start.cast(), len.get()) })
 }
 
 /// Whether [`cover`] can be done here.

@@ -15,7 +15,7 @@ use windows_sys::Win32::System::Memory::{
     MapViewOfFile, PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY, UnmapViewOfFile,
 };
 
-use super::Access;
+use super::{Access, Advice};
 
 /// What is mapped at an address: nothing covers memory here.
 #[derive(Debug, PartialEq, Eq)]
@@ -106,15 +106,33 @@ impl View {
         flush_view(start, len)
     }
 
-    /// There is no such advice here.
-    pub(super) fn advise_random(&self) {}
-
     /// Does nothing: between unmapping a view and putting other pages in its place, another thread may get the addresses.
     pub(super) fn disconnect(&self) {}
 }
 
 /// There is no such advice here.
-pub(crate) unsafe fn advise_random(_: NonNull<u8>, _: NonZeroUsize) {}
+///
+/// # Safety
+/// None is needed.
+pub(crate) unsafe fn advise(_: NonNull<u8>, _: NonZeroUsize, _: Advice) -> io::Result<()> {
+    Ok(())
+}
+
+/// The pages have to be touched.
+///
+/// # Safety
+/// None is needed.
+pub(super) unsafe fn populate(_: NonNull<u8>, _: NonZeroUsize) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Only the pages of a process's working set can be locked here, which is small.
+///
+/// # Safety
+/// None is needed.
+pub(crate) unsafe fn lock(_: NonNull<u8>, _: NonZeroUsize, _: bool) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
 
 /// Between giving pages back and mapping a file in their place, another thread could get the addresses.
 pub(crate) const CAN_COVER: bool = false;
