@@ -5,7 +5,7 @@
  */
 
 export { capabilities } from './ts/shared/capabilities.js'
-export type { Capabilities } from './ts/shared/capabilities.js'
+export type { Capabilities, EngineName } from './ts/shared/capabilities.js'
 export type { PmemErrorCode } from './ts/shared/errors.js'
 export * as pmem from './ts/region/pmem.js'
 export * as pmemblk from './ts/nvml/pmemblk.js'

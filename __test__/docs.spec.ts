@@ -47,10 +47,11 @@ function needsExternalBuffers({ code }: Snippet): boolean {
 }
 
 test('snippets are found where they stand', (t) => {
-  const page = ['# Page', '```ts', 'one', '', '  two', '```', '```sh', 'npm', '```', '- item', '  ````js', '  ```', ' `````']
+  const page = ['# Page', '```ts', 'one', '', '  two', '```', '```sh', 'npm', '```', '- item', '  ````js', '  ```', ' `````', '```ts target=es2022', 'three', '```']
   t.deepEqual(snippetsOfMarkdown('a.md', page.join('\n')), [
     { file: 'a.md', line: 3, language: 'ts', code: 'one\n\n  two' },
     { file: 'a.md', line: 12, language: 'js', code: '```' },
+    { file: 'a.md', line: 15, language: 'ts', code: 'three', target: 'es2022' },
   ])
   t.throws(() => snippetsOfMarkdown('a.md', '```ts\none'), { message: /a\.md:2/ })
 

@@ -1,7 +1,7 @@
 /** What the types say. That this compiles is most of the test. */
 
 import test from 'ava'
-import { pmem } from 'pmem'
+import { type EngineName, capabilities, pmem } from 'pmem'
 import { file } from './helpers/files.js'
 
 class Counters extends Int32Array {
@@ -27,4 +27,9 @@ test('views are of the class that was asked for, over the memory that there is',
   new pmem.FlushContext(attached).run((given) => Atomics.add(given.view(BigInt64Array), 1, 1n))
   t.is(counts[0], 1)
   t.is(bytes.getInt8(8), 1)
+})
+
+test('capabilities name the engines that calls take', (t) => {
+  const engines: readonly EngineName[] = capabilities.engines
+  t.true(engines.includes('rust'))
 })

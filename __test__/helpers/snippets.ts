@@ -16,6 +16,8 @@ export interface Snippet {
   readonly line: number
   readonly language: 'ts' | 'js'
   readonly code: string
+  /** The compiler's `target`, where the fence names another than that of `tsc --init`: `ts target=es2022`. */
+  readonly target?: string | undefined
 }
 
 export interface Ended {
@@ -53,7 +55,7 @@ export function snippetsOfMarkdown(file: string, text: string, firstLine = 1): S
   const snippets: Snippet[] = []
   const lines = text.split('\n')
   for (let start = 0; start < lines.length; start += 1) {
-    const [, indent = '', fence, label = ''] = /^(\s*)(`{3,}|~{3,})\s*(\w*)/.exec(lines[start] ?? '') ?? []
+    const [, indent = '', fence, label = '', target] = /^(\s*)(`{3,}|~{3,})\s*(\w*)(?: target=(\w+))?/.exec(lines[start] ?? '') ?? []
     if (fence === undefined) continue
     const line = firstLine + start + 1
     const rest = lines.slice(start + 1)
@@ -62,7 +64,7 @@ export function snippetsOfMarkdown(file: string, text: string, firstLine = 1): S
     if (length === -1) throw new Error(`${file}:${line}: the fence is not closed`)
     const code = rest.slice(0, length).map((indented) => indented.replace(new RegExp(`^${indent}`), ''))
     const language = LANGUAGES.get(label)
-    if (language) snippets.push({ file, line, language, code: code.join('\n') })
+    if (language) snippets.push({ file, line, language, code: code.join('\n'), ...(target && { target }) })
     start += length + 1
   }
   return snippets
@@ -104,9 +106,12 @@ export class CompiledSnippets {
       // As far down in its module as in its file: every message then has the line of the file.
       writeFileSync(join(folder, 'source', nameOf(snippet, 'source')), '\n'.repeat(snippet.line - 1) + snippet.code)
     }
-    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(CONFIGURATION))
     const tsc = join(root, 'node_modules/typescript/bin/tsc')
-    const { ok, stdout, stderr } = await run([tsc, '--pretty', 'false', '--project', folder], folder)
+    await run([tsc, '--init'], folder)
+    const compile = (...args: string[]) => run([tsc, '--pretty', 'false', '--project', folder, ...OPTIONS, ...args], folder)
+    const { ok, stdout, stderr } = await compile()
+    const targets = new Set(snippets.flatMap(({ target }) => target ?? []))
+    for (const target of targets) await compile('--target', target, '--outDir', target)
     const errors = new Map(snippets.map((snippet) => [nameOf(snippet, 'source'), errorsOf(snippet, stdout)]))
     if (!ok && [...errors.values()].every((text) => text === '')) throw new Error(`tsc failed: ${stdout}${stderr}`)
     return new CompiledSnippets(folder, errors)
@@ -119,7 +124,8 @@ export class CompiledSnippets {
 
   /** Runs a snippet in a process of its own. */
   async run(snippet: Snippet, cwd: string): Promise<Ended> {
-    const ended = await run(['--enable-source-maps', join(this.#folder, 'output', nameOf(snippet, 'output'))], cwd)
+    const output = join(this.#folder, snippet.target ?? 'output')
+    const ended = await run(['--enable-source-maps', join(output, nameOf(snippet, 'output'))], cwd)
     const source = join(this.#folder, 'source', nameOf(snippet, 'source'))
     const stderr = ended.stderr.replaceAll(`file://${source}`, snippet.file).replaceAll(source, snippet.file)
     return { ...ended, stderr }
@@ -151,21 +157,8 @@ export function run(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv
   })
 }
 
-const CONFIGURATION = {
-  compilerOptions: {
-    target: 'ES2022',
-    lib: ['ES2023', 'ESNext.Disposable'],
-    module: 'node16',
-    types: ['node'],
-    strict: true,
-    allowJs: true,
-    checkJs: true,
-    rootDir: 'source',
-    outDir: 'output',
-    inlineSourceMap: true,
-  },
-  include: ['source'],
-}
+/** Beside what `tsc --init` makes the default, as users have it. */
+const OPTIONS = ['--rootDir', 'source', '--outDir', 'output', '--allowJs', '--checkJs', '--sourceMap', 'false', '--inlineSourceMap']
 
 function nameOf({ file, line, language }: Snippet, side: 'source' | 'output'): string {
   const extension = side === 'output' || language === 'js' ? 'mjs' : 'mts'

@@ -25,8 +25,7 @@ function checks(pmdk) {
     ['rustdoc', 'cargo', ['doc', ...workspace(pmdk), '--no-deps'], { RUSTDOCFLAGS: '-Dwarnings' }],
     ['oxlint', bin('oxlint'), ['--deny-warnings']],
     ['publint', bin('publint'), ['--strict']],
-    // node16 leaves out the resolution of Node.js 10, which knows no exports.
-    ['are the types wrong', bin('attw'), ['--pack', '.', '--profile', 'node16']],
+    ['are the types wrong', bin('attw'), ['--pack', '.', '--profile', 'strict']],
   ]
 }
 

@@ -1,8 +1,9 @@
-import { readdirSync, rmSync } from 'node:fs'
+import { readFileSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { installModules } from './modules.mjs'
 import { preparePmdk } from './pmdk.mjs'
 import { bin, root, run, step, StepError } from './run.mjs'
+import { completeTypings } from './typings.mjs'
 
 /** Brings a checkout, fresh or used, to where its package can be run; resolves to whether PMDK is linked. */
 export async function setUp() {
@@ -46,5 +47,13 @@ async function buildTypeScript() {
   // What an earlier source left behind would be tested and published.
   for (const folder of ['dist', 'build']) rmSync(join(root, folder), { recursive: true, force: true })
   await step('TypeScript: package', bin('tsc'), ['--project', 'tsconfig.json'])
+  completeTypings(join(root, 'dist'), entryTypings())
   await step('TypeScript: tests and examples', bin('tsc'), ['--project', 'tsconfig.test.json'])
+}
+
+/** The typings that the manifest names, those of modern compilers. */
+function entryTypings() {
+  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const conditions = Object.values(exports).flatMap((entry) => [entry.import, entry.require])
+  return conditions.filter(Boolean).map(({ types }) => types.replace('./dist/', ''))
 }

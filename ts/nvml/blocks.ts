@@ -1,5 +1,5 @@
 import { constants } from 'node:buffer'
-import { type Data, type Size, toBytes, toInteger } from '../shared/arguments.js'
+import { type Bytes, type Data, type Size, toBytes, toInteger } from '../shared/arguments.js'
 import { SLAB, SMALL, type Shared, allocate, allocateShared, cut } from '../shared/buffers.js'
 import { outOfRange, wrongType } from '../shared/errors.js'
 import { checkSource, stage, staging } from '../shared/frame.js'
@@ -88,7 +88,7 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
    *
    * @throws `ERR_OUT_OF_RANGE` for a target shorter than a block; as `read`.
    */
-  readInto(target: NodeJS.ArrayBufferView | ArrayBufferLike, index: Size): void {
+  readInto(target: Bytes, index: Size): void {
     openHandle(this)
     const bytes = this.#target(target)
     if (bytes.length < this.#bsize) throw outOfRange('target.byteLength', `>= ${this.#bsize}`, bytes.length)
@@ -101,7 +101,7 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
    * @param target - Where to copy to; a new Buffer by default. What is returned is a view of it.
    * @throws As `read` and `readInto`.
    */
-  readMany(start: Size, count: Size, target?: NodeJS.ArrayBufferView | ArrayBufferLike): Buffer {
+  readMany(start: Size, count: Size, target?: Bytes): Buffer {
     openHandle(this)
     const first = this.#index(start)
     const most = Math.min(this.#nblock - first, Math.floor(constants.MAX_LENGTH / this.#bsize))
@@ -209,7 +209,7 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
     throw outOfRange('data.byteLength', `a multiple of ${this.#bsize} and <= ${most}`, bytes.length)
   }
 
-  #target(target: NodeJS.ArrayBufferView | ArrayBufferLike): Uint8Array {
+  #target(target: Bytes): Uint8Array {
     if (typeof target === 'string') throw wrongType('target', 'a Buffer, a TypedArray, a DataView or an ArrayBuffer', target)
     return toBytes('target', target)
   }

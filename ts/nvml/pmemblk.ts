@@ -6,6 +6,7 @@ import { BlockArray } from './blocks.js'
 import { type CreateOptions, type OpenOptions, provides, toMaxPending, toOpenFlags, toPoolFlags } from './pools.js'
 
 export { BlockArray } from './blocks.js'
+export type { Bytes, Data, FileURL, Path, Size } from '../shared/arguments.js'
 export type { CreateOptions, Engine, OpenOptions } from './pools.js'
 
 /** The smallest pool, in bytes: `PMEMBLK_MIN_POOL`. */

@@ -6,8 +6,9 @@ import { Log } from './log.js'
 import { type CreateOptions, type OpenOptions, provides, toMaxPending, toOpenFlags, toPoolFlags } from './pools.js'
 
 export { Log } from './log.js'
+export type { Bytes, Data, FileURL, Path, Size } from '../shared/arguments.js'
 export type { CreateOptions, Engine, OpenOptions } from './pools.js'
-export type { LogReadOptions, LogWriteOptions } from './streams.js'
+export type { Encoding, LogReadOptions, LogWriteOptions } from './streams.js'
 
 /** The smallest pool, in bytes: `PMEMLOG_MIN_POOL`. */
 export const MIN_POOL = 2 << 20

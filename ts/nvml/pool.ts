@@ -1,3 +1,4 @@
+import type { EngineName } from '../shared/capabilities.js'
 import { Committer } from '../shared/committer.js'
 import { closed } from '../shared/errors.js'
 import { alarmed } from '../shared/frame.js'
@@ -37,7 +38,7 @@ export let openHandle: (pool: Pool) => number
 export abstract class Pool implements Disposable, AsyncDisposable {
   /** 0 once closed. */
   #handle: number
-  readonly #engine: string
+  readonly #engine: EngineName
   readonly #kind: PoolKind
   readonly #committer = new Committer()
 
@@ -54,7 +55,7 @@ export abstract class Pool implements Disposable, AsyncDisposable {
   /** @internal */
   constructor(kind: PoolKind, info: PoolInfo, maxPending?: number) {
     this.#handle = info.handle
-    this.#engine = info.engine
+    this.#engine = info.engine as EngineName
     this.#kind = kind
     kind.collected.register(this, info.handle, this)
     if (maxPending !== undefined) kind.limitPending(info.handle, maxPending)
@@ -66,7 +67,7 @@ export abstract class Pool implements Disposable, AsyncDisposable {
   }
 
   /** What implements the pool: `pmdk` (libpmemlog, libpmemblk) or `rust`. */
-  get engine(): string {
+  get engine(): EngineName {
     openHandle(this)
     return this.#engine
   }

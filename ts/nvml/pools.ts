@@ -1,10 +1,11 @@
 /** What log and block pools have in common: how they are made and opened. */
 
 import { type Size, toBoolean, toInteger, toOptions, toVersion } from '../shared/arguments.js'
+import type { EngineName } from '../shared/capabilities.js'
 import { wrongType } from '../shared/errors.js'
 
 /** What implements a pool: libpmemlog and libpmemblk, this package's own code, or what suits the file. */
-export type Engine = 'auto' | 'pmdk' | 'rust'
+export type Engine = 'auto' | EngineName
 
 /** How a pool is made. */
 export interface CreateOptions {

@@ -3,6 +3,10 @@
 import { Readable, Writable } from 'node:stream'
 import { type Data, type Size, toInteger, toOptions } from '../shared/arguments.js'
 
+/** How bytes are text: Node.js's encodings. */
+export type Encoding =
+  | 'ascii' | 'base64' | 'base64url' | 'binary' | 'hex' | 'latin1' | 'ucs-2' | 'ucs2' | 'utf-16le' | 'utf-8' | 'utf16le' | 'utf8'
+
 /** What part of a log is read, and how. */
 export interface LogReadOptions {
   /** The first byte. Default: 0. */
@@ -12,7 +16,7 @@ export interface LogReadOptions {
   /** How much is read at once, in bytes. Default: 64 KiB. */
   highWaterMark?: number
   /** Gives text instead of Buffers. */
-  encoding?: BufferEncoding
+  encoding?: Encoding
 }
 
 /** How a log is written. */

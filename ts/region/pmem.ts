@@ -16,7 +16,7 @@ export type { AnyBuffer, BareMemory, WebAssemblyMemory } from './memory.js'
 export type { Advice } from './advice.js'
 export type { AnyRegion, StoreOptions } from './region.js'
 export type { View, ViewConstructor, ViewOver } from './views.js'
-export type { Data, Path, Size } from '../shared/arguments.js'
+export type { Bytes, Data, FileURL, Path, Size } from '../shared/arguments.js'
 
 /** An open file: a descriptor, or what has one, such as a FileHandle. */
 export type OpenFile = number | { readonly fd: number }

@@ -45,7 +45,7 @@ const collected = new FinalizationRegistry<number>((handle) => native.regionDrop
  *
  * const region = pmem.mapFile('counter.dat', { length: 4096, create: true })
  * const counter = region.view(Float64Array, 0, 1)
- * counter[0] += 1
+ * counter[0]! += 1
  * region.persist(0, 8)
  * region.close()
  */

@@ -1,5 +1,10 @@
 /** Checks of what callers pass. They run before anything is written for the native side. */
 
+// What the typings are made of, which a program's compiler options need not have: every entry reaches this file.
+/// <reference lib="es2022" preserve="true" />
+/// <reference lib="esnext.disposable" preserve="true" />
+/// <reference types="node" preserve="true" />
+
 import { fileURLToPath } from 'node:url'
 import { types } from 'node:util'
 import { outOfRange, wrongType, wrongValue } from './errors.js'
@@ -8,10 +13,20 @@ import { outOfRange, wrongType, wrongValue } from './errors.js'
 const { isAnyArrayBuffer, isUint8Array } = types
 
 /** What is written: text is UTF-8, everything else its bytes. */
-export type Data = string | NodeJS.ArrayBufferView | ArrayBufferLike
+export type Data = string | Bytes
 
-/** A file's path. */
-export type Path = string | Buffer | URL
+/** Bytes: a Buffer, a TypedArray, a DataView, an ArrayBuffer or a SharedArrayBuffer. */
+export type Bytes = ArrayBufferView | ArrayBuffer | SharedArrayBuffer
+
+/** A file's path: text, bytes such as a Buffer, or a file URL. */
+export type Path = string | Uint8Array | FileURL
+
+/** What is used of a `URL` here. */
+export interface FileURL {
+  readonly href: string
+  readonly protocol: string
+  readonly pathname: string
+}
 
 /** A size or an offset: a safe integer. */
 export type Size = number | bigint
@@ -87,9 +102,16 @@ export function isPlain(data: Data): data is Uint8Array {
   return (prototype === bufferPrototype || prototype === uint8Prototype) && isUint8Array(data)
 }
 
+/** Whether this is a URL, in whatever realm. Node.js knows them by the same properties. */
+export function isURL(value: unknown): value is FileURL {
+  if (typeof value !== 'object' || value === null || isUint8Array(value)) return false
+  const { href, protocol } = value as Partial<FileURL>
+  return typeof href === 'string' && typeof protocol === 'string'
+}
+
 /** The bytes of a path, as the operating system takes them. */
 export function toPath(name: string, path: Path): Uint8Array {
-  const plain = path instanceof URL ? fileURLToPath(path) : path
+  const plain = isURL(path) ? fileURLToPath(path.href) : path
   if (typeof plain !== 'string' && !isUint8Array(plain)) {
     throw wrongType(name, 'a string, a Buffer or a file URL', path)
   }

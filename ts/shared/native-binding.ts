@@ -5,6 +5,7 @@
 
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isURL } from './arguments.js'
 import { unsupported, wrongType, wrongValue } from './errors.js'
 import { type Binding, give } from './given-binding.js'
 
@@ -22,7 +23,7 @@ export function setNativeBinding(binding: string | object): void {
 
 function checked(binding: string | object): string | Binding {
   if (typeof binding === 'string') return checkedPath(binding)
-  if (binding instanceof URL) return checkedPath(fileURLToPath(binding))
+  if (isURL(binding)) return checkedPath(fileURLToPath(binding.href))
   if (typeof binding !== 'object' || binding === null) throw wrongType('binding', 'a path or a native module', binding)
   if ('callFrame' in binding) return binding as Binding
   throw wrongValue('binding', 'this object is not the native module of pmem')

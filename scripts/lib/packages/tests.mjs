@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { withFolder } from '../matrix.mjs'
 import { installModules } from '../modules.mjs'
@@ -14,7 +14,7 @@ import { hostTarget, targets } from './targets.mjs'
 import { installedBinary, sources, withUser } from './user.mjs'
 
 /** The size budget, unpacked. */
-const LARGEST_ROOT = 200_000
+const LARGEST_ROOT = 300_000
 const LARGEST_PLATFORM = 3_000_000
 
 /** How long a program may take on another platform, in milliseconds. */
@@ -33,7 +33,7 @@ export async function testPackages(seconds = Infinity) {
   const built = await build(suite, [host, ...targets.filter((target) => target !== host)], until(0.7))
   if (!built.includes(host)) return suite.counts
   await packAll(built)
-  await installModules('bundlers', sources)
+  await installModules('bundlers and compilers', sources)
   await testContents(suite, built)
   await withUser(async (user) => {
     await testChoice(suite, user, built)
@@ -84,6 +84,7 @@ async function testHost(suite, user, host) {
   await testPrograms(project, node, host)
   await testReleases(project, node)
   await testTypes(suite, project, node)
+  await testCompilers(suite, project, node)
   await testBundles(suite, project, node, host)
   await testMissing(project, node, host)
 }
@@ -163,7 +164,7 @@ async function testTarballs(suite, built) {
     assert.ok(ok && !/npm warn|Suggestions|Warnings/.test(output), output)
   }
   await suite.check('publint has nothing to say', () => clean(bin('publint'), '--strict', tarball('pmem')))
-  await suite.check('the types are not wrong', () => clean(bin('attw'), tarball('pmem'), '--profile', 'node16'))
+  await suite.check('the types are not wrong', () => clean(bin('attw'), tarball('pmem'), '--profile', 'strict'))
   for (const folder of ['pmem', ...built.map(({ name }) => name)]) {
     const packs = () => clean('npm', 'pack', '--dry-run', join(root, 'npm', folder))
     await suite.check(`npm packs ${folder} without a warning`, packs)
@@ -224,6 +225,36 @@ async function testTypes(suite, project, node) {
     for (const name of readdirSync(join(folder, resolution))) {
       await node(`TypeScript, ${resolution}: ${name}`, [join(folder, resolution, name)])
     }
+  }
+}
+
+/** Compilers of several ages, each as its own `tsc --init` has it: without the types of Node.js, and with them. */
+async function testCompilers(suite, project, node) {
+  for (const name of ['typescript-5.2', 'typescript-5.6', 'typescript-5.7', 'typescript-7']) {
+    const folder = join(project, name)
+    const tsc = (...args) => run(process.execPath, [join(sources, 'node_modules', name, 'bin/tsc'), ...args], { cwd: folder })
+    const compiles = async (label, ...args) => {
+      await suite.check(`${name}: ${label}`, async () => {
+        const { ok, output } = await tsc('--pretty', 'false', '--project', folder, ...args)
+        assert.ok(ok, output)
+      })
+    }
+    mkdirSync(folder)
+    // The defaults of the last are for ES modules.
+    writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: name === 'typescript-7' ? 'module' : 'commonjs' }))
+    copyFileSync(join(project, 'typescript/main.ts'), join(folder, 'main.ts'))
+    await tsc('--init')
+    await compiles('without the types of Node.js')
+    const modules = join(project, 'node_modules')
+    for (const types of ['@types/node', 'undici-types']) {
+      cpSync(join(root, 'node_modules', types), join(modules, types), { recursive: true })
+    }
+    copyFileSync(join(project, 'typescript/node.ts'), join(folder, 'node.ts'))
+    await compiles('with the types of Node.js')
+    await compiles('with all typings checked', '--skipLibCheck', 'false')
+    rmSync(join(modules, '@types'), { recursive: true })
+    await node(`${name}: what it made`, [join(folder, 'main.js')])
+    rmSync(join(project, 'typed.log'), { force: true })
   }
 }
 
