@@ -1,6 +1,6 @@
 /** Scopes that end with a flush or a drain, and by default with unmapping. */
 
-import { toBoolean, toOptions } from '../shared/arguments.js'
+import { isThenable, toBoolean, toOptions } from '../shared/arguments.js'
 import { wrongType } from '../shared/errors.js'
 import { type AnyRegion, Region } from './region.js'
 
@@ -24,19 +24,24 @@ abstract class Context<Mapped extends AnyRegion = Region> implements Disposable 
 
   protected abstract settle(): void
 
-  /** Calls `body` with the region and ends the context, also when `body` throws; after a promise, once it settles. */
+  /**
+   * Calls `body` with the region and ends the context, also when `body` throws; where that gives a promise, or whatever has
+   * a method `then`, once it settles.
+   */
   run<T>(body: (region: Mapped) => T): T {
     requireOpen(this.region)
     if (typeof body !== 'function') throw wrongType('body', 'a function', body)
     let result: T
+    let isPending: boolean
     try {
       result = body(this.region)
+      isPending = isThenable(result)
     } catch (error) {
       this.#abandon()
       throw error
     }
-    if (result instanceof Promise) return result.then((value) => this.#end(value), (error) => this.#fail(error)) as T
-    return this.#end(result)
+    if (!isPending) return this.#end(result)
+    return Promise.resolve(result).then((value) => this.#end(value), (error) => this.#fail(error)) as T
   }
 
   /** Ends the context. Nothing is left to do where the region is closed already. */

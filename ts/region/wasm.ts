@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { unsupported } from '../shared/errors.js'
 import { native } from '../shared/native.js'
 import type { AnyBuffer, BareMemory, MappedMemory, WebAssemblyMemory } from './memory.js'
@@ -51,7 +52,7 @@ export class WasmMemory implements MappedMemory {
   /** A SharedArrayBuffer cannot be emptied: it turns into zeros. */
   close(handle: number): void {
     native.regionClose(handle, null, true)
-    if (this.#buffer instanceof ArrayBuffer) this.#memory.grow(0)
+    if (!types.isSharedArrayBuffer(this.#buffer)) this.#memory.grow(0)
   }
 }
 

@@ -50,6 +50,12 @@ export function toBoolean(name: string, value: boolean): boolean {
   throw wrongType(name, 'a boolean', value)
 }
 
+/** Whether this is a promise, of whatever realm or library. */
+export function isThenable(value: unknown): boolean {
+  if ((typeof value !== 'object' || value === null) && typeof value !== 'function') return false
+  return typeof (value as { then?: unknown }).then === 'function'
+}
+
 /** The object of named options; an absent one is empty. */
 export function toOptions<T extends object>(value: T | undefined): Partial<T> {
   if (value === undefined) return {}

@@ -1,8 +1,10 @@
 /** Loads the native module, and explains where it cannot. */
 
 import { arch, platform, report } from 'node:process'
+import { types } from 'node:util'
 import { unsupported } from './errors.js'
 import { type Binding, givenBinding, keepBinding } from './given-binding.js'
+import { ofThisRealm } from './realm.js'
 
 /** The version of this package, which is that of its native module: the two share a call frame. */
 const VERSION = '0.1.0'
@@ -74,8 +76,8 @@ function reason(name: string, cause: unknown): string {
 
 /** The first lines of an error's message and of all that led to it. */
 function causes(error: unknown): string[] {
-  if (!(error instanceof Error)) return []
+  if (!types.isNativeError(error)) return []
   return [error.message.split('\n')[0] ?? '', ...causes(error.cause)]
 }
 
-export const native = load()
+export const native = ofThisRealm(load())

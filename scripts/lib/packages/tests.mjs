@@ -33,7 +33,7 @@ export async function testPackages(seconds = Infinity) {
   const built = await build(suite, [host, ...targets.filter((target) => target !== host)], until(0.7))
   if (!built.includes(host)) return suite.counts
   await packAll(built)
-  await installModules('bundlers and compilers', sources)
+  await installModules('bundlers, compilers and test runners', sources)
   await testContents(suite, built)
   await withUser(async (user) => {
     await testChoice(suite, user, built)
@@ -85,6 +85,7 @@ async function testHost(suite, user, host) {
   await testReleases(project, node)
   await testTypes(suite, project, node)
   await testCompilers(suite, project, node)
+  await testRunners(suite, user, project)
   await testBundles(suite, project, node, host)
   await testMissing(project, node, host)
 }
@@ -255,6 +256,22 @@ async function testCompilers(suite, project, node) {
     rmSync(join(modules, '@types'), { recursive: true })
     await node(`${name}: what it made`, [join(folder, 'main.js')])
     rmSync(join(project, 'typed.log'), { force: true })
+  }
+}
+
+/** Test runners, in each way in which they keep tests apart. */
+async function testRunners(suite, user, project) {
+  const cwd = join(project, 'test-runners')
+  const commands = {
+    jest: ['jest/bin/jest.js', '--rootDir', cwd],
+    ...Object.fromEntries(['forks', 'threads', 'vmForks', 'vmThreads'].map((pool) => [pool, ['vitest/vitest.mjs', 'run', '--globals', '--pool', pool]])),
+  }
+  for (const [name, [program, ...args]] of Object.entries(commands)) {
+    await suite.check(name === 'jest' ? 'Jest' : `Vitest, pool ${name}`, async () => {
+      const env = { PMEM_TEST_DIR: user.folder, PMEM_RUNNER: name }
+      const { ok, output } = await run(process.execPath, [join(sources, 'node_modules', program), ...args], { cwd, env })
+      assert.ok(ok, output)
+    })
   }
 }
 

@@ -39,7 +39,7 @@ async function install(project, { platform: { os, cpu, libc } }, env) {
   if (libc) args.push(`--libc=${libc}`)
   const { ok, output } = await run(process.execPath, [npm(), ...args], { cwd: project, env })
   if (!ok) throw new StepError(`npm install pmem for ${os}-${cpu} failed:\n${output}`)
-  for (const name of ['programs', 'types', 'typescript', 'bundle']) cpSync(join(sources, name), join(project, name), { recursive: true })
+  for (const name of ['programs', 'types', 'typescript', 'test-runners', 'bundle']) cpSync(join(sources, name), join(project, name), { recursive: true })
   return project
 }
 
