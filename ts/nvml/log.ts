@@ -1,6 +1,6 @@
 import { constants } from 'node:buffer'
 import type { Readable, Writable } from 'node:stream'
-import { type Data, type Size, toBytes, toInteger, toOptions } from '../shared/arguments.js'
+import { type Data, type Size, toBytes, toInteger } from '../shared/arguments.js'
 import { allocate } from '../shared/buffers.js'
 import { outOfRange, wrongType } from '../shared/errors.js'
 import { stage, stageText, staging } from '../shared/frame.js'
@@ -165,7 +165,7 @@ export class Log extends Pool implements Iterable<Buffer> {
   /** A stream that appends. `finish` means that all is durable; ending the stream does not close the log. */
   createWriteStream(options?: LogWriteOptions): Writable {
     openHandle(this)
-    return new LogWriter((data) => this.appendAsync(data), toOptions(options))
+    return new LogWriter((data) => this.appendAsync(data), options)
   }
 
   /** Empties the log, durably (`pmemlog_rewind`), after all pending appends. */

@@ -3,7 +3,7 @@
 import { type Path, type Size, toInteger, toPath } from '../shared/arguments.js'
 import { native } from '../shared/native.js'
 import { BlockArray } from './blocks.js'
-import { type CreateOptions, type OpenOptions, provides, toMaxPending, toOpenFlags, toPoolFlags } from './pools.js'
+import { type CreateOptions, type OpenOptions, provides, toCreateArguments, toOpenArguments } from './pools.js'
 
 export { BlockArray } from './blocks.js'
 export type { Bytes, Data, FileURL, Path, Size } from '../shared/arguments.js'
@@ -24,8 +24,9 @@ export const MIN_BLK = 512
  * making the file, which is then gone again.
  */
 export function create(path: Path, blockSize: Size = 512, poolSize: Size = MIN_POOL, options?: CreateOptions): BlockArray {
-  const [bsize, maxPending] = [toBlockSize(blockSize, 1), toMaxPending(options)]
-  return new BlockArray(native.arrayCreate(toPath('path', path), bsize, toPoolFlags(poolSize, options)), maxPending)
+  const bsize = toBlockSize(blockSize, 1)
+  const { flags, maxPending } = toCreateArguments(poolSize, options)
+  return new BlockArray(native.arrayCreate(toPath('path', path), bsize, flags), maxPending)
 }
 
 /**
@@ -36,7 +37,7 @@ export function create(path: Path, blockSize: Size = 512, poolSize: Size = MIN_P
  * `EAGAIN` for one that is open in another process, or in this one in another way.
  */
 export function open(path: Path, blockSize: Size = 0, options?: OpenOptions): BlockArray {
-  const [flags, maxPending] = [toOpenFlags(options), toMaxPending(options)]
+  const { flags, maxPending } = toOpenArguments(options)
   return new BlockArray(native.arrayOpen(toPath('path', path), toBlockSize(blockSize, 0), ...flags), maxPending)
 }
 

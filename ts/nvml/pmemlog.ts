@@ -3,7 +3,7 @@
 import { type Path, type Size, toPath } from '../shared/arguments.js'
 import { native } from '../shared/native.js'
 import { Log } from './log.js'
-import { type CreateOptions, type OpenOptions, provides, toMaxPending, toOpenFlags, toPoolFlags } from './pools.js'
+import { type CreateOptions, type OpenOptions, provides, toCreateArguments, toOpenArguments } from './pools.js'
 
 export { Log } from './log.js'
 export type { Bytes, Data, FileURL, Path, Size } from '../shared/arguments.js'
@@ -22,8 +22,8 @@ export const MIN_POOL = 2 << 20
  * again.
  */
 export function create(path: Path, poolSize: Size = MIN_POOL, options?: CreateOptions): Log {
-  const maxPending = toMaxPending(options)
-  return new Log(native.logCreate(toPath('path', path), toPoolFlags(poolSize, options)), maxPending)
+  const { flags, maxPending } = toCreateArguments(poolSize, options)
+  return new Log(native.logCreate(toPath('path', path), flags), maxPending)
 }
 
 /**
@@ -33,7 +33,7 @@ export function create(path: Path, poolSize: Size = MIN_POOL, options?: CreateOp
  * another process, or in this one in another way.
  */
 export function open(path: Path, options?: OpenOptions): Log {
-  const [flags, maxPending] = [toOpenFlags(options), toMaxPending(options)]
+  const { flags, maxPending } = toOpenArguments(options)
   return new Log(native.logOpen(toPath('path', path), ...flags), maxPending)
 }
 

@@ -1,8 +1,9 @@
 /** What log and block pools have in common: how they are made and opened. */
 
-import { type Size, toBoolean, toInteger, toOptions, toVersion } from '../shared/arguments.js'
+import { type Size, toBoolean, toInteger, toVersion } from '../shared/arguments.js'
 import type { EngineName } from '../shared/capabilities.js'
 import { wrongType } from '../shared/errors.js'
+import { type Names, toOptions } from '../shared/options.js'
 
 /** What implements a pool: libpmemlog and libpmemblk, this package's own code, or what suits the file. */
 export type Engine = 'auto' | EngineName
@@ -19,6 +20,8 @@ export interface CreateOptions {
   maxPending?: Size
 }
 
+const CREATE_OPTIONS: Names<CreateOptions> = { mode: true, engine: true, sparse: true, maxPending: true }
+
 /** How a pool is opened. */
 export interface OpenOptions {
   /** Default: `auto`. */
@@ -32,19 +35,25 @@ export interface OpenOptions {
   maxPending?: Size
 }
 
-export function toPoolFlags(poolSize: Size, options: CreateOptions | undefined) {
-  const { mode = 0o666, engine = 'auto', sparse = false } = toOptions(options)
-  return {
+const OPEN_OPTIONS: Names<OpenOptions> = { engine: true, readonly: true, maxPending: true }
+
+/** How a pool is made: the native side's flags, and how many bytes may wait, where that is said. */
+export function toCreateArguments(poolSize: Size, options: CreateOptions | undefined) {
+  const { mode = 0o666, engine = 'auto', sparse = false, maxPending } = toOptions(options, CREATE_OPTIONS)
+  const flags = {
     size: toInteger('poolSize', poolSize),
     mode: toInteger('mode', mode, 0, 0o7777),
     engine: toEngine(engine),
     sparse: toBoolean('sparse', sparse),
   }
+  return { flags, maxPending: toMaxPending(maxPending) }
 }
 
-export function toOpenFlags(options: OpenOptions | undefined): [engine: string, readonly: boolean] {
-  const { engine = 'auto', readonly = false } = toOptions(options)
-  return [toEngine(engine), toBoolean('readonly', readonly)]
+/** How a pool is opened, likewise. */
+export function toOpenArguments(options: OpenOptions | undefined) {
+  const { engine = 'auto', readonly = false, maxPending } = toOptions(options, OPEN_OPTIONS)
+  const flags: [engine: string, readonly: boolean] = [toEngine(engine), toBoolean('readonly', readonly)]
+  return { flags, maxPending: toMaxPending(maxPending) }
 }
 
 /** Whether this build provides a version of a library's interface, which `check` throws where it does not. */
@@ -53,9 +62,7 @@ export function provides(check: (major: number, minor: number) => void, major: n
   return true
 }
 
-/** How many bytes may wait, where that is said. */
-export function toMaxPending(options: OpenOptions | CreateOptions | undefined): number | undefined {
-  const { maxPending } = toOptions(options)
+function toMaxPending(maxPending: Size | undefined): number | undefined {
   return maxPending === undefined ? undefined : toInteger('maxPending', maxPending)
 }
 

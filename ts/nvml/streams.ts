@@ -1,7 +1,8 @@
 /** A log's streams. */
 
 import { Readable, Writable } from 'node:stream'
-import { type Data, type Size, toInteger, toOptions } from '../shared/arguments.js'
+import { type Data, type Size, toInteger } from '../shared/arguments.js'
+import { type Names, toOptions } from '../shared/options.js'
 
 /** How bytes are text: Node.js's encodings. */
 export type Encoding =
@@ -19,11 +20,15 @@ export interface LogReadOptions {
   encoding?: Encoding
 }
 
+const READ_OPTIONS: Names<LogReadOptions> = { start: true, end: true, highWaterMark: true, encoding: true }
+
 /** How a log is written. */
 export interface LogWriteOptions {
   /** How many bytes may wait before `write` returns false. Default: 64 KiB. */
   highWaterMark?: number
 }
+
+const WRITE_OPTIONS: Names<LogWriteOptions> = { highWaterMark: true }
 
 /** What a stream reads. */
 export interface LogSource {
@@ -43,7 +48,7 @@ export class LogReader extends Readable {
   #before: number | undefined
 
   constructor(log: LogSource, options?: LogReadOptions) {
-    const { start = 0, end, highWaterMark = 64 << 10, encoding } = toOptions(options)
+    const { start = 0, end, highWaterMark = 64 << 10, encoding } = toOptions(options, READ_OPTIONS)
     super({ highWaterMark, ...(encoding === undefined ? {} : { encoding }) })
     this.#log = log
     this.#position = toInteger('start', start)
@@ -80,7 +85,8 @@ export class LogWriter extends Writable {
   /** Appends durably. */
   readonly #append: (data: Data) => Promise<void>
 
-  constructor(append: (data: Data) => Promise<void>, { highWaterMark = 64 << 10 }: LogWriteOptions) {
+  constructor(append: (data: Data) => Promise<void>, options?: LogWriteOptions) {
+    const { highWaterMark = 64 << 10 } = toOptions(options, WRITE_OPTIONS)
     super({ highWaterMark })
     this.#append = append
   }

@@ -1,7 +1,8 @@
 /** Scopes that end with a flush or a drain, and by default with unmapping. */
 
-import { isThenable, toBoolean, toOptions } from '../shared/arguments.js'
+import { isThenable, toBoolean } from '../shared/arguments.js'
 import { wrongType } from '../shared/errors.js'
+import { type Names, toOptions } from '../shared/options.js'
 import { type AnyRegion, Region } from './region.js'
 
 /** How a context ends. */
@@ -9,6 +10,8 @@ export interface ContextOptions {
   /** Whether the region is unmapped at the end. Default: true. */
   unmap?: boolean
 }
+
+const CONTEXT_OPTIONS: Names<ContextOptions> = { unmap: true }
 
 abstract class Context<Mapped extends AnyRegion = Region> implements Disposable {
   /** The region in whose scope this is. */
@@ -19,7 +22,7 @@ abstract class Context<Mapped extends AnyRegion = Region> implements Disposable 
     if (!(region instanceof Region)) throw wrongType('region', 'a Region', region)
     requireOpen(region)
     this.region = region
-    this.#unmap = toBoolean('unmap', toOptions(options).unmap ?? true)
+    this.#unmap = toBoolean('unmap', toOptions(options, CONTEXT_OPTIONS).unmap ?? true)
   }
 
   protected abstract settle(): void

@@ -1,10 +1,11 @@
 /** Mapped persistent regions: libpmem of the NVM Library. */
 
 import { types } from 'node:util'
-import { type Path, type Size, toBoolean, toInteger, toOptions, toPath, toVersion } from '../shared/arguments.js'
+import { type Path, type Size, toBoolean, toInteger, toPath, toVersion } from '../shared/arguments.js'
 import { capabilities } from '../shared/capabilities.js'
 import { unsupported, wrongType, wrongValue } from '../shared/errors.js'
 import { native } from '../shared/native.js'
+import { type Names, toOptions } from '../shared/options.js'
 import { ACCESSES, toOneOf } from './advice.js'
 import { AttachedMemory } from './attached.js'
 import { type AnyRegion, type MemoryKind, Region } from './region.js'
@@ -53,6 +54,17 @@ export interface MapOptions {
   lock?: boolean
 }
 
+const MAP_OPTIONS: Names<MapOptions> = {
+  offset: true,
+  memory: true,
+  shared: true,
+  readonly: true,
+  access: true,
+  copyOnWrite: true,
+  populate: true,
+  lock: true,
+}
+
 /** `pmem_map_file`'s flags. */
 export interface MapFileOptions extends MapOptions {
   /** How many bytes to map. Needed with `create` and `tmpfile`; otherwise the file's rest by default. */
@@ -69,6 +81,17 @@ export interface MapFileOptions extends MapOptions {
   truncate?: boolean
   /** A new file's permissions, subject to the umask. Default: 0o666. */
   mode?: number
+}
+
+const MAP_FILE_OPTIONS: Names<MapFileOptions> = {
+  ...MAP_OPTIONS,
+  length: true,
+  create: true,
+  exclusive: true,
+  sparse: true,
+  tmpfile: true,
+  truncate: true,
+  mode: true,
 }
 
 /**
@@ -103,7 +126,7 @@ export function map(file: OpenFile | Path, byteLength: Size | undefined, options
 export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptions & { shared?: false }): Region
 export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptions): AnyRegion
 export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptions): AnyRegion {
-  const { kind, ...flags } = mapArguments(options)
+  const { kind, ...flags } = mapArguments(toOptions(options, MAP_OPTIONS))
   const length = byteLength === undefined ? undefined : toInteger('byteLength', byteLength, 1)
   const opened = toOpenFile(file) ?? toPath('file', file as Path)
   return new Region(native.regionMap(opened, { ...flags, byteLength: length }), kind)
@@ -121,9 +144,9 @@ export function mapFile(path: Path, options: MapFileOptions & { shared: true }):
 export function mapFile(path: Path, options?: MapFileOptions & { shared?: false }): Region
 export function mapFile(path: Path, options?: MapFileOptions): AnyRegion
 export function mapFile(path: Path, options?: MapFileOptions): AnyRegion {
-  const { kind, readonly, copyOnWrite, ...mapping } = mapArguments(options)
+  const flags = toOptions(options, MAP_FILE_OPTIONS)
+  const { kind, readonly, copyOnWrite, ...mapping } = mapArguments(flags)
   const bytes = toPath('path', path)
-  const flags = toOptions(options)
   const length = flags.length === undefined ? undefined : toInteger('length', flags.length, 1)
   const [create, tmpfile] = [toBoolean('create', flags.create ?? false), toBoolean('tmpfile', flags.tmpfile ?? false)]
   const made = {
@@ -225,8 +248,8 @@ interface MapArguments {
   lock: boolean
 }
 
-function mapArguments(options: MapOptions | undefined): MapArguments {
-  const { offset = 0, memory = 'auto', readonly = false, shared = false, access = 'normal', ...ways } = toOptions(options)
+function mapArguments(options: MapOptions): MapArguments {
+  const { offset = 0, memory = 'auto', readonly = false, shared = false, access = 'normal', ...ways } = options
   const kind = toKind(memory, toBoolean('shared', shared))
   const coverable = kind === 'wasm' || kind === 'shared'
   const flags = {

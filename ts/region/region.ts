@@ -1,8 +1,9 @@
-import { type Data, type Size, toBoolean, toBytes, toInteger, toOptions } from '../shared/arguments.js'
+import { type Data, type Size, toBoolean, toBytes, toInteger } from '../shared/arguments.js'
 import { Committer } from '../shared/committer.js'
 import { PmemError, closed, outOfRange, unsupported, wrongType } from '../shared/errors.js'
 import { alarmed, checkSource } from '../shared/frame.js'
 import { native } from '../shared/native.js'
+import { type Names, toOptions } from '../shared/options.js'
 import { ADVICE, type Advice, toOneOf } from './advice.js'
 import * as calls from './calls.js'
 import { ExternalMemory } from './external.js'
@@ -30,6 +31,8 @@ export interface StoreOptions {
   /** Whether the bytes are durable on return. Default: true, except in a region that is copy-on-write. Without it, `persist` their range later. */
   durable?: boolean
 }
+
+const STORE_OPTIONS: Names<StoreOptions> = { durable: true }
 
 /** Drops regions that are collected without having been closed. */
 const collected = new FinalizationRegistry<number>((handle) => native.regionDrop(handle))
@@ -258,7 +261,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
    */
   copyFrom(source: Data, byteOffset: Size = 0, options?: StoreOptions): void {
     this.#open()
-    const durable = toBoolean('durable', toOptions(options).durable ?? !this.#copyOnWrite)
+    const durable = toBoolean('durable', toOptions(options, STORE_OPTIONS).durable ?? !this.#copyOnWrite)
     const offset = toInteger('byteOffset', byteOffset, 0, this.#byteLength)
     const bytes = toBytes('source', source)
     calls.copyFrom(this.#handle, offset, bytes, durable)
@@ -272,7 +275,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
    */
   fill(value: number, start: Size = 0, end: Size = this.#byteLength, options?: StoreOptions): void {
     this.#open()
-    const durable = toBoolean('durable', toOptions(options).durable ?? !this.#copyOnWrite)
+    const durable = toBoolean('durable', toOptions(options, STORE_OPTIONS).durable ?? !this.#copyOnWrite)
     const byte = toInteger('value', value, 0, 255)
     const first = toInteger('start', start, 0, this.#byteLength)
     const last = toInteger('end', end, first, this.#byteLength)

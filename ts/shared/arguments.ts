@@ -56,13 +56,6 @@ export function isThenable(value: unknown): boolean {
   return typeof (value as { then?: unknown }).then === 'function'
 }
 
-/** The object of named options; an absent one is empty. */
-export function toOptions<T extends object>(value: T | undefined): Partial<T> {
-  if (value === undefined) return {}
-  if (typeof value === 'object' && value !== null) return value
-  throw wrongType('options', 'an object', value)
-}
-
 /** The bytes of `data`: not copied, unless it is text. `index` is where it was in the list of that name. */
 export function toBytes(name: string, data: Data, index?: number): Uint8Array {
   if (typeof data === 'string') return Buffer.from(data)
