@@ -162,10 +162,16 @@ export class Log extends Pool implements Iterable<Buffer> {
     return new LogReader({ tell, rewinds, read }, options)
   }
 
-  /** A stream that appends. `finish` means that all is durable; ending the stream does not close the log. */
-  createWriteStream(options?: LogWriteOptions): Writable {
+  /**
+   * A stream that appends. The bytes of a chunk are taken at the call of `write`. `finish` means that all is durable; ending
+   * the stream does not close the log. A stream that fails with `ENOSPC` has appended what fitted: whole chunks, in order, of
+   * which the error's `bytesWritten` says the length, as the stream's does at any time.
+   */
+  createWriteStream(options?: LogWriteOptions): Writable & { readonly bytesWritten: number } {
     openHandle(this)
-    return new LogWriter((data) => this.appendAsync(data), options)
+    const append = (data: Data) => this.appendAsync(data)
+    const free = () => this.#nbyte - this.tell()
+    return new LogWriter({ append, free }, options)
   }
 
   /** Empties the log, durably (`pmemlog_rewind`), after all pending appends. */

@@ -1,7 +1,8 @@
 /** A log's streams. */
 
 import { Readable, Writable } from 'node:stream'
-import { type Data, type Size, toInteger } from '../shared/arguments.js'
+import { type Data, type Size, isBytes, toBytes, toInteger } from '../shared/arguments.js'
+import { checkSource } from '../shared/frame.js'
 import { type Names, toOptions } from '../shared/options.js'
 
 /** How bytes are text: Node.js's encodings. */
@@ -81,32 +82,122 @@ export class LogReader extends Readable {
   }
 }
 
-export class LogWriter extends Writable {
-  /** Appends durably. */
-  readonly #append: (data: Data) => Promise<void>
+/** What a stream appends to. */
+export interface LogSink {
+  /** Appends durably: all or nothing. */
+  append(data: Data): Promise<void>
+  /** How many bytes there is room for. */
+  free(): number
+}
 
-  constructor(append: (data: Data) => Promise<void>, options?: LogWriteOptions) {
+/** A chunk that waits for the one before it. */
+interface Waiting {
+  readonly chunk: Buffer
+}
+
+type Callback = (error?: Error | null) => void
+
+export class LogWriter extends Writable {
+  readonly #log: LogSink
+  /** What stands for chunks whose bytes could not be taken, and why. */
+  readonly #refused = new WeakMap<Buffer, unknown>()
+  #bytesWritten = 0
+
+  constructor(log: LogSink, options?: LogWriteOptions) {
     const { highWaterMark = 64 << 10 } = toOptions(options, WRITE_OPTIONS)
     super({ highWaterMark })
-    this.#append = append
+    this.#log = log
   }
 
-  override _write(chunk: Buffer, _: BufferEncoding, callback: (error?: Error | null) => void): void {
-    void this.#settle(chunk, callback)
+  /** How many bytes this stream has appended. */
+  get bytesWritten(): number {
+    return this.#bytesWritten
+  }
+
+  override write(chunk: unknown, ...rest: unknown[]): boolean {
+    return (super.write as (...args: unknown[]) => boolean).call(this, this.#own(chunk), ...rest)
+  }
+
+  override end(chunk?: unknown, ...rest: unknown[]): this {
+    return (super.end as (...args: unknown[]) => this).call(this, this.#own(chunk), ...rest)
+  }
+
+  override _write(chunk: Buffer, _: BufferEncoding, callback: Callback): void {
+    void this.#settle([{ chunk }], callback)
   }
 
   /** What waited while a chunk was written goes as one append. */
-  override _writev(chunks: { chunk: Buffer }[], callback: (error?: Error | null) => void): void {
-    void this.#settle(Buffer.concat(chunks.map(({ chunk }) => chunk)), callback)
+  override _writev(chunks: Waiting[], callback: Callback): void {
+    void this.#settle(chunks, callback)
   }
 
-  async #settle(data: Data, callback: (error?: Error | null) => void): Promise<void> {
+  /**
+   * A chunk that has to wait keeps its bytes: a copy, since its memory may change, or be gone, before its turn. One whose
+   * memory is gone already fails the stream in its turn, after those before it.
+   */
+  #own(chunk: unknown): unknown {
+    if (!isBytes(chunk)) return chunk
     try {
-      await this.#append(data)
+      const bytes = toBytes('chunk', chunk)
+      if (this.writableLength === 0 && this.writableCorked === 0) return bytes
+      const copy = Buffer.from(bytes)
+      checkSource(bytes)
+      return copy
     } catch (error) {
-      callback(error as Error)
+      const stand = Buffer.alloc(0)
+      this.#refused.set(stand, error)
+      return stand
+    }
+  }
+
+  async #settle(chunks: readonly Waiting[], callback: Callback): Promise<void> {
+    try {
+      const refused = chunks.findIndex(({ chunk }) => this.#refused.has(chunk))
+      await this.#append(refused === -1 ? chunks : chunks.slice(0, refused))
+      if (refused !== -1) throw this.#refused.get(chunks[refused]!.chunk)
+    } catch (error) {
+      callback(this.#explained(error as NodeJS.ErrnoException))
       return
     }
     callback()
   }
+
+  /** Appends chunks as one; where they do not all fit, those that do, in order, and throws. */
+  async #append(chunks: readonly Waiting[]): Promise<void> {
+    let count = chunks.length
+    let failure: unknown
+    while (count > 0) {
+      const data = together(chunks.slice(0, count))
+      try {
+        await this.#log.append(data)
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+        failure = error
+        // Others may take room after it was asked for.
+        count = Math.min(fitting(chunks, this.#log.free()), count - 1)
+        continue
+      }
+      this.#bytesWritten += data.length
+      break
+    }
+    if (failure !== undefined) throw failure
+  }
+
+  #explained(error: NodeJS.ErrnoException): Error {
+    if (error.code !== 'ENOSPC') return error
+    const bytesWritten = this.#bytesWritten
+    error.message += `; the stream appended ${bytesWritten} bytes before, whole chunks`
+    return Object.assign(error, { bytesWritten })
+  }
+}
+
+function together(chunks: readonly Waiting[]): Buffer {
+  return chunks.length === 1 ? chunks[0]!.chunk : Buffer.concat(chunks.map(({ chunk }) => chunk))
+}
+
+/** How many chunks have room. */
+function fitting(chunks: readonly Waiting[], free: number): number {
+  let room = free
+  const first = chunks.findIndex(({ chunk }) => (room -= chunk.length) < 0)
+  return first === -1 ? chunks.length : first
 }

@@ -56,6 +56,11 @@ export function isThenable(value: unknown): boolean {
   return typeof (value as { then?: unknown }).then === 'function'
 }
 
+/** Whether these are bytes, which may be gone. */
+export function isBytes(data: unknown): data is Bytes {
+  return ArrayBuffer.isView(data) || types.isAnyArrayBuffer(data)
+}
+
 /** The bytes of `data`: not copied, unless it is text. `index` is where it was in the list of that name. */
 export function toBytes(name: string, data: Data, index?: number): Uint8Array {
   if (typeof data === 'string') return Buffer.from(data)
