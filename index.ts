@@ -4,9 +4,9 @@
  * @packageDocumentation
  */
 
-export { capabilities } from './ts/shared/capabilities.js'
-export type { Capabilities, EngineName } from './ts/shared/capabilities.js'
-export type { PmemErrorCode } from './ts/shared/errors.js'
-export * as pmem from './ts/region/pmem.js'
-export * as pmemblk from './ts/nvml/pmemblk.js'
-export * as pmemlog from './ts/nvml/pmemlog.js'
+import * as all from './ts/all.js'
+
+export * from './ts/all.js'
+
+/** For `import pmem from 'pmem'`: what `require('pmem')` gives. */
+export default all

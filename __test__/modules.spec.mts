@@ -2,7 +2,7 @@
 
 import { createRequire } from 'node:module'
 import test from 'ava'
-import { capabilities, pmem } from 'pmem'
+import all, { capabilities, pmem } from 'pmem'
 import { file, text } from './helpers/files.js'
 
 const cjs = createRequire(import.meta.url)('pmem') as typeof import('pmem')
@@ -20,6 +20,17 @@ test('both are one', async (t) => {
   for (const name of names(cjs)) t.is(Reflect.get(esm, name), Reflect.get(cjs, name), name)
   t.is(pmem, cjs.pmem)
   t.is(capabilities, cjs.capabilities)
+})
+
+test('what people try first works: the default export, and the functions of pmem by themselves', (t) => {
+  for (const everything of [all, cjs, cjs.default]) {
+    t.is(everything.mapFile, pmem.mapFile)
+    t.is(everything.Region, pmem.Region)
+    t.is(everything.pmem, pmem)
+    t.is(everything.pmemlog.create, cjs.pmemlog.create)
+  }
+  const typed: all.Region = all.map(file(t))
+  typed.close()
 })
 
 test('the names of the pmem module', (t) => {

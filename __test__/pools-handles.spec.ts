@@ -57,9 +57,9 @@ eachEngine('a closed log refuses everything, whatever the arguments', async (t, 
     for (const method of methods) refuses(t, 'ERR_PMEM_CLOSED', () => (log[method] as (...args: unknown[]) => unknown)(...args), CLOSED)
     await rejects(t, 'ERR_PMEM_CLOSED', () => (log.appendAsync as (...args: unknown[]) => Promise<void>)(...args), CLOSED)
   }
-  refuses(t, 'ERR_PMEM_CLOSED', () => log.engine, CLOSED)
+  for (const name of ['engine', 'free', 'pending'] as const) refuses(t, 'ERR_PMEM_CLOSED', () => log[name], CLOSED)
   refuses(t, 'ERR_PMEM_CLOSED', () => [...log], CLOSED)
-  isComplete(t, log, [...methods, 'appendAsync', 'engine', 'close', 'closed'])
+  isComplete(t, log, [...methods, 'appendAsync', 'engine', 'free', 'pending', 'path', 'readonly', 'close', 'closed'])
 })
 
 eachEngine('a closed block array refuses everything, whatever the arguments', async (t, engine) => {
@@ -72,9 +72,9 @@ eachEngine('a closed block array refuses everything, whatever the arguments', as
       await rejects(t, 'ERR_PMEM_CLOSED', () => (blocks[method] as (...args: unknown[]) => Promise<void>)(...args), CLOSED)
     }
   }
-  refuses(t, 'ERR_PMEM_CLOSED', () => blocks.engine, CLOSED)
+  for (const name of ['engine', 'pending'] as const) refuses(t, 'ERR_PMEM_CLOSED', () => blocks[name], CLOSED)
   refuses(t, 'ERR_PMEM_CLOSED', () => [...blocks], CLOSED)
-  isComplete(t, blocks, [...methods, 'writeAsync', 'writeManyAsync', 'engine', 'close', 'closed'])
+  isComplete(t, blocks, [...methods, 'writeAsync', 'writeManyAsync', 'engine', 'pending', 'path', 'readonly', 'close', 'closed'])
 })
 
 /** That a list of public names, those of what the object's class extends too, leaves none out. */

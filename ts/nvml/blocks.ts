@@ -19,15 +19,17 @@ const SCAN = 1 << 20
 
 const kind = poolKind('block array', {
   intact: native.arrayIntact,
+  pending: native.arrayPending,
   limitPending: native.arrayLimitPending,
   close: native.arrayClose,
+  details: (array) => ({ bsize: (array as BlockArray).bsize(), nblock: (array as BlockArray).nblock(), pending: array.pending }),
 })
 
 /**
  * An array of blocks, each written atomically and durably. {@link create} and {@link open} make it.
  *
  * Handles on the same file in one process, also those of workers, share the array. After `close` every use throws
- * `ERR_PMEM_CLOSED`, except `closed` and closing again. A block that was never written is zeros. An index that is no
+ * `ERR_PMEM_CLOSED`, except `closed`, `path`, `readonly` and closing again. A block that was never written is zeros. An index that is no
  * block's is `ERR_OUT_OF_RANGE`.
  *
  * @example

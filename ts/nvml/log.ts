@@ -17,7 +17,13 @@ export interface LogInfo extends PoolInfo {
   nbyte: number
 }
 
-const kind = poolKind('log', { intact: native.logIntact, limitPending: native.logLimitPending, close: native.logClose })
+const kind = poolKind('log', {
+  intact: native.logIntact,
+  pending: native.logPending,
+  limitPending: native.logLimitPending,
+  close: native.logClose,
+  details: (log) => ({ tell: (log as Log).tell(), nbyte: (log as Log).nbyte(), pending: log.pending }),
+})
 
 const scanning: Scanning<Log> = {
   // Whichever thread of this process rewound it.
@@ -29,7 +35,7 @@ const scanning: Scanning<Log> = {
  * A durable append-only log. {@link create} and {@link open} make it.
  *
  * Handles on the same file in one process, also those of workers, share the log. After `close` every use throws
- * `ERR_PMEM_CLOSED`, except `closed` and closing again. Offsets and lengths are in bytes.
+ * `ERR_PMEM_CLOSED`, except `closed`, `path`, `readonly` and closing again. Offsets and lengths are in bytes.
  *
  * @example
  * import { pmemlog } from 'pmem'
@@ -57,6 +63,11 @@ export class Log extends Pool implements Iterable<Buffer> {
   /** How many bytes the log holds (`pmemlog_tell`). Appends that are still pending do not count. */
   tell(): number {
     return calls.tell(openHandle(this))
+  }
+
+  /** How many bytes there is room for. Appends that are still pending do not count. */
+  get free(): number {
+    return this.#nbyte - this.tell()
   }
 
   /**
@@ -170,7 +181,7 @@ export class Log extends Pool implements Iterable<Buffer> {
   createWriteStream(options?: LogWriteOptions): Writable & { readonly bytesWritten: number } {
     openHandle(this)
     const append = (data: Data) => this.appendAsync(data)
-    const free = () => this.#nbyte - this.tell()
+    const free = () => this.free
     return new LogWriter({ append, free }, options)
   }
 

@@ -1,6 +1,6 @@
 /** Arrays of atomically written blocks: libpmemblk of the NVM Library. */
 
-import { type Path, type Size, toInteger, toPath } from '../shared/arguments.js'
+import { type Path, type Size, textOf, toInteger, toPath } from '../shared/arguments.js'
 import { native } from '../shared/native.js'
 import { BlockArray } from './blocks.js'
 import { type CreateOptions, type OpenOptions, provides, toCreateArguments, toOpenArguments } from './pools.js'
@@ -26,7 +26,8 @@ export const MIN_BLK = 512
 export function create(path: Path, blockSize: Size = 512, poolSize: Size = MIN_POOL, options?: CreateOptions): BlockArray {
   const bsize = toBlockSize(blockSize, 1)
   const { flags, maxPending } = toCreateArguments(poolSize, options)
-  return new BlockArray(native.arrayCreate(toPath('path', path), bsize, flags), maxPending)
+  const bytes = toPath('path', path)
+  return new BlockArray({ ...native.arrayCreate(bytes, bsize, flags), path: textOf(bytes), readonly: false }, maxPending)
 }
 
 /**
@@ -38,7 +39,8 @@ export function create(path: Path, blockSize: Size = 512, poolSize: Size = MIN_P
  */
 export function open(path: Path, blockSize: Size = 0, options?: OpenOptions): BlockArray {
   const { flags, maxPending } = toOpenArguments(options)
-  return new BlockArray(native.arrayOpen(toPath('path', path), toBlockSize(blockSize, 0), ...flags), maxPending)
+  const [bytes, bsize] = [toPath('path', path), toBlockSize(blockSize, 0)]
+  return new BlockArray({ ...native.arrayOpen(bytes, bsize, ...flags), path: textOf(bytes), readonly: flags[1] }, maxPending)
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Durable append-only logs: libpmemlog of the NVM Library. */
 
-import { type Path, type Size, toPath } from '../shared/arguments.js'
+import { type Path, type Size, textOf, toPath } from '../shared/arguments.js'
 import { native } from '../shared/native.js'
 import { Log } from './log.js'
 import { type CreateOptions, type OpenOptions, provides, toCreateArguments, toOpenArguments } from './pools.js'
@@ -23,7 +23,8 @@ export const MIN_POOL = 2 << 20
  */
 export function create(path: Path, poolSize: Size = MIN_POOL, options?: CreateOptions): Log {
   const { flags, maxPending } = toCreateArguments(poolSize, options)
-  return new Log(native.logCreate(toPath('path', path), flags), maxPending)
+  const bytes = toPath('path', path)
+  return new Log({ ...native.logCreate(bytes, flags), path: textOf(bytes), readonly: false }, maxPending)
 }
 
 /**
@@ -34,7 +35,8 @@ export function create(path: Path, poolSize: Size = MIN_POOL, options?: CreateOp
  */
 export function open(path: Path, options?: OpenOptions): Log {
   const { flags, maxPending } = toOpenArguments(options)
-  return new Log(native.logOpen(toPath('path', path), ...flags), maxPending)
+  const bytes = toPath('path', path)
+  return new Log({ ...native.logOpen(bytes, ...flags), path: textOf(bytes), readonly: flags[1] }, maxPending)
 }
 
 /** Whether a file is a sound log (`pmemlog_check`). Throws for one that is missing, and `EAGAIN` for one that is open. */

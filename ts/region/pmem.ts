@@ -1,7 +1,7 @@
 /** Mapped persistent regions: libpmem of the NVM Library. */
 
 import { types } from 'node:util'
-import { type Path, type Size, toBoolean, toInteger, toPath, toVersion } from '../shared/arguments.js'
+import { type Path, type Size, textOf, toBoolean, toInteger, toPath, toVersion } from '../shared/arguments.js'
 import { capabilities } from '../shared/capabilities.js'
 import { unsupported, wrongType, wrongValue } from '../shared/errors.js'
 import { native } from '../shared/native.js'
@@ -129,7 +129,8 @@ export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptio
   const { kind, ...flags } = mapArguments(toOptions(options, MAP_OPTIONS))
   const length = byteLength === undefined ? undefined : toInteger('byteLength', byteLength, 1)
   const opened = toOpenFile(file) ?? toPath('file', file as Path)
-  return new Region(native.regionMap(opened, { ...flags, byteLength: length }), kind)
+  const name = typeof opened === 'number' ? undefined : textOf(opened)
+  return new Region({ ...native.regionMap(opened, { ...flags, byteLength: length }), path: name }, kind)
 }
 
 /**
@@ -157,12 +158,14 @@ export function mapFile(path: Path, options?: MapFileOptions): AnyRegion {
   }
   if (!create && !tmpfile) {
     if (made.exclusive || made.sparse || made.truncate) throw wrongValue('options', 'exclusive, sparse and truncate need create')
-    return new Region(native.regionMapExisting(bytes, { ...mapping, readonly, copyOnWrite, byteLength: length }), kind)
+    const info = native.regionMapExisting(bytes, { ...mapping, readonly, copyOnWrite, byteLength: length })
+    return new Region({ ...info, path: textOf(bytes) }, kind)
   }
   if (readonly) throw wrongValue('readonly', 'a file that is made is written')
   if (copyOnWrite) throw wrongValue('copyOnWrite', 'a file that is made is written')
   if (length === undefined) throw wrongType('length', 'an integer where a file is made', length)
-  return new Region(native.regionCreate(bytes, { ...made, ...mapping, tmpfile, length }), kind)
+  const info = native.regionCreate(bytes, { ...made, ...mapping, tmpfile, length })
+  return new Region({ ...info, path: tmpfile ? undefined : textOf(bytes) }, kind)
 }
 
 /**

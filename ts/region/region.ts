@@ -2,6 +2,7 @@ import { type Data, type Size, toBoolean, toBytes, toInteger } from '../shared/a
 import { Committer } from '../shared/committer.js'
 import { PmemError, closed, outOfRange, unsupported, wrongType } from '../shared/errors.js'
 import { alarmed, checkSource } from '../shared/frame.js'
+import { inspectAs } from '../shared/inspect.js'
 import { native } from '../shared/native.js'
 import { type Names, toOptions } from '../shared/options.js'
 import { ADVICE, type Advice, toOneOf } from './advice.js'
@@ -18,6 +19,8 @@ export interface RegionInfo {
   isPmem: boolean
   readonly: boolean
   copyOnWrite: boolean
+  /** The file's, where it is known. */
+  path?: string | undefined
 }
 
 /** A region in whatever memory. */
@@ -40,7 +43,7 @@ const collected = new FinalizationRegistry<number>((handle) => native.regionDrop
 /**
  * A file mapped as memory. {@link map} and {@link mapFile} make it.
  *
- * After `close` every use throws `ERR_PMEM_CLOSED`, except `closed` and closing again, and every view over the region is
+ * After `close` every use throws `ERR_PMEM_CLOSED`, except `closed`, `path`, `readonly` and closing again, and every view over the region is
  * empty. Offsets and lengths are in bytes.
  *
  * @example
@@ -65,7 +68,19 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
   readonly #isPmem: boolean
   readonly #readonly: boolean
   readonly #copyOnWrite: boolean
+  readonly #path: string | undefined
   readonly #committer = new Committer()
+
+  static {
+    inspectAs<AnyRegion>(Region.prototype, (region) => ({
+      known: { path: region.path },
+      details() {
+        if (region.closed) return { closed: true }
+        const { byteLength, readonly, isPmem, position } = region
+        return { byteLength, readonly, isPmem, position }
+      },
+    }))
+  }
 
   /** @internal */
   constructor(info: RegionInfo, kind: MemoryKind, memory?: MappedMemory) {
@@ -74,6 +89,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
     this.#isPmem = info.isPmem
     this.#readonly = info.readonly
     this.#copyOnWrite = info.copyOnWrite
+    this.#path = info.path
     this.#kind = kind
     this.#memory = memory
     this.#owner = this
@@ -97,6 +113,16 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
   get isPmem(): boolean {
     this.#open()
     return this.#isPmem
+  }
+
+  /** The region's file, as it was named; undefined for one that was mapped by a descriptor, has no name, or is attached. */
+  get path(): string | undefined {
+    return this.#path
+  }
+
+  /** Whether stores stay in this mapping, and `write` is refused. */
+  get readonly(): boolean {
+    return this.#readonly
   }
 
   /** The cursor of `read` and `write`, from 0 to `byteLength`. */
@@ -319,7 +345,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
 
   /** The handle, which only an open region has, and none of whose pages was lost. */
   #open(): number {
-    if (this.#handle === 0) throw closed('region')
+    if (this.#handle === 0) throw closed('region', this.#path)
     if (alarmed()) native.regionIntact(this.#handle)
     return this.#handle
   }

@@ -106,6 +106,11 @@ export function isPlain(data: Data): data is Uint8Array {
   return (prototype === bufferPrototype || prototype === uint8Prototype) && isUint8Array(data)
 }
 
+/** The text of a path's bytes. */
+export function textOf({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString()
+}
+
 /** Whether this is a URL, in whatever realm. Node.js knows them by the same properties. */
 export function isURL(value: unknown): value is FileURL {
   if (typeof value !== 'object' || value === null || isUint8Array(value)) return false

@@ -19,8 +19,9 @@ export class PmemError extends Error {
   }
 }
 
-export function closed(what: string): PmemError {
-  return new PmemError('ERR_PMEM_CLOSED', `the ${what} is closed`)
+/** `path` is the file's, where it has one that is known. */
+export function closed(what: string, path: string | undefined): PmemError {
+  return new PmemError('ERR_PMEM_CLOSED', `the ${what} ${path === undefined ? '' : `'${path}' `}is closed`)
 }
 
 export function unsupported(message: string, options?: ErrorOptions): PmemError {

@@ -79,6 +79,12 @@ pub fn array_enqueue(env: &Env, handle: f64, queue: f64, first: f64, data: Uint8
     })
 }
 
+/// How many bytes wait to be written, of all handles on the array.
+#[napi(catch_unwind)]
+pub fn array_pending(env: &Env, handle: f64) -> napi::Result<f64> {
+    with(env, handle, |array: &BlockArray| Ok(array.pending() as f64))
+}
+
 /// How many bytes may wait to be written, from now on and for all handles on the array.
 #[napi(catch_unwind)]
 pub fn array_limit_pending(env: &Env, handle: f64, most: f64) -> napi::Result<()> {

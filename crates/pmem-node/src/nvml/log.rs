@@ -45,6 +45,12 @@ pub fn log_open(env: &Env, path: Uint8ArraySlice<'_>, engine: String, readonly: 
     opened(env, open_options(&engine, readonly).and_then(|options| Log::open(&path_of(&path), options)))
 }
 
+/// How many bytes wait to be written, of all handles on the log.
+#[napi(catch_unwind)]
+pub fn log_pending(env: &Env, handle: f64) -> napi::Result<f64> {
+    with(env, handle, |log: &Log| Ok(log.pending() as f64))
+}
+
 /// How many bytes may wait to be written, from now on and for all handles on the log.
 #[napi(catch_unwind)]
 pub fn log_limit_pending(env: &Env, handle: f64, most: f64) -> napi::Result<()> {
