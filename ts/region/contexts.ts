@@ -3,7 +3,7 @@
 import { isThenable, toBoolean } from '../shared/arguments.js'
 import { wrongType } from '../shared/errors.js'
 import { type Names, toOptions } from '../shared/options.js'
-import { type AnyRegion, Region } from './region.js'
+import { type AnyRegion, type Region, toRegion } from './region.js'
 
 /** How a context ends. */
 export interface ContextOptions {
@@ -19,8 +19,7 @@ abstract class Context<Mapped extends AnyRegion = Region> implements Disposable 
   readonly #unmap: boolean
 
   constructor(region: Mapped, options?: ContextOptions) {
-    if (!(region instanceof Region)) throw wrongType('region', 'a Region', region)
-    requireOpen(region)
+    requireOpen(toRegion(region))
     this.region = region
     this.#unmap = toBoolean('unmap', toOptions(options, CONTEXT_OPTIONS).unmap ?? true)
   }

@@ -8,7 +8,7 @@ import { native } from '../shared/native.js'
 import { type Names, toOptions } from '../shared/options.js'
 import { ACCESSES, toOneOf } from './advice.js'
 import { AttachedMemory } from './attached.js'
-import { type AnyRegion, type MemoryKind, Region } from './region.js'
+import { type AnyRegion, type MemoryKind, Region, toRegion } from './region.js'
 
 export { DrainContext, FlushContext } from './contexts.js'
 export type { ContextOptions } from './contexts.js'
@@ -225,11 +225,6 @@ export function hasHwDrain(): boolean {
 /** Whether the processor's caches survive a power failure: `pmem_has_auto_flush`. */
 export function hasAutoFlush(): boolean {
   return capabilities.autoFlush
-}
-
-function toRegion(region: AnyRegion): AnyRegion {
-  if (region instanceof Region) return region
-  throw wrongType('region', 'a Region', region)
 }
 
 /** The descriptor of an open file; undefined for what may be a path. */

@@ -37,6 +37,14 @@ export interface StoreOptions {
 
 const STORE_OPTIONS: Names<StoreOptions> = { durable: true }
 
+/** The region that someone gave. */
+export function toRegion(region: AnyRegion): AnyRegion {
+  if (region instanceof Region) return region
+  const { constructor } = Object(region) as { constructor?: { name?: unknown } }
+  if (constructor?.name !== 'Region') throw wrongType('region', 'a Region', region)
+  throw wrongType('region', 'a Region that this copy of the package made, and not another copy or version of it', region)
+}
+
 /** Drops regions that are collected without having been closed. */
 const collected = new FinalizationRegistry<number>((handle) => native.regionDrop(handle))
 

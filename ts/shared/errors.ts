@@ -47,6 +47,6 @@ function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value)
   if (typeof value === 'function') return `function ${value.name}`
   if (typeof value === 'object') return `an instance of ${value.constructor?.name ?? 'Object'}`
-  if (typeof value === 'string' && value.length > 28) return `string ${value.slice(0, 25)}...`
+  if (typeof value === 'string') return `string ${value.length > 28 ? `'${value.slice(0, 25)}'...` : `'${value}'`}`
   return `${typeof value} ${typeof value === 'bigint' ? `${value}n` : String(value)}`
 }

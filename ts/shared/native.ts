@@ -20,6 +20,7 @@ function load(): Binding {
 function checkVersion(found: Partial<Binding>, given: string | Binding | undefined): void {
   const version = typeof found.nativeVersion === 'function' ? found.nativeVersion() : undefined
   if (version === VERSION) return
+  if (given === undefined && overriding()) throw unsupported(overridden('it names no native module of this version of pmem'))
   const name = typeof given === 'string' ? given : packageName()
   const what = version === undefined ? 'no native module of pmem' : `pmem's native module of version ${version}`
   throw unsupported(`${name} is ${what}, and this is pmem ${VERSION}: install it anew`)
@@ -30,9 +31,12 @@ function loadPackage(): Binding {
     // eslint-disable-next-line typescript/no-require-imports -- a failure must be caught here
     return require('#binding') as Binding
   } catch (cause) {
+    const failures = causes(cause)
+    if (overriding()) throw unsupported(overridden(failures.at(-1)?.message ?? ''), { cause: failures.at(-1) })
     const name = packageName()
-    const message = `pmem could not load its native module, which the package ${name} brings: ${reason(name, cause)}`
-    throw unsupported(message, { cause })
+    const why = isSingle() ? SINGLE : reason(name, failures)
+    const message = `pmem could not load its native module, which the package ${name} brings: ${why}`
+    throw unsupported(message, { cause: present(failures).at(-1) ?? failures.at(-1) })
   }
 }
 
@@ -62,11 +66,30 @@ function isMusl(): boolean {
   return header !== undefined && header.glibcVersionRuntime === undefined
 }
 
+/** The variable by which every package that is made with napi-rs can be told its native module, all of them at once. */
+const VARIABLE = 'NAPI_RS_NATIVE_LIBRARY_PATH'
+
+function overriding(): boolean {
+  return Boolean(process.env[VARIABLE])
+}
+
+function overridden(why: string): string {
+  return `pmem could not load its native module: ${VARIABLE} is set to ${process.env[VARIABLE]} for all packages made with napi-rs, and ${why}. Unset it, and name pmem's by PMEM_NATIVE_BINDING`
+}
+
+/** Whether the program is a single executable, which has no `node_modules`. */
+function isSingle(): boolean {
+  const { getBuiltinModule } = process as { getBuiltinModule?: (name: string) => { isSea?: () => boolean } | undefined }
+  return getBuiltinModule?.('node:sea')?.isSea?.() ?? false
+}
+
+const SINGLE =
+  "a single executable has no packages. Put the package's .node file beside it, and name that by setNativeBinding of pmem/native-binding before pmem is imported, or by PMEM_NATIVE_BINDING"
+
 /** Why the generated loader failed: what it says of the files that are there, or that none is. */
-function reason(name: string, cause: unknown): string {
-  const absent = /^Cannot find (native binding|(module|package) '(\.\/|pmem-[\w-]+'))/
-  const failures = causes(cause).filter((message) => !absent.test(message))
-  if (failures.length) return failures.join('; ')
+function reason(name: string, failures: readonly Error[]): string {
+  const found = present(failures)
+  if (found.length) return found.map(({ message }) => message).join('; ')
   return (
     `it is not installed. Packages of this kind are optional dependencies: install on the platform that runs the ` +
     `program, without --omit=optional, and where package-lock.json or node_modules came from another platform, remove ` +
@@ -74,10 +97,18 @@ function reason(name: string, cause: unknown): string {
   )
 }
 
-/** The first lines of an error's message and of all that led to it. */
-function causes(error: unknown): string[] {
+/** The failures of files that are there. */
+function present(failures: readonly Error[]): Error[] {
+  const absent = /^Cannot find (native binding|(module|package) '(\.\/|pmem-[\w-]+'))/
+  return failures.filter(({ message }) => !absent.test(message))
+}
+
+/** An error and all that led to it, each with the first line of its message, and without the others. */
+function causes(error: unknown): Error[] {
   if (!types.isNativeError(error)) return []
-  return [error.message.split('\n')[0] ?? '', ...causes(error.cause)]
+  const { code } = error as NodeJS.ErrnoException
+  const short = Object.assign(new Error(error.message.split('\n')[0]), code === undefined ? {} : { code })
+  return [short, ...causes(error.cause)]
 }
 
 export const native = ofThisRealm(load())

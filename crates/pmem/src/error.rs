@@ -22,7 +22,7 @@ pub enum Error {
         /// The file, where it is known by a path.
         path: Option<PathBuf>,
         /// What the caller can do about it.
-        hint: Option<&'static str>,
+        hint: Option<Cow<'static, str>>,
     },
     /// The handle was closed before this call.
     #[error("the {0} is closed")]
@@ -94,6 +94,9 @@ pub enum Error {
     },
 }
 
+/// Why there is no mapping of a regular file.
+const UNMAPPABLE: &str = "the file system maps no file shared: keep the file on another one";
+
 impl Error {
     /// The failure's name: an operating system's error name such as `ENOSPC`, or one that starts with `ERR_`.
     pub fn code(&self) -> Cow<'static, str> {
@@ -112,7 +115,11 @@ impl Error {
 
     /// The failure of `syscall` on `path`.
     pub(crate) fn io(error: &std::io::Error, syscall: &'static str, path: Option<&Path>) -> Self {
-        Self::os(errno::of(error), syscall, path)
+        let error = Self::os(errno::of(error), syscall, path);
+        match error {
+            Error::Os { errno: errno::ENODEV, .. } => error.with_hint(UNMAPPABLE),
+            _ => error,
+        }
     }
 
     /// The failure of `syscall` on `path` with the positive error number `errno`.
@@ -121,9 +128,11 @@ impl Error {
     }
 
     /// The same failure, with advice where there was none.
-    pub(crate) fn with_hint(self, advice: &'static str) -> Self {
+    pub(crate) fn with_hint(self, advice: impl Into<Cow<'static, str>>) -> Self {
         match self {
-            Error::Os { errno, syscall, path, hint: None } => Error::Os { errno, syscall, path, hint: Some(advice) },
+            Error::Os { errno, syscall, path, hint: None } => {
+                Error::Os { errno, syscall, path, hint: Some(advice.into()) }
+            }
             other => other,
         }
     }
@@ -137,8 +146,8 @@ fn quoted(path: &Option<PathBuf>) -> String {
     path.as_ref().map(|path| format!(" '{}'", path.display())).unwrap_or_default()
 }
 
-fn hinted(hint: &Option<&'static str>) -> String {
-    hint.map(|hint| format!(" ({hint})")).unwrap_or_default()
+fn hinted(hint: &Option<Cow<'static, str>>) -> String {
+    hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -153,6 +162,16 @@ mod tests {
         let error = Error::os(ENOENT, "open", Some(Path::new("/no/such")));
         assert_eq!(error.to_string(), "ENOENT: no such file or directory, open '/no/such'");
         assert_eq!(error.code(), "ENOENT");
+    }
+
+    #[test]
+    fn a_file_system_without_shared_mappings_is_named() {
+        let error = Error::io(&errno::failure(errno::ENODEV), "mmap", Some(Path::new("/f")));
+        assert!(
+            error
+                .to_string()
+                .ends_with("mmap '/f' (the file system maps no file shared: keep the file on another one)")
+        );
     }
 
     #[test]

@@ -740,7 +740,8 @@ fn mapped_len(size: u64, options: MapOptions, path: Option<&Path>, syscall: &'st
     let len = options.len.map_or(rest, |len| len as u64);
     if len > rest {
         let expected = format!("<= {rest}, the bytes that the file holds from offset {}", options.offset);
-        return Err(Error::out_of_range("byteLength", expected, len));
+        let name = if syscall == "pmem_map_file" { "length" } else { "byteLength" };
+        return Err(Error::out_of_range(name, expected, len));
     }
     let len = usize::try_from(len).ok().and_then(NonZeroUsize::new);
     len.ok_or_else(|| Error::os(errno::EINVAL, syscall, path).with_hint("there are no bytes to map"))

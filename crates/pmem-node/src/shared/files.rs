@@ -13,7 +13,7 @@ pub(crate) use platform::path_of;
 /// no file any more.
 pub(crate) fn borrow<'call>(descriptor: i32) -> pmem::Result<Descriptor<'call>> {
     const EBADF: i32 = 9;
-    let closed = Error::Os { errno: EBADF, syscall: "fstat", path: None, hint: Some("the file is closed") };
+    let closed = Error::Os { errno: EBADF, syscall: "fstat", path: None, hint: Some("the file is closed".into()) };
     if descriptor < 0 {
         return Err(closed);
     }

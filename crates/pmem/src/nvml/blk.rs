@@ -358,7 +358,8 @@ fn check_block_size(have: usize, wanted: u32, path: &Path) -> Result<()> {
     if wanted == 0 || wanted as usize == have {
         return Ok(());
     }
-    Err(Error::os(errno::EINVAL, OPEN, Some(path)).with_hint("the pool has another block size"))
+    let sizes = format!("the pool has blocks of {have} bytes, not of {wanted}");
+    Err(Error::os(errno::EINVAL, OPEN, Some(path)).with_hint(sizes))
 }
 
 /// Writes an array that is not laid out, without the blocks that libpmemblk would give to all of it.

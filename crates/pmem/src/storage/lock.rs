@@ -23,7 +23,8 @@ impl Locked {
             Ok(()) => Ok(Self(file)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Error::os(errno::EAGAIN, syscall, Some(path))
                 .with_hint("the pool is open elsewhere: in another process, or by another copy of this package")),
-            Err(error) => Err(Error::io(&error, syscall, Some(path))),
+            Err(error) => Err(Error::io(&error, syscall, Some(path))
+                .with_hint("the file cannot be locked, as a pool must be: keep it on a file system that has locks")),
         }
     }
 
