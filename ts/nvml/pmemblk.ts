@@ -3,7 +3,7 @@
 import { type Path, type Size, textOf, toInteger, toPath } from '../shared/arguments.js'
 import { native } from '../shared/native.js'
 import { BlockArray } from './blocks.js'
-import { type CreateOptions, type OpenOptions, provides, toCreateArguments, toOpenArguments } from './pools.js'
+import { type CreateOptions, type OpenOptions, openOrCreate, provides, toCreateArguments, toOpenArguments } from './pools.js'
 
 export { BlockArray } from './blocks.js'
 export type { Bytes, Data, FileURL, Path, Size } from '../shared/arguments.js'
@@ -15,6 +15,9 @@ export const MIN_POOL = (16 << 20) + (8 << 10)
 /** What the smallest block takes up, in bytes: `PMEMBLK_MIN_BLK`. Smaller blocks are possible and save no room. */
 export const MIN_BLK = 512
 
+/** The size of a block by default. */
+const BLOCK_SIZE = 512
+
 /**
  * Makes an array and opens it (`pmemblk_create`). The file and its directory entry are durable on return.
  *
@@ -23,7 +26,7 @@ export const MIN_BLK = 512
  * @throws `EEXIST`; `ERR_OUT_OF_RANGE` below {@link MIN_POOL}, or for blocks too large for the pool; `ENOSPC` and others of
  * making the file, which is then gone again.
  */
-export function create(path: Path, blockSize: Size = 512, poolSize: Size = MIN_POOL, options?: CreateOptions): BlockArray {
+export function create(path: Path, blockSize: Size = BLOCK_SIZE, poolSize: Size = MIN_POOL, options?: CreateOptions): BlockArray {
   const bsize = toBlockSize(blockSize, 1)
   const { flags, maxPending } = toCreateArguments(poolSize, options)
   const bytes = toPath('path', path)
@@ -31,16 +34,18 @@ export function create(path: Path, blockSize: Size = 512, poolSize: Size = MIN_P
 }
 
 /**
- * Opens an array (`pmemblk_open`).
+ * Opens an array (`pmemblk_open`); with `create`, makes it where it is missing.
  *
- * @param blockSize - 0 takes the pool's.
+ * @param blockSize - 0 takes the pool's, and makes one with blocks of 512 bytes.
  * @throws `ERR_PMEM_CORRUPT` for a file that is no sound array, which is left as it is; `EINVAL` for another block size;
- * `EAGAIN` for one that is open in another process, or in this one in another way.
+ * `EAGAIN` for one that is open in another process, or in this one in another way; with `create`, as {@link create}.
  */
 export function open(path: Path, blockSize: Size = 0, options?: OpenOptions): BlockArray {
-  const { flags, maxPending } = toOpenArguments(options)
+  const { flags, making, maxPending } = toOpenArguments(options, MIN_POOL)
   const [bytes, bsize] = [toPath('path', path), toBlockSize(blockSize, 0)]
-  return new BlockArray({ ...native.arrayOpen(bytes, bsize, ...flags), path: textOf(bytes), readonly: flags[1] }, maxPending)
+  const make = making && (() => native.arrayCreate(bytes, bsize || BLOCK_SIZE, making))
+  const info = openOrCreate(() => native.arrayOpen(bytes, bsize, ...flags), make)
+  return new BlockArray({ ...info, path: textOf(bytes), readonly: flags[1] }, maxPending)
 }
 
 /**

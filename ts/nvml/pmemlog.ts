@@ -3,7 +3,7 @@
 import { type Path, type Size, textOf, toPath } from '../shared/arguments.js'
 import { native } from '../shared/native.js'
 import { Log } from './log.js'
-import { type CreateOptions, type OpenOptions, provides, toCreateArguments, toOpenArguments } from './pools.js'
+import { type CreateOptions, type OpenOptions, openOrCreate, provides, toCreateArguments, toOpenArguments } from './pools.js'
 
 export { Log } from './log.js'
 export type { Bytes, Data, FileURL, Path, Size } from '../shared/arguments.js'
@@ -28,15 +28,23 @@ export function create(path: Path, poolSize: Size = MIN_POOL, options?: CreateOp
 }
 
 /**
- * Opens a log (`pmemlog_open`).
+ * Opens a log (`pmemlog_open`); with `create`, makes it where it is missing.
  *
  * @throws `ERR_PMEM_CORRUPT` for a file that is no sound log, which is left as it is; `EAGAIN` for one that is open in
- * another process, or in this one in another way.
+ * another process, or in this one in another way; with `create`, as {@link create}.
+ *
+ * @example
+ * import { pmemlog } from 'pmem'
+ *
+ * const log = pmemlog.open('events.log', { create: true, size: 16 << 20 })
+ * log.append('started')
+ * log.close()
  */
 export function open(path: Path, options?: OpenOptions): Log {
-  const { flags, maxPending } = toOpenArguments(options)
+  const { flags, making, maxPending } = toOpenArguments(options, MIN_POOL)
   const bytes = toPath('path', path)
-  return new Log({ ...native.logOpen(bytes, ...flags), path: textOf(bytes), readonly: flags[1] }, maxPending)
+  const info = openOrCreate(() => native.logOpen(bytes, ...flags), making && (() => native.logCreate(bytes, making)))
+  return new Log({ ...info, path: textOf(bytes), readonly: flags[1] }, maxPending)
 }
 
 /** Whether a file is a sound log (`pmemlog_check`). Throws for one that is missing, and `EAGAIN` for one that is open. */

@@ -2,7 +2,7 @@
 
 import { type Size, toBoolean, toInteger, toVersion } from '../shared/arguments.js'
 import type { EngineName } from '../shared/capabilities.js'
-import { wrongType } from '../shared/errors.js'
+import { wrongType, wrongValue } from '../shared/errors.js'
 import { type Names, toOptions } from '../shared/options.js'
 
 /** What implements a pool: libpmemlog and libpmemblk, this package's own code, or what suits the file. */
@@ -33,27 +33,71 @@ export interface OpenOptions {
    * once with `ERR_PMEM_BUSY`. Default: 64 MiB.
    */
   maxPending?: Size
+  /** A pool that is missing is made, also where others start at the same time. Default: false. */
+  create?: boolean
+  /** With `create`: a new pool's size in bytes. Default: the smallest. */
+  size?: Size
+  /** With `create`: as in {@link CreateOptions}. */
+  mode?: number
+  /** With `create`: as in {@link CreateOptions}. */
+  sparse?: boolean
 }
 
-const OPEN_OPTIONS: Names<OpenOptions> = { engine: true, readonly: true, maxPending: true }
+const OPEN_OPTIONS: Names<OpenOptions> = {
+  engine: true,
+  readonly: true,
+  maxPending: true,
+  create: true,
+  size: true,
+  mode: true,
+  sparse: true,
+}
+
+/** How often a pool is looked for that others make and remove. */
+const ATTEMPTS = 100
 
 /** How a pool is made: the native side's flags, and how many bytes may wait, where that is said. */
 export function toCreateArguments(poolSize: Size, options: CreateOptions | undefined) {
-  const { mode = 0o666, engine = 'auto', sparse = false, maxPending } = toOptions(options, CREATE_OPTIONS)
-  const flags = {
-    size: toInteger('poolSize', poolSize),
-    mode: toInteger('mode', mode, 0, 0o7777),
-    engine: toEngine(engine),
-    sparse: toBoolean('sparse', sparse),
-  }
-  return { flags, maxPending: toMaxPending(maxPending) }
+  const { maxPending, ...making } = toOptions(options, CREATE_OPTIONS)
+  return { flags: toPoolFlags(toInteger('poolSize', poolSize), making), maxPending: toMaxPending(maxPending) }
 }
 
-/** How a pool is opened, likewise. */
-export function toOpenArguments(options: OpenOptions | undefined) {
-  const { engine = 'auto', readonly = false, maxPending } = toOptions(options, OPEN_OPTIONS)
+/** How a pool is opened, likewise; and how it is made where it is missing, unless that is an error. */
+export function toOpenArguments(options: OpenOptions | undefined, minPool: number) {
+  const { engine = 'auto', readonly = false, maxPending, create = false, size, ...making } = toOptions(options, OPEN_OPTIONS)
   const flags: [engine: string, readonly: boolean] = [toEngine(engine), toBoolean('readonly', readonly)]
-  return { flags, maxPending: toMaxPending(maxPending) }
+  const opening = { flags, maxPending: toMaxPending(maxPending) }
+  if (!toBoolean('create', create)) {
+    const [name] = Object.entries({ size, ...making }).find(([, value]) => value !== undefined) ?? []
+    if (name !== undefined) throw wrongValue(`options.${name}`, 'it needs create')
+    return { ...opening, making: undefined }
+  }
+  if (readonly) throw wrongValue('options.readonly', 'a pool that is made is written')
+  return { ...opening, making: toPoolFlags(toInteger('size', size ?? minPool, minPool), { engine, ...making }) }
+}
+
+function toPoolFlags(size: number, options: Omit<CreateOptions, 'maxPending'>) {
+  const { mode = 0o666, engine = 'auto', sparse = false } = options
+  return { size, mode: toInteger('mode', mode, 0, 0o7777), engine: toEngine(engine), sparse: toBoolean('sparse', sparse) }
+}
+
+/** Opens a pool, and makes it where it is missing and `create` says how: whoever else makes it, or removes it, meanwhile. */
+export function openOrCreate<Info>(open: () => Info, create: (() => Info) | undefined): Info {
+  if (create === undefined) return open()
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return open()
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+    try {
+      return create()
+    } catch (error) {
+      // EAGAIN: another thread of this process has made it, and has it open.
+      const isThere = ['EEXIST', 'EAGAIN'].includes((error as NodeJS.ErrnoException).code ?? '')
+      if (!isThere || attempt === ATTEMPTS) throw error
+    }
+  }
 }
 
 /** Whether this build provides a version of a library's interface, which `check` throws where it does not. */

@@ -1,5 +1,6 @@
 /** Mapped persistent regions: libpmem of the NVM Library. */
 
+import { statSync } from 'node:fs'
 import { types } from 'node:util'
 import { type Path, type Size, textOf, toBoolean, toInteger, toPath, toVersion } from '../shared/arguments.js'
 import { capabilities } from '../shared/capabilities.js'
@@ -69,6 +70,8 @@ const MAP_OPTIONS: Names<MapOptions> = {
 export interface MapFileOptions extends MapOptions {
   /** How many bytes to map. Needed with `create` and `tmpfile`; otherwise the file's rest by default. */
   length?: Size
+  /** With `create`, instead of `length`: a shorter file is made longer, and a longer one mapped as it is. */
+  minLength?: Size
   /** Make the file if it is missing, and longer if it is shorter (PMEM_FILE_CREATE). Default: false. */
   create?: boolean
   /** With `create`: an existing file is refused with EEXIST (PMEM_FILE_EXCL). Default: false. */
@@ -86,6 +89,7 @@ export interface MapFileOptions extends MapOptions {
 const MAP_FILE_OPTIONS: Names<MapFileOptions> = {
   ...MAP_OPTIONS,
   length: true,
+  minLength: true,
   create: true,
   exclusive: true,
   sparse: true,
@@ -149,23 +153,47 @@ export function mapFile(path: Path, options?: MapFileOptions): AnyRegion {
   const { kind, readonly, copyOnWrite, ...mapping } = mapArguments(flags)
   const bytes = toPath('path', path)
   const length = flags.length === undefined ? undefined : toInteger('length', flags.length, 1)
-  const [create, tmpfile] = [toBoolean('create', flags.create ?? false), toBoolean('tmpfile', flags.tmpfile ?? false)]
+  const minLength = flags.minLength === undefined ? undefined : toInteger('minLength', flags.minLength, 1)
+  const [creates, tmpfile] = [toBoolean('create', flags.create ?? false), toBoolean('tmpfile', flags.tmpfile ?? false)]
   const made = {
     exclusive: toBoolean('exclusive', flags.exclusive ?? false),
     sparse: toBoolean('sparse', flags.sparse ?? false),
     truncate: toBoolean('truncate', flags.truncate ?? false),
     mode: toInteger('mode', flags.mode ?? 0o666, 0, 0o7777),
   }
-  if (!create && !tmpfile) {
+  if (!creates && !tmpfile) {
     if (made.exclusive || made.sparse || made.truncate) throw wrongValue('options', 'exclusive, sparse and truncate need create')
+    if (minLength !== undefined) throw wrongValue('minLength', 'it needs create')
     const info = native.regionMapExisting(bytes, { ...mapping, readonly, copyOnWrite, byteLength: length })
     return new Region({ ...info, path: textOf(bytes) }, kind)
   }
   if (readonly) throw wrongValue('readonly', 'a file that is made is written')
   if (copyOnWrite) throw wrongValue('copyOnWrite', 'a file that is made is written')
+  if (minLength !== undefined && (length !== undefined || made.truncate || tmpfile)) {
+    throw wrongValue('minLength', 'it goes with neither length, truncate nor tmpfile')
+  }
+  const create = (size: number) => native.regionCreate(bytes, { ...made, ...mapping, tmpfile, length: size })
+  if (minLength !== undefined) {
+    return new Region({ ...createLonger(bytes, mapping.offset, minLength, create), path: textOf(bytes) }, kind)
+  }
   if (length === undefined) throw wrongType('length', 'an integer where a file is made', length)
-  const info = native.regionCreate(bytes, { ...made, ...mapping, tmpfile, length })
+  const info = create(length)
   return new Region({ ...info, path: tmpfile ? undefined : textOf(bytes) }, kind)
+}
+
+/** What `create` makes of a file as long as it is, or as `minLength`. One that grows meanwhile is looked at again. */
+function createLonger<Info>(path: Uint8Array, offset: number, minLength: number, create: (length: number) => Info): Info {
+  const file = Buffer.from(path)
+  const longer = () => Math.max((statSync(file, { throwIfNoEntry: false })?.size ?? 0) - offset, minLength)
+  for (let length = longer(); ; ) {
+    try {
+      return create(length)
+    } catch (error) {
+      const before = length
+      length = longer()
+      if ((error as NodeJS.ErrnoException).code !== 'ERR_OUT_OF_RANGE' || length <= before) throw error
+    }
+  }
 }
 
 /**

@@ -19,7 +19,10 @@ function unknown(name: string, names: readonly string[]): TypeError {
   return wrongValue(`options.${name}`, `there is no such option. Did you mean ${nearest}? There are ${names.join(', ')}`)
 }
 
-/** How many letters are to be changed, left out or put in to make one word the other; the case of letters counts half. */
+/**
+ * How many letters are to be changed, left out or put in to make one word the other; the case of
+ * letters counts half, and so does what is around a word.
+ */
 function distance(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index)
   for (const [i, letter] of [...one].entries()) {
@@ -30,5 +33,6 @@ function distance(one: string, other: string): number {
     }
     row = next
   }
-  return row.at(-1)!
+  const [lower, target] = [one.toLowerCase(), other.toLowerCase()]
+  return row.at(-1)! / (lower.includes(target) || target.includes(lower) ? 2 : 1)
 }
