@@ -3,6 +3,7 @@ import { type Bytes, type Data, type Size, toBytes, toInteger } from '../shared/
 import { SLAB, SMALL, type Shared, allocate, allocateShared, cut } from '../shared/buffers.js'
 import { outOfRange, wrongType } from '../shared/errors.js'
 import { checkSource, stage, staging } from '../shared/frame.js'
+import { INSIDE, requireInside } from '../shared/inside.js'
 import { type Source, iterate } from '../shared/iterator.js'
 import { native } from '../shared/native.js'
 import * as calls from './block-calls.js'
@@ -16,6 +17,9 @@ export interface ArrayInfo extends PoolInfo {
 
 /** How much an iteration copies at once: a whole number of blocks of about this size. */
 const SCAN = 1 << 20
+
+/** Makes an array of what the native side gave. */
+export let newBlockArray: (info: ArrayInfo, maxPending?: number) => BlockArray
 
 const kind = poolKind('block array', {
   intact: native.arrayIntact,
@@ -46,8 +50,12 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
   /** Where a short block crosses: a view, since to make one costs more than to copy the block. */
   #staging: Uint8Array | undefined
 
-  /** @internal */
-  constructor(info: ArrayInfo, maxPending?: number) {
+  static {
+    newBlockArray = (info, maxPending) => new BlockArray(INSIDE, info, maxPending)
+  }
+
+  private constructor(key: typeof INSIDE, info: ArrayInfo, maxPending?: number) {
+    requireInside(key, 'BlockArray', 'pmemblk.create and pmemblk.open')
     super(kind, info, maxPending)
     this.#bsize = info.bsize
     this.#nblock = info.nblock

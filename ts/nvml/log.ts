@@ -5,6 +5,7 @@ import { allocate } from '../shared/buffers.js'
 import { outOfRange, wrongType } from '../shared/errors.js'
 import { stage, stageText, staging } from '../shared/frame.js'
 import { type Gathered, gather } from '../shared/gather.js'
+import { INSIDE, requireInside } from '../shared/inside.js'
 import { iterate } from '../shared/iterator.js'
 import { native } from '../shared/native.js'
 import * as calls from './log-calls.js'
@@ -16,6 +17,9 @@ import { LogReader, type LogReadOptions, LogWriter, type LogWriteOptions } from 
 export interface LogInfo extends PoolInfo {
   nbyte: number
 }
+
+/** Makes a log of what the native side gave. */
+export let newLog: (info: LogInfo, maxPending?: number) => Log
 
 const kind = poolKind('log', {
   intact: native.logIntact,
@@ -48,8 +52,12 @@ const scanning: Scanning<Log> = {
 export class Log extends Pool implements Iterable<Buffer> {
   readonly #nbyte: number
 
-  /** @internal */
-  constructor(info: LogInfo, maxPending?: number) {
+  static {
+    newLog = (info, maxPending) => new Log(INSIDE, info, maxPending)
+  }
+
+  private constructor(key: typeof INSIDE, info: LogInfo, maxPending?: number) {
+    requireInside(key, 'Log', 'pmemlog.create and pmemlog.open')
     super(kind, info, maxPending)
     this.#nbyte = info.nbyte
   }

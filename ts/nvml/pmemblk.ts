@@ -2,7 +2,7 @@
 
 import { type Path, type Size, textOf, toInteger, toPath } from '../shared/arguments.js'
 import { native } from '../shared/native.js'
-import { BlockArray } from './blocks.js'
+import { type BlockArray, newBlockArray } from './blocks.js'
 import { type CreateOptions, type OpenOptions, openOrCreate, provides, toCreateArguments, toOpenArguments } from './pools.js'
 
 export { BlockArray } from './blocks.js'
@@ -30,7 +30,7 @@ export function create(path: Path, blockSize: Size = BLOCK_SIZE, poolSize: Size 
   const bsize = toBlockSize(blockSize, 1)
   const { flags, maxPending } = toCreateArguments(poolSize, options)
   const bytes = toPath('path', path)
-  return new BlockArray({ ...native.arrayCreate(bytes, bsize, flags), path: textOf(bytes), readonly: false }, maxPending)
+  return newBlockArray({ ...native.arrayCreate(bytes, bsize, flags), path: textOf(bytes), readonly: false }, maxPending)
 }
 
 /**
@@ -45,7 +45,7 @@ export function open(path: Path, blockSize: Size = 0, options?: OpenOptions): Bl
   const [bytes, bsize] = [toPath('path', path), toBlockSize(blockSize, 0)]
   const make = making && (() => native.arrayCreate(bytes, bsize || BLOCK_SIZE, making))
   const info = openOrCreate(() => native.arrayOpen(bytes, bsize, ...flags), make)
-  return new BlockArray({ ...info, path: textOf(bytes), readonly: flags[1] }, maxPending)
+  return newBlockArray({ ...info, path: textOf(bytes), readonly: flags[1] }, maxPending)
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { type Path, type Size, textOf, toPath } from '../shared/arguments.js'
 import { native } from '../shared/native.js'
-import { Log } from './log.js'
+import { type Log, newLog } from './log.js'
 import { type CreateOptions, type OpenOptions, openOrCreate, provides, toCreateArguments, toOpenArguments } from './pools.js'
 
 export { Log } from './log.js'
@@ -24,7 +24,7 @@ export const MIN_POOL = 2 << 20
 export function create(path: Path, poolSize: Size = MIN_POOL, options?: CreateOptions): Log {
   const { flags, maxPending } = toCreateArguments(poolSize, options)
   const bytes = toPath('path', path)
-  return new Log({ ...native.logCreate(bytes, flags), path: textOf(bytes), readonly: false }, maxPending)
+  return newLog({ ...native.logCreate(bytes, flags), path: textOf(bytes), readonly: false }, maxPending)
 }
 
 /**
@@ -44,7 +44,7 @@ export function open(path: Path, options?: OpenOptions): Log {
   const { flags, making, maxPending } = toOpenArguments(options, MIN_POOL)
   const bytes = toPath('path', path)
   const info = openOrCreate(() => native.logOpen(bytes, ...flags), making && (() => native.logCreate(bytes, making)))
-  return new Log({ ...info, path: textOf(bytes), readonly: flags[1] }, maxPending)
+  return newLog({ ...info, path: textOf(bytes), readonly: flags[1] }, maxPending)
 }
 
 /** Whether a file is a sound log (`pmemlog_check`). Throws for one that is missing, and `EAGAIN` for one that is open. */

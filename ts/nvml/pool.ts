@@ -69,7 +69,7 @@ export abstract class Pool implements Disposable, AsyncDisposable {
   }
 
   /** @internal */
-  constructor(kind: PoolKind, info: PoolInfo, maxPending?: number) {
+  protected constructor(kind: PoolKind, info: PoolInfo, maxPending?: number) {
     this.#handle = info.handle
     this.#engine = info.engine as EngineName
     this.#path = info.path

@@ -9,7 +9,7 @@ import { native } from '../shared/native.js'
 import { type Names, toOptions } from '../shared/options.js'
 import { ACCESSES, toOneOf } from './advice.js'
 import { AttachedMemory } from './attached.js'
-import { type AnyRegion, type MemoryKind, Region, toRegion } from './region.js'
+import { type AnyRegion, type MemoryKind, type Region, newRegion, toRegion } from './region.js'
 
 export { DrainContext, FlushContext } from './contexts.js'
 export type { ContextOptions } from './contexts.js'
@@ -134,7 +134,7 @@ export function map(file: OpenFile | Path, byteLength?: Size, options?: MapOptio
   const length = byteLength === undefined ? undefined : toInteger('byteLength', byteLength, 1)
   const opened = toOpenFile(file) ?? toPath('file', file as Path)
   const name = typeof opened === 'number' ? undefined : textOf(opened)
-  return new Region({ ...native.regionMap(opened, { ...flags, byteLength: length }), path: name }, kind)
+  return newRegion({ ...native.regionMap(opened, { ...flags, byteLength: length }), path: name }, kind)
 }
 
 /**
@@ -165,7 +165,7 @@ export function mapFile(path: Path, options?: MapFileOptions): AnyRegion {
     if (made.exclusive || made.sparse || made.truncate) throw wrongValue('options', 'exclusive, sparse and truncate need create')
     if (minLength !== undefined) throw wrongValue('minLength', 'it needs create')
     const info = native.regionMapExisting(bytes, { ...mapping, readonly, copyOnWrite, byteLength: length })
-    return new Region({ ...info, path: textOf(bytes) }, kind)
+    return newRegion({ ...info, path: textOf(bytes) }, kind)
   }
   if (readonly) throw wrongValue('readonly', 'a file that is made is written')
   if (copyOnWrite) throw wrongValue('copyOnWrite', 'a file that is made is written')
@@ -174,11 +174,11 @@ export function mapFile(path: Path, options?: MapFileOptions): AnyRegion {
   }
   const create = (size: number) => native.regionCreate(bytes, { ...made, ...mapping, tmpfile, length: size })
   if (minLength !== undefined) {
-    return new Region({ ...createLonger(bytes, mapping.offset, minLength, create), path: textOf(bytes) }, kind)
+    return newRegion({ ...createLonger(bytes, mapping.offset, minLength, create), path: textOf(bytes) }, kind)
   }
   if (length === undefined) throw wrongType('length', 'an integer where a file is made', length)
   const info = create(length)
-  return new Region({ ...info, path: tmpfile ? undefined : textOf(bytes) }, kind)
+  return newRegion({ ...info, path: tmpfile ? undefined : textOf(bytes) }, kind)
 }
 
 /** What `create` makes of a file as long as it is, or as `minLength`. One that grows meanwhile is looked at again. */
@@ -206,7 +206,7 @@ export function attach(buffer: SharedArrayBuffer): Region<SharedArrayBuffer> {
   if (!types.isSharedArrayBuffer(buffer)) throw wrongType('buffer', 'a SharedArrayBuffer', buffer)
   const info = native.regionAttach(new Uint8Array(buffer))
   if (info === null) throw wrongValue('buffer', 'it is of no open region that was mapped with shared: true')
-  return new Region(info, 'shared', new AttachedMemory(buffer, info.byteLength))
+  return newRegion(info, 'shared', new AttachedMemory(buffer, info.byteLength))
 }
 
 /** Makes a range durable: `region.persist`. */

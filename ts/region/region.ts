@@ -2,6 +2,7 @@ import { type Data, type Size, toBoolean, toBytes, toInteger } from '../shared/a
 import { Committer } from '../shared/committer.js'
 import { PmemError, closed, outOfRange, unsupported, wrongType } from '../shared/errors.js'
 import { alarmed, checkSource } from '../shared/frame.js'
+import { INSIDE, requireInside } from '../shared/inside.js'
 import { inspectAs } from '../shared/inspect.js'
 import { native } from '../shared/native.js'
 import { type Names, toOptions } from '../shared/options.js'
@@ -45,6 +46,9 @@ export function toRegion(region: AnyRegion): AnyRegion {
   throw wrongType('region', 'a Region that this copy of the package made, and not another copy or version of it', region)
 }
 
+/** Makes a region of what the native side gave. */
+export let newRegion: <Memory extends AnyBuffer>(info: RegionInfo, kind: MemoryKind, memory?: MappedMemory) => Region<Memory>
+
 /** Drops regions that are collected without having been closed. */
 const collected = new FinalizationRegistry<number>((handle) => native.regionDrop(handle))
 
@@ -80,6 +84,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
   readonly #committer = new Committer()
 
   static {
+    newRegion = (info, kind, memory) => new Region(INSIDE, info, kind, memory)
     inspectAs<AnyRegion>(Region.prototype, (region) => ({
       known: { path: region.path },
       details() {
@@ -90,8 +95,8 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
     }))
   }
 
-  /** @internal */
-  constructor(info: RegionInfo, kind: MemoryKind, memory?: MappedMemory) {
+  private constructor(key: typeof INSIDE, info: RegionInfo, kind: MemoryKind, memory?: MappedMemory) {
+    requireInside(key, 'Region', 'pmem.map, pmem.mapFile and pmem.attach')
     this.#handle = info.handle
     this.#byteLength = info.byteLength
     this.#isPmem = info.isPmem

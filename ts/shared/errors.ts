@@ -28,6 +28,10 @@ export function unsupported(message: string, options?: ErrorOptions): PmemError 
   return new PmemError('ERR_PMEM_UNSUPPORTED', message, options)
 }
 
+export function illegalConstructor(name: string, makers: string): TypeError {
+  return Object.assign(new TypeError(`${name} has no constructor: ${makers} make it`), { code: 'ERR_ILLEGAL_CONSTRUCTOR' })
+}
+
 export function wrongType(name: string, expected: string, received: unknown): TypeError {
   const message = `The "${name}" argument must be ${expected}. Received ${describe(received)}`
   return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_TYPE' })
