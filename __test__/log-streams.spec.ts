@@ -28,6 +28,15 @@ eachEngine('a read stream gives the whole log', async (t, engine) => {
   }
 })
 
+eachEngine('a read stream that reads nothing ahead gives the whole log', async (t, engine) => {
+  const { log } = newLog(t, engine)
+  const data = pattern(200_000)
+  log.append(data)
+  sameBytes(t, Buffer.concat(await collected(log.createReadStream({ highWaterMark: 0 }))), data)
+  const text: unknown[] = await collected(log.createReadStream({ highWaterMark: 0, encoding: 'latin1', start: 199_990 }))
+  t.is(text.join(''), data.toString('latin1', 199_990))
+})
+
 eachEngine('a read stream starts and ends where it should', async (t, engine) => {
   const { log } = newLog(t, engine)
   log.append('0123456789')

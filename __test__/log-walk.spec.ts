@@ -465,3 +465,17 @@ eachEngine('100,000 records are walked as they were appended', (t, engine) => {
   t.true(lines.every((line, index) => `${line}\n` === record(index)))
   t.is(lines.length, count)
 })
+
+eachEngine('an async callback is refused: nothing would wait for it', (t, engine) => {
+  const { log } = newLog(t, engine)
+  log.append('1234')
+  for (const chunkSize of [0, 1]) {
+    let calls = 0
+    const callback = async () => {
+      calls += 1
+      return await Promise.resolve(false)
+    }
+    refuses(t, 'ERR_INVALID_ARG_TYPE', () => log.walk(callback, chunkSize), { message: /"callback".*chunks/ })
+    t.is(calls, 1)
+  }
+})

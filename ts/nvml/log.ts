@@ -1,6 +1,6 @@
 import { constants } from 'node:buffer'
 import type { Readable, Writable } from 'node:stream'
-import { type Data, type Size, toBytes, toInteger } from '../shared/arguments.js'
+import { type Data, type Size, isThenable, toBytes, toInteger } from '../shared/arguments.js'
 import { allocate } from '../shared/buffers.js'
 import { outOfRange, wrongType } from '../shared/errors.js'
 import { stage, stageText, staging } from '../shared/frame.js'
@@ -128,7 +128,8 @@ export class Log extends Pool implements Iterable<Buffer> {
    * Calls back with what the log held when the walk started (`pmemlog_walk`): once with everything, or chunk by chunk, the
    * last of which may be short. The callback may append; it may close the log or rewind it, which ends the walk.
    *
-   * @param callback - Gets copies, which share memory where they are short. Returning 0 or false ends the walk; what it throws is thrown on.
+   * @param callback - Gets copies, which share memory where they are short. Returning 0 or false ends the walk; what it throws is thrown on. It cannot be an async
+   * function, for which nothing would wait: await in a loop over `chunks`.
    * @param chunkSize - In bytes; 0 for everything at once, which calls back once also for an empty log.
    * @throws `ERR_OUT_OF_RANGE` where everything is too much for one Buffer: walk by chunks then.
    */
@@ -137,12 +138,13 @@ export class Log extends Pool implements Iterable<Buffer> {
     if (typeof callback !== 'function') throw wrongType('callback', 'a function', callback)
     const size = toInteger('chunkSize', chunkSize, 0, constants.MAX_LENGTH)
     if (size === 0) {
-      callback(this.#everything())
+      refusePromise(callback(this.#everything()))
       return
     }
     const scan = this.#scan(size)
     for (let chunk = scan.advance(); chunk !== undefined; chunk = scan.advance()) {
       const answer = callback(chunk)
+      refusePromise(answer)
       if (answer === 0 || answer === false || this.closed) return
     }
   }
@@ -232,4 +234,9 @@ export class Log extends Pool implements Iterable<Buffer> {
   #scan(size: number): LogScan<Log> {
     return new LogScan(this, scanning, size)
   }
+}
+
+function refusePromise(answer: unknown): void {
+  if (!isThenable(answer)) return
+  throw wrongType('callback', 'a function that gives no promise, since walk does not wait: await in a loop over log.chunks(size)', answer)
 }

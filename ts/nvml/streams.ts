@@ -15,7 +15,7 @@ export interface LogReadOptions {
   start?: Size
   /** The last byte, included, as in `fs.createReadStream`. Default: the log's last when reading starts. */
   end?: Size
-  /** How much is read at once, in bytes. Default: 64 KiB. */
+  /** How much is read at once, in bytes; with 0, 64 KiB and nothing ahead. Default: 64 KiB. */
   highWaterMark?: number
   /** Gives text instead of Buffers. */
   encoding?: Encoding
@@ -41,6 +41,9 @@ export interface LogSource {
   read(offset: number, length: number): Buffer
 }
 
+/** How much is read at once by default. */
+const READ = 64 << 10
+
 export class LogReader extends Readable {
   readonly #log: LogSource
   #position: number
@@ -49,7 +52,7 @@ export class LogReader extends Readable {
   #before: number | undefined
 
   constructor(log: LogSource, options?: LogReadOptions) {
-    const { start = 0, end, highWaterMark = 64 << 10, encoding } = toOptions(options, READ_OPTIONS)
+    const { start = 0, end, highWaterMark = READ, encoding } = toOptions(options, READ_OPTIONS)
     super({ highWaterMark, ...(encoding === undefined ? {} : { encoding }) })
     this.#log = log
     this.#position = toInteger('start', start)
@@ -72,7 +75,8 @@ export class LogReader extends Readable {
     if (this.destroyed) return null
     this.#before ??= this.#log.rewinds()
     this.#end = Math.min(this.#end ?? Infinity, this.#log.tell())
-    const length = Math.min(size, this.#end - this.#position)
+    // A stream that reads nothing ahead asks for nothing, and means some.
+    const length = Math.min(size || READ, this.#end - this.#position)
     if (length <= 0) return null
     const bytes = this.#log.read(this.#position, length)
     // What was read may be another log's content, or less, if it was rewound at any time before this.
