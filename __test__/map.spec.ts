@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer'
 import { closeSync, openSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -291,3 +292,11 @@ test.serial('a failed call leaves no mapping and no descriptor behind', (t) => {
   }
   t.is(next(), free)
 })
+
+test('a region above the longest ArrayBuffer says how its parts are reached', external((t) => {
+  const region = pmem.mapFile(join(folder(t), 'long'), { length: 2 ** 32 + 65_536, create: true, sparse: true, memory: 'external' })
+  const view = () => region.view(Float64Array, 2 ** 32, 1)
+  if (constants.MAX_LENGTH > 2 ** 32) t.is(view().length, 1)
+  else throws(t, { code: 'ERR_PMEM_UNSUPPORTED', says: 'map parts of the file by offset and length' }, view)
+  region.close()
+}))

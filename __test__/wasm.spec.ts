@@ -179,6 +179,7 @@ test('what cannot be', (t) => {
   for (const length of [0, 8, PAGE]) throws(t, 'ERR_INVALID_ARG_VALUE', () => pmem.attach(new SharedArrayBuffer(length)))
   const huge = pmem.mapFile(file(t, 0), { ...wasm, length: 2 ** 32 + PAGE, create: true, sparse: true })
   throws(t, { code: 'ERR_PMEM_UNSUPPORTED', says: '4294967296' }, () => huge.view(Uint8Array))
+  throws(t, { code: 'ERR_PMEM_UNSUPPORTED', says: 'offset' }, () => huge.view(Uint8Array, 0, 8))
   huge.seek(2 ** 32)
   huge.write('reached')
   huge.seek(2 ** 32)

@@ -18,8 +18,15 @@ export class ExternalMemory implements MappedMemory {
   }
 
   constructor(handle: number, byteLength: number) {
-    const buffer = ExternalMemory.canHold(byteLength) ? native.regionBuffer(handle) : null
-    if (buffer === null) throw unsupported(`this runtime lets no ArrayBuffer of ${byteLength} bytes lie over mapped memory`)
+    const most = constants.MAX_LENGTH
+    if (!ExternalMemory.canHold(byteLength)) {
+      throw unsupported(
+        `this runtime lets no ArrayBuffer of more than ${most} bytes lie over mapped memory, and the region has ${byteLength}: ` +
+          'map parts of the file by offset and length; read, write and copyFrom reach all of it, and copy',
+      )
+    }
+    const buffer = native.regionBuffer(handle)
+    if (buffer === null) throw unsupported("this runtime lets no ArrayBuffer lie over this mapping; map it with memory: 'wasm'")
     this.#buffer = buffer
     this.#bytes = Buffer.from(buffer)
     this.#byteLength = byteLength

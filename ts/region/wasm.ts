@@ -58,7 +58,7 @@ export class WasmMemory implements MappedMemory {
 
 function allocate(byteLength: number, shared: boolean): BareMemory {
   const pages = Math.ceil(byteLength / PAGE)
-  if (pages > MOST) throw unsupported(`a WebAssembly memory has at most ${MOST * PAGE} bytes, and the region ${byteLength}`)
+  if (pages > MOST) throw unsupported(`a WebAssembly memory has at most ${MOST * PAGE} bytes, and the region ${byteLength}: map parts of the file by offset and length`)
   const { Memory } = (globalThis as unknown as { WebAssembly: { Memory: MemoryConstructor } }).WebAssembly
   try {
     return new Memory({ initial: pages, maximum: pages, shared })
