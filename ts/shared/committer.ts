@@ -23,10 +23,23 @@ export class Committer {
   /** Whether a commit is under way, or about to start. */
   #isBusy = false
 
-  /** What `enqueue` puts off, which gets the queue's number. A throw of it is a rejection. */
-  add(enqueue: (queue: number) => void): Promise<void> {
+  /**
+   * What `enqueue` puts off, which gets the queue's number. A throw of it is a rejection. An error that comes later gets the
+   * stack of those who await this, which costs nothing before.
+   */
+  async add(enqueue: (queue: number) => void): Promise<void> {
+    enqueue(this.#queue)
+    try {
+      await this.#settled()
+    } catch (error) {
+      Error.captureStackTrace(error as Error, Committer.prototype.add)
+      throw error
+    }
+  }
+
+  /** Settles as the call that was put off last. */
+  #settled(): Promise<void> {
     return new Promise((resolve, reject) => {
-      enqueue(this.#queue)
       this.#calls.push({ resolve, reject })
       if (this.#isBusy) return
       this.#isBusy = true
