@@ -19,7 +19,7 @@ const program = `
       const path = folder + '/' + kind + engine
       try {
         create(path, engine).close()
-        if (engine === 'rust') (kind === 'log' ? pmemlog : pmemblk).open(path, ...(kind === 'log' ? [] : [0])).close()
+        if (engine === 'rust') (kind === 'log' ? pmemlog.open(path, { engine }) : pmemblk.open(path, 0, { engine })).close()
         outcomes[kind + ' ' + engine] = 'made'
       } catch ({ code, message }) {
         outcomes[kind + ' ' + engine] = code + ' ' + message

@@ -130,7 +130,8 @@ for (const [name, interruptions] of Object.entries(INTERRUPTIONS)) {
             else made.write('x', 0)
           }
           made.close()
-          return name === 'region' ? pmem.map(path) : name.startsWith('log') ? pmemlog.open(path) : pmemblk.open(path)
+          const engine = name.split(' ')[1]
+          return name === 'region' ? pmem.map(path) : name.startsWith('log') ? pmemlog.open(path, { engine }) : pmemblk.open(path, 0, { engine })
         }
       }
     `
