@@ -1,25 +1,40 @@
-import { nextTick } from 'node:process'
+import { setImmediate } from 'node:timers'
+import { given, put } from './frame.js'
 import { native } from './native.js'
 
-/** A call whose work was put off. */
-interface Call {
-  resolve: () => void
-  reject: (error: unknown) => void
+const calls = native.pendingCalls()
+
+/** Calls that are told together what came of their work. */
+interface Batch {
+  /** How many calls there are, and how many of them are not done. */
+  size: number
+  left: number
+  /** The errors of those that failed, by their places. */
+  readonly errors: Map<number, Error>
+  /** Fulfilled once all are done; never rejected. */
+  readonly done: Promise<void>
+  readonly finish: () => void
 }
+
+/** The most calls of a batch: what hangs on so many runs at once. It is also the native side's. */
+const MOST = 1024
 
 let queues = 0
 
 /**
  * Work that was put off, in the order of its calls: a queue on the native side, where what waits is done together.
  *
- * One commit at a time is under way, on one thread of the runtime's pool. The promises of a batch settle together. A commit
- * starts when the code that runs now is done, so that calls made together are one batch.
+ * One commit at a time is under way, on one thread of the runtime's pool. It takes the calls made until then: a commit starts
+ * when the runtime is done with what it has in hand, so that calls that come together are one batch. What comes meanwhile is
+ * the next one. Calls of a batch wait for one promise, which costs less than one for each.
  */
 export class Committer {
   /** The queue's number on the native side. */
   readonly #queue = (queues += 1)
-  /** What is not settled, in order. */
-  #calls: Call[] = []
+  /** What is not done, in order. */
+  readonly #batches: Batch[] = []
+  /** The last of them, as long as calls may join it. */
+  #open: Batch | undefined
   /** Whether a commit is under way, or about to start. */
   #isBusy = false
 
@@ -29,68 +44,95 @@ export class Committer {
    */
   async add(enqueue: (queue: number) => void): Promise<void> {
     enqueue(this.#queue)
-    try {
-      await this.#settled()
-    } catch (error) {
-      Error.captureStackTrace(error as Error, Committer.prototype.add)
-      throw error
-    }
-  }
-
-  /** Settles as the call that was put off last. */
-  #settled(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#calls.push({ resolve, reject })
-      if (this.#isBusy) return
-      this.#isBusy = true
-      nextTick(this.#commit)
-    })
+    const batch = this.#open ?? this.#begin()
+    const place = batch.size
+    batch.size = place + 1
+    batch.left += 1
+    if (batch.size === MOST) this.#open = undefined
+    await batch.done
+    const error = batch.errors.size > 0 ? batch.errors.get(place) : undefined
+    if (error === undefined) return
+    Error.captureStackTrace(error, Committer.prototype.add)
+    throw error
   }
 
   /** Settles what is done, at once: all of it, where the native side has finished all. */
   settle(): void {
-    while (this.#calls.length > 0 && this.#settleBatch() > 0);
+    while (this.#batches.length > 0 && this.#take() > 0);
   }
 
   /** Resolves once all calls made before this one are settled. */
   async idle(): Promise<void> {
-    const last = this.#calls.at(-1)
-    if (last === undefined) return
-    await new Promise<void>((resolve) => {
-      const { resolve: fulfil, reject } = last
-      last.resolve = () => (fulfil(), resolve())
-      last.reject = (error) => (reject(error), resolve())
-    })
+    await this.#batches.at(-1)?.done
+  }
+
+  #begin(): Batch {
+    let finish = () => {}
+    const done = new Promise<void>((resolve) => (finish = resolve))
+    const batch: Batch = { size: 0, left: 0, errors: new Map(), done, finish }
+    this.#batches.push(batch)
+    this.#open = batch
+    if (!this.#isBusy) {
+      this.#isBusy = true
+      setImmediate(this.#commit)
+    }
+    return batch
   }
 
   readonly #commit = (): void => {
-    if (this.#calls.length === 0) {
+    this.#open = undefined
+    if (this.#batches.length === 0) {
       this.#isBusy = false
       return
     }
     native.pendingCommit(this.#queue).then(this.#goOn, this.#goOn)
   }
 
-  /** The next commit starts before this one's promises settle, so that the disk need not wait for what hangs on them. */
+  /** The next commit starts before what hangs on this one's promises runs, so that the disk need not wait for it. */
   readonly #goOn = (): void => {
-    const { done, failed, errors } = native.pendingSettled(this.#queue)
-    const calls = this.#calls.splice(0, done)
-    if (this.#calls.length > 0) this.#commit()
-    else this.#isBusy = false
-    settle(calls, failed, errors)
+    const first = this.#batches[0]
+    while (first !== undefined && first.left > 0 && this.#take() > 0);
+    this.#commit()
   }
 
-  #settleBatch(): number {
+  /** Takes over what the native side has done, and tells the batches that are complete. Returns how much it was. */
+  #take(): number {
+    put(this.#queue)
+    calls.settledWell()
+    const well = given(0)
+    this.#tell(well)
+    // What is done behind that begins with a failure.
+    return well > 0 || this.#batches.length === 0 ? well : this.#takeFailed()
+  }
+
+  #takeFailed(): number {
     const { done, failed, errors } = native.pendingSettled(this.#queue)
-    settle(this.#calls.splice(0, done), failed, errors)
+    for (const [index, place] of failed.entries()) this.#note(place, errors[index]!)
+    this.#tell(done)
     return done
   }
-}
 
-function settle(calls: readonly Call[], failed: readonly number[], errors: readonly Error[]): void {
-  let next = 0
-  for (const [index, { resolve, reject }] of calls.entries()) {
-    if (failed[next] === index) reject(errors[next++])
-    else resolve()
+  /** Notes the error of a call: the first that is not done is at 0. */
+  #note(place: number, error: Error): void {
+    let first = 0
+    for (const batch of this.#batches) {
+      if (place < first + batch.left) return void batch.errors.set(batch.size - batch.left + place - first, error)
+      first += batch.left
+    }
+  }
+
+  /** Tells the batches that are complete, once so many more calls are done. */
+  #tell(done: number): void {
+    for (let left = done; left > 0; ) {
+      const batch = this.#batches[0]
+      if (batch === undefined) return
+      const count = Math.min(batch.left, left)
+      batch.left -= count
+      left -= count
+      if (batch.left > 0) return
+      if (batch === this.#open) this.#open = undefined
+      this.#batches.shift()
+      batch.finish()
+    }
   }
 }

@@ -1,15 +1,18 @@
 //! Work that was put off, until JavaScript was told what came of it.
+#![allow(unsafe_code)]
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
-use napi::bindgen_prelude::{AsyncTask, Unknown};
+use napi::bindgen_prelude::{AsyncTask, Object, Unknown};
 use napi::{Env, Task};
 use napi_derive::napi;
 use pmem::Ticket;
 
 use super::errors::error_value;
+use super::frame::{Frame, hot_calls};
 use super::state::{self, PerEnvironment};
 
 /// How much JavaScript is told of at once: to settle that many promises takes it half a millisecond.
@@ -17,33 +20,42 @@ const MOST: usize = 1024;
 
 /// What an environment waits for, in queues of TypeScript's numbering (`ts/shared/committer.ts`). The work of a queue is
 /// done in its order.
-pub(crate) struct Pending(RefCell<HashMap<u64, VecDeque<Ticket>>>);
+pub(crate) struct Pending {
+    queues: RefCell<HashMap<u64, VecDeque<Ticket>>>,
+    frame: Rc<Frame>,
+}
 
 impl PerEnvironment for Pending {
-    fn new(_: &Env) -> napi::Result<Self> {
-        Ok(Self(RefCell::default()))
+    fn new(env: &Env) -> napi::Result<Self> {
+        Ok(Self { queues: RefCell::default(), frame: state::of(env)? })
     }
 }
 
 impl Pending {
     /// Adds work behind all other of its queue.
     pub(crate) fn add(&self, queue: f64, ticket: Ticket) {
-        self.0.borrow_mut().entry(queue as u64).or_default().push_back(ticket);
+        self.queues.borrow_mut().entry(queue as u64).or_default().push_back(ticket);
     }
 
     fn first(&self, queue: f64) -> Option<Ticket> {
-        self.0.borrow().get(&(queue as u64))?.front().cloned()
+        self.queues.borrow().get(&(queue as u64))?.front().cloned()
+    }
+
+    /// Takes out what is done at the head of a queue and was done well, and counts it.
+    fn take_well_done(&self, queue: f64) -> usize {
+        let mut queues = self.queues.borrow_mut();
+        let Some(tickets) = queues.get_mut(&(queue as u64)) else { return 0 };
+        let count = tickets.iter().take(MOST).take_while(|ticket| matches!(ticket.outcome(), Some(Ok(())))).count();
+        tickets.drain(..count);
+        count
     }
 
     /// Takes out what is done at the head of a queue.
     fn take_done(&self, queue: f64) -> Vec<pmem::Result<()>> {
-        let mut queues = self.0.borrow_mut();
+        let mut queues = self.queues.borrow_mut();
         let Some(tickets) = queues.get_mut(&(queue as u64)) else { return Vec::new() };
         let done: Vec<_> = tickets.iter().take(MOST).map_while(|ticket| ticket.outcome().cloned()).collect();
         tickets.drain(..done.len());
-        if tickets.is_empty() {
-            queues.remove(&(queue as u64));
-        }
         done
     }
 }
@@ -51,10 +63,22 @@ impl Pending {
 /// An environment's end loses nothing that was put off.
 impl Drop for Pending {
     fn drop(&mut self) {
-        for last in self.0.get_mut().values().filter_map(VecDeque::back) {
+        for last in self.queues.get_mut().values().filter_map(VecDeque::back) {
             let _ = last.wait();
         }
     }
+}
+
+/// The calls of `ts/shared/committer.ts`.
+#[napi(catch_unwind, ts_return_type = "Record<'settledWell', () => void>")]
+pub fn pending_calls(env: &Env) -> napi::Result<Object<'_>> {
+    hot_calls!(env, Pending { "settledWell" => settled_well })
+}
+
+/// Takes out what is done of a queue's work without a failure; gives how much it was.
+fn settled_well(pending: &Pending) -> pmem::Result<()> {
+    pending.frame.give(0, pending.take_well_done(pending.frame.handle()) as f64);
+    Ok(())
 }
 
 /// What came of the work at the head of a queue.

@@ -4,7 +4,7 @@
 //! moved to that slot; the slot it came from is the lane's next one. What was under way at a crash is told by the flog.
 //!
 //! A write is durable after two barriers. The first one makes durable what it relies on: the data, the first half of its
-//! flog entry, and the map entries that may not be durable yet, of its lane's last write and of its block. The second one
+//! flog entry, and the map entries that may not be durable yet, of its lane's last write and of its block's. The second one
 //! makes the flog entry current. The map entry itself comes to the disk with a later barrier, since recovery makes it again
 //! from the flog: so when a lane's next write takes the flog entry's place, the map entry is durable, and of two lanes that
 //! wrote the same block at most one has an entry that the map still lags behind.
@@ -41,6 +41,7 @@ use arena::Arena;
 use lanes::LaneGuard;
 use padded::thread_number;
 use readers::Readers;
+use stripes::Unfenced;
 
 /// An array of blocks on a medium.
 pub(crate) struct RustBlocks<M: Medium> {
@@ -85,7 +86,7 @@ enum Failure {
 struct Planned<'a> {
     lane: LaneGuard<'a>,
     /// Held where writers do not take turns.
-    _line: Option<MutexGuard<'a, ()>>,
+    line: Option<MutexGuard<'a, Option<Unfenced>>>,
     next: Entry,
     slot_at: u64,
     flog_at: u64,
@@ -106,14 +107,20 @@ impl Planned<'_> {
 
     /// Ends a write of which the map tells: the lane moves on.
     fn finish(mut self) {
-        self.lane.advance(self.next, self.map_at);
+        let unfenced = Unfenced::by_this_thread(self.map_at);
+        self.lane.advance(self.next, unfenced);
+        if let Some(line) = &mut self.line {
+            **line = Some(unfenced);
+        }
     }
 
-    /// The map entries that the write relies on, and that may not be durable yet: where they lie.
+    /// The map entries that the write relies on, and that other threads wrote: of the lane's last write, and of whoever wrote
+    /// last under the stripe, perhaps to the same block. Where writers take turns a barrier makes all of them durable.
     fn relied_on(&self) -> impl Iterator<Item = Range> {
-        let last = self.lane.map_entry().filter(|_| !deliberate::is_on("blk: lane's last map entry forgotten"));
-        let target = Some(self.map_at).filter(|_| !deliberate::is_on("blk: block's map entry forgotten"));
-        last.into_iter().chain(target).map(|at| (at, 4))
+        let last = self.lane.unfenced().filter(|_| !deliberate::is_on("blk: lane's last map entry forgotten"));
+        let target = self.line.as_deref().copied().flatten();
+        let target = target.filter(|_| !deliberate::is_on("blk: block's map entry forgotten"));
+        last.into_iter().chain(target).filter_map(Unfenced::of_another_thread)
     }
 }
 
@@ -240,7 +247,7 @@ impl<M: Medium> RustBlocks<M> {
         let flog_at = arena.extent.flog_pair(lane.number()) + lane.next_at();
         let [recorded, activating] = halves(&next.encode());
         let slot_at = arena.extent.slot(slot);
-        Ok(Planned { lane, _line: line, next, slot_at, flog_at, map_at, recorded, activating })
+        Ok(Planned { lane, line, next, slot_at, flog_at, map_at, recorded, activating })
     }
 
     /// Has the map tell of writes that are durable, in words of ascending offsets. If it cannot be told, the lanes' flog
@@ -407,7 +414,7 @@ impl<M: Medium> RustBlocks<M> {
     /// The map entries of the lanes' last writes, which may not be durable yet: where they lie.
     fn unsettled(&self) -> Vec<Range> {
         let arenas = self.arenas.get().map_or(&[][..], Vec::as_slice);
-        arenas.iter().flat_map(|arena| arena.lanes.map_entries()).map(|at| (at, 4)).collect()
+        arenas.iter().flat_map(|arena| arena.lanes.unfenced()).map(Unfenced::range).collect()
     }
 }
 

@@ -104,8 +104,10 @@ impl Medium for MemoryMedium {
         cache::drain();
         // As late as can be: a file that is cut after this was cut after the commit.
         if !deliberate::is_on("memory: no touch") {
-            writes.iter().for_each(|(offset, data)| self.mapping.touch(*offset as usize, data.len()));
-            earlier.iter().for_each(|&(offset, len)| self.mapping.touch(offset as usize, len as usize));
+            // A file that is cut loses what lies behind: so the last byte tells of all.
+            let ends = writes.iter().map(|(offset, data)| offset + data.len() as u64);
+            let end = ends.chain(earlier.iter().map(|(offset, len)| offset + len)).max().unwrap_or(0);
+            self.mapping.touch(0, end as usize);
         }
         self.check().map_err(Failed::Sync)
     }

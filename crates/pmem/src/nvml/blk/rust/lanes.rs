@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use super::padded::{Padded, width};
+use super::stripes::Unfenced;
 use crate::nvml::format::btt::{Entry, Lane};
 
 /// The lanes in use, each under its lock.
@@ -18,8 +19,8 @@ pub(super) struct LaneGuard<'a> {
 /// A lane, and what it leaves for its next write to make durable.
 struct Used {
     lane: Lane,
-    /// The map entry that the last write changed: where it lies.
-    map_entry: Option<u64>,
+    /// The map entry that the last write changed.
+    unfenced: Option<Unfenced>,
 }
 
 impl Lanes {
@@ -27,13 +28,13 @@ impl Lanes {
     /// The others keep their slots.
     pub(super) fn new(lanes: &[Lane], is_concurrent: bool) -> Self {
         let count = if is_concurrent { width() } else { lanes.len() };
-        let used = |lane: &Lane| Padded(Mutex::new(Used { lane: *lane, map_entry: None }));
+        let used = |lane: &Lane| Padded(Mutex::new(Used { lane: *lane, unfenced: None }));
         Self(lanes.iter().take(count).map(used).collect())
     }
 
-    /// Where the map entries lie that may not be durable yet.
-    pub(super) fn map_entries(&self) -> Vec<u64> {
-        self.0.iter().filter_map(|lane| lane.lock().ok()?.map_entry).collect()
+    /// The map entries that may not be durable yet.
+    pub(super) fn unfenced(&self) -> impl Iterator<Item = Unfenced> {
+        self.0.iter().filter_map(|lane| lane.lock().ok()?.unfenced)
     }
 
     /// A free lane near the thread's own, or `own` once it is free. `None` if a thread panicked in it: its state is unknown
@@ -58,15 +59,15 @@ impl LaneGuard<'_> {
         self.number
     }
 
-    /// Where the map entry lies that the lane's last write changed, if it may not be durable yet.
-    pub(super) fn map_entry(&self) -> Option<u64> {
-        self.lane.map_entry
+    /// The map entry that the lane's last write changed, if it may not be durable yet.
+    pub(super) fn unfenced(&self) -> Option<Unfenced> {
+        self.lane.unfenced
     }
 
-    /// Ends a write, which changed the map entry that lies at `map_entry`.
-    pub(super) fn advance(&mut self, next: Entry, map_entry: u64) {
+    /// Ends a write, which changed that map entry.
+    pub(super) fn advance(&mut self, next: Entry, unfenced: Unfenced) {
         self.lane.lane.advance(next);
-        self.lane.map_entry = Some(map_entry);
+        self.lane.unfenced = Some(unfenced);
     }
 }
 
