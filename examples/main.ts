@@ -48,7 +48,8 @@ function writeRegion(path: string): void {
   say(`put a Float64Array at byte ${HALVES.byteOffset} (${halves.join(', ')})`)
 
   // Until here a power failure may lose everything. What is persisted stays.
-  region.persist(0, written)
+  region.write('\0') // where the text ends: an older one may have been longer
+  region.persist(0, written + 1)
   region.persistMany([
     [SQUARES.byteOffset, SQUARES.values.length * Int32Array.BYTES_PER_ELEMENT],
     [HALVES.byteOffset, HALVES.values.length * Float64Array.BYTES_PER_ELEMENT],
@@ -61,7 +62,7 @@ function writeRegion(path: string): void {
 function readRegion(path: string): void {
   const region = pmem.map(path)
   title(`The region again, mapped by process ${process.pid}`)
-  const text = region.read(SQUARES.byteOffset).toString().replace(/\0+$/, '')
+  const text = region.read(SQUARES.byteOffset).toString().replace(/\0.*$/s, '')
   assert.ok(text.startsWith(GREETING), `the text at byte 0 is missing from ${path}`)
   say(`text: "${text}"`)
 

@@ -90,8 +90,8 @@ export class Committer {
 
   /** The next commit starts before what hangs on this one's promises runs, so that the disk need not wait for it. */
   readonly #goOn = (): void => {
-    const first = this.#batches[0]
-    while (first !== undefined && first.left > 0 && this.#take() > 0);
+    const { length } = this.#batches
+    for (let done = length; done > 0 && this.#batches.length === length; ) done = this.#take()
     this.#commit()
   }
 
