@@ -1,10 +1,15 @@
 /** Files of one test, in the folder that the suite is run on. They go when the test ends. */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { pmem } from 'pmem'
+
+/** Whether users who own nothing may look into all folders on the way to these files. */
+export function othersReach(...paths: string[]): boolean {
+  return paths.every((path) => dirname(path) === path || ((statSync(dirname(path)).mode & 1) === 1 && othersReach(dirname(path))))
+}
 
 /** A new folder. */
 export function folder(t: ExecutionContext): string {

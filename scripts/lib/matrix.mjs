@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { root } from './run.mjs'
@@ -32,6 +32,8 @@ export function matrixWithoutPmdk(nativeModule) {
 /** Calls `work` with a new folder below `parent`, which is gone afterwards. */
 export async function withFolder(parent, work) {
   const folder = mkdtempSync(join(parent, 'pmem-test-'))
+  // Some tests look at files as another user.
+  chmodSync(folder, 0o755)
   try {
     return await work(folder)
   } finally {
