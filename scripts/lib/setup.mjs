@@ -46,7 +46,10 @@ function napiBuild(label, ...args) {
 async function buildTypeScript() {
   // What an earlier source left behind would be tested and published.
   for (const folder of ['dist', 'build']) rmSync(join(root, folder), { recursive: true, force: true })
-  await step('TypeScript: package', bin('tsc'), ['--project', 'tsconfig.json'])
+  // Documentation belongs to the typings, which editors show; without it the package is a tenth smaller.
+  const project = ['--project', 'tsconfig.json']
+  await step('TypeScript: typings', bin('tsc'), [...project, '--emitDeclarationOnly'])
+  await step('TypeScript: package', bin('tsc'), [...project, '--declaration', 'false', '--removeComments'])
   completeTypings(join(root, 'dist'), entryTypings())
   await step('TypeScript: tests and examples', bin('tsc'), ['--project', 'tsconfig.test.json'])
 }
