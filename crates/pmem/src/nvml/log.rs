@@ -159,7 +159,7 @@ impl Log {
     /// durable on return.
     ///
     /// # Errors
-    /// `ENOSPC` where they do not fit, and the log is as it was; `EROFS` for a readonly log; a failed msync;
+    /// `ENOSPC` where they do not fit, and the log is as it was; `EROFS` for a readonly log; a failed sync;
     /// [`Error::Fault`] where a page of the file was lost, now or before.
     pub fn append(&self, parts: &[&[u8]]) -> Result<()> {
         self.pool.check_writable(LogKind::CHANGE)?;
@@ -212,7 +212,7 @@ impl Log {
     /// Empties the log, durably, after all that was put off before: `pmemlog_rewind`.
     ///
     /// # Errors
-    /// `EROFS` for a readonly log; a failed msync; [`Error::Fault`].
+    /// `EROFS` for a readonly log; a failed sync; [`Error::Fault`].
     pub fn rewind(&self) -> Result<()> {
         self.pool.check_writable("pmemlog_rewind")?;
         self.pool.change(|| {

@@ -82,7 +82,7 @@ enum Failure {
     Refused,
 }
 
-/// A write that has its lane. Until [`RustBlocks::finish`] nothing of it is seen.
+/// A write that has its lane. Until the map tells of it, nothing of it is seen.
 struct Planned<'a> {
     lane: LaneGuard<'a>,
     /// Held where writers do not take turns.

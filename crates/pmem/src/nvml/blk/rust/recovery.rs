@@ -11,7 +11,7 @@ use crate::storage::medium::Medium;
 /// Sets right what is left behind in `pool`, durably: damaged info blocks, then flogs, then maps. It can stop anywhere
 /// and start again.
 ///
-/// After a failed msync the page cache has what the disk lacks, and takes it for written. So what a later step relies on
+/// After a failed sync the page cache has what the disk lacks, and takes it for written. So what a later step relies on
 /// is stored again where that may have happened, even if it looks right.
 ///
 /// # Errors
