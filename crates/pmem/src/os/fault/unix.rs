@@ -116,10 +116,9 @@ pub(super) fn replace(entry: &Entry, address: usize, whole: bool) -> bool {
     if !entry.kept.is_null() {
         return put_copy(entry) && put_zeros(entry.start + entry.kept_len, entry.len - entry.kept_len);
     }
-    if whole {
-        return put_zeros(entry.start, entry.len);
-    }
-    put_zeros(address & !(entry.page - 1), entry.page)
+    // So much memory may be more than the system promises.
+    let is_let_go = whole && put_zeros(entry.start, entry.len);
+    is_let_go || put_zeros(address & !(entry.page - 1), entry.page)
 }
 
 fn put_zeros(start: usize, len: usize) -> bool {
