@@ -8,6 +8,7 @@ import { mappings } from './helpers/memory.js'
 
 /** The arguments that a method is called with on a closed region: right ones, none, and wrong ones. */
 const ARGUMENTS: Record<string, readonly unknown[]> = {
+  grow: [8192],
   write: ['x'],
   read: [1],
   seek: [0],

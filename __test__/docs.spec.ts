@@ -41,9 +41,12 @@ for (const snippet of snippets) {
   })
 }
 
-/** Whether a snippet uses what a runtime without external buffers refuses, for regions that are no multiple of 64 KiB too. */
+/**
+ * Whether a snippet uses what a runtime without external buffers refuses, for regions that are no multiple of 64 KiB, or that
+ * grow once they have a memory.
+ */
 function needsExternalBuffers({ code }: Snippet): boolean {
-  return /region\.buffer\b|'external'/.test(code) && !/'wasm'|shared: true/.test(code)
+  return /region\.buffer\b|'external'|region\.view[^]*region\.grow/.test(code) && !/'wasm'|shared: true/.test(code)
 }
 
 test('snippets are found where they stand', (t) => {

@@ -16,6 +16,7 @@ test('a misspelt option is refused, and the nearest one is named', (t) => {
   const cases: [given: string, nearest: string, call: (options: never) => unknown][] = [
     ['readOnly', 'readonly', (options) => pmem.mapFile(path, options)],
     ['byteLength', 'length', (options) => pmem.mapFile(path, options)],
+    ['maxlength', 'maxLength', (options) => pmem.map(path, undefined, options)],
     ['creat', 'create', (options) => pmem.mapFile(missing, options)],
     ['permissions', 'mode', (options) => pmem.mapFile(missing, options)],
     ['readOnly', 'readonly', (options) => pmem.map(path, undefined, options)],

@@ -31,6 +31,18 @@ const tasks = {
     parentPort.postMessage('counted')
   },
 
+  /** Waits with buffers of several lengths of a region. */
+  async grow() {
+    const region = pmem.map(path, undefined, { maxLength: 2 ** 30 })
+    const views = [region.view(Uint8Array)]
+    region.grow(region.byteLength + 4096)
+    views.push(region.view(Uint8Array))
+    views[1].set(Buffer.from('grow'))
+    parentPort.postMessage('grown')
+    await message()
+    views[0][0] = 0x67
+  },
+
   /** Counts in memory that it is sent. */
   async countShared() {
     const region = pmem.attach(await message())

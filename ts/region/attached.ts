@@ -14,6 +14,6 @@ export class AttachedMemory implements MappedMemory {
 
   /** The memory stays: it is the region's that made it. */
   close(handle: number): void {
-    native.regionClose(handle, null, false)
+    native.regionClose(handle, [], false)
   }
 }

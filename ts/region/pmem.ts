@@ -28,6 +28,13 @@ export interface MapOptions {
   /** The first byte to map: a multiple of `capabilities.pageSize`. Default: 0. */
   offset?: Size
   /**
+   * How long `region.grow` can make the region: addresses for so many bytes are kept free behind it, which take no memory, and
+   * the file is kept open. Default: none are, and the region can seldom grow.
+   *
+   * @throws `ERR_OUT_OF_RANGE` for less than the region's length; `ERR_PMEM_UNSUPPORTED` on Windows and for files of huge pages.
+   */
+  maxLength?: Size
+  /**
    * How JavaScript reaches the memory without copying. `external`: an ArrayBuffer over it. `wasm`: a WebAssembly memory, which
    * is also `region.memory`. Default: `auto`, `external` where the runtime allows it, and otherwise `wasm`.
    */
@@ -57,6 +64,7 @@ export interface MapOptions {
 
 const MAP_OPTIONS: Names<MapOptions> = {
   offset: true,
+  maxLength: true,
   memory: true,
   shared: true,
   readonly: true,
@@ -264,6 +272,7 @@ function toOpenFile(file: OpenFile | Path): number | undefined {
 
 interface MapArguments {
   offset: number
+  maxLength: number | undefined
   readonly: boolean
   kind: MemoryKind
   /** The native side keeps the file for a WebAssembly memory. */
@@ -275,11 +284,12 @@ interface MapArguments {
 }
 
 function mapArguments(options: MapOptions): MapArguments {
-  const { offset = 0, memory = 'auto', readonly = false, shared = false, access = 'normal', ...ways } = options
+  const { offset = 0, maxLength, memory = 'auto', readonly = false, shared = false, access = 'normal', ...ways } = options
   const kind = toKind(memory, toBoolean('shared', shared))
   const coverable = kind === 'wasm' || kind === 'shared'
   const flags = {
     offset: toInteger('offset', offset),
+    maxLength: maxLength === undefined ? undefined : toInteger('maxLength', maxLength, 1),
     readonly: toBoolean('readonly', readonly),
     copyOnWrite: toBoolean('copyOnWrite', ways.copyOnWrite ?? false),
     populate: toBoolean('populate', ways.populate ?? false),

@@ -76,7 +76,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
   readonly #kind: MemoryKind
   /** By whose end the handle is dropped: the region, or the memory of WebAssembly that it made, which may live longer. */
   #owner: WeakKey
-  readonly #byteLength: number
+  #byteLength: number
   readonly #isPmem: boolean
   readonly #readonly: boolean
   readonly #copyOnWrite: boolean
@@ -116,7 +116,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
     return this.#handle === 0 || (alarmed() && native.regionIsUncovered(this.#handle))
   }
 
-  /** The region's size. */
+  /** The region's size. It becomes larger by `grow` alone. */
   get byteLength(): number {
     this.#open()
     return this.#byteLength
@@ -142,6 +142,37 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
   get position(): number {
     this.#open()
     return this.#position
+  }
+
+  /**
+   * Makes the region longer, and its file where that is shorter, durably. The memory stays where it is: buffers and views that
+   * were made before keep their length, and what is asked for anew has all of it. The file's new blocks are allocated, unless
+   * it was made `sparse`. It writes what was stored before, too, as long as that takes.
+   *
+   * Map with `maxLength`: without it a region grows where the addresses behind it happen to be free, which is seldom. A
+   * readonly or copy-on-write region follows a file that has grown, and does not make it longer. Where the memory is one of
+   * WebAssembly (`memory: 'wasm'`, `shared`, or a runtime without external buffers), a region grows until `buffer`, `view` or
+   * `memory` is first asked for.
+   *
+   * @param length - The region's new size in bytes.
+   * @throws `ERR_OUT_OF_RANGE` for less than `byteLength`, and more than `maxLength`; `ERR_PMEM_UNSUPPORTED` where it cannot
+   * grow in place, and on Windows; `ENOSPC`, and what else the operating system says of making the file longer; `EACCES` for the
+   * file of a readonly or copy-on-write region. Nothing has changed then.
+   *
+   * @example
+   * import { pmem } from 'pmem'
+   *
+   * const region = pmem.mapFile('growing.dat', { length: 4096, create: true, maxLength: 2 ** 30 })
+   * region.grow(2 * region.byteLength)
+   * region.close()
+   */
+  grow(length: Size): void {
+    const handle = this.#open()
+    const byteLength = toInteger('length', length, 1)
+    native.regionGrow(handle, byteLength)
+    if (byteLength === this.#byteLength) return
+    this.#byteLength = byteLength
+    if (this.#memory instanceof ExternalMemory) this.#memory.grow(byteLength)
   }
 
   /**
@@ -343,7 +374,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
     this.#handle = 0
     collected.unregister(this.#owner)
     if (this.#memory) this.#memory.close(handle)
-    else native.regionClose(handle, null, false)
+    else native.regionClose(handle, [], false)
     this.#memory = undefined
   }
 

@@ -51,7 +51,7 @@ export class WasmMemory implements MappedMemory {
 
   /** A SharedArrayBuffer cannot be emptied: it turns into zeros. */
   close(handle: number): void {
-    native.regionClose(handle, null, true)
+    native.regionClose(handle, [], true)
     if (!types.isSharedArrayBuffer(this.#buffer)) this.#memory.grow(0)
   }
 }

@@ -41,6 +41,8 @@ pub struct FileFlags {
     pub length: f64,
     /// Where in the file.
     pub offset: f64,
+    /// How long the region may grow.
+    pub max_length: Option<f64>,
     /// PMEM_FILE_EXCL.
     pub exclusive: bool,
     /// PMEM_FILE_SPARSE.
@@ -68,6 +70,8 @@ pub struct MapFlags {
     pub offset: f64,
     /// The number of bytes; the rest where it is not given.
     pub byte_length: Option<f64>,
+    /// How long the region may grow.
+    pub max_length: Option<f64>,
     /// Whether nothing is written.
     pub readonly: bool,
     /// Whether what is written stays private.
@@ -87,6 +91,8 @@ impl MapFlags {
         MapOptions {
             offset: self.offset as u64,
             len: self.byte_length.map(|length| length as usize),
+            max_len: self.max_length.map(|length| length as usize),
+            sparse: false,
             readonly: self.readonly,
             copy_on_write: self.copy_on_write,
             coverable: self.coverable,
@@ -119,6 +125,7 @@ pub fn region_create(env: &Env, path: Uint8ArraySlice<'_>, flags: FileFlags) -> 
     let options = CreateOptions {
         len: flags.length as usize,
         offset: flags.offset as u64,
+        max_len: flags.max_length.map(|length| length as usize),
         exclusive: flags.exclusive,
         sparse: flags.sparse,
         tmpfile: flags.tmpfile,
@@ -132,7 +139,14 @@ pub fn region_create(env: &Env, path: Uint8ArraySlice<'_>, flags: FileFlags) -> 
     opened(env, Region::map_file(&path_of(&path), &options))
 }
 
-/// The region's memory as an ArrayBuffer; `null` where the runtime forbids that. TypeScript asks once a region.
+/// Makes a region longer, and its file.
+#[napi(catch_unwind)]
+pub fn region_grow(env: &Env, handle: f64, length: f64) -> napi::Result<()> {
+    open(env, handle)?.grow(length as usize).cross(env)
+}
+
+/// The region's memory as an ArrayBuffer; `null` where the runtime forbids that. TypeScript asks once for each length that
+/// the region has.
 #[napi(catch_unwind, ts_return_type = "ArrayBuffer | null")]
 pub fn region_buffer(env: &Env, handle: f64) -> napi::Result<Option<Unknown<'_>>> {
     buffers::over(env, &open(env, handle)?.mapping())
@@ -175,13 +189,14 @@ pub fn check_data(env: &Env, data: Uint8ArraySlice<'_>) -> napi::Result<()> {
     check_source(&data).cross(env)
 }
 
-/// Closes a region and empties its buffer, if anyone was given it, or puts zeros into the memory that it made and covers. An
-/// unknown handle is closed already.
+/// Closes a region and empties the buffers that anyone was given, or puts zeros into the memory that it made and covers. `null`
+/// stands for buffers that are gone, whose memory may have been moved away before; then all that are left are among the others.
+/// An unknown handle is closed already.
 #[napi(catch_unwind)]
 pub fn region_close(
     env: &Env,
     handle: f64,
-    #[napi(ts_arg_type = "ArrayBuffer | null")] buffer: Option<Unknown<'_>>,
+    #[napi(ts_arg_type = "readonly (ArrayBuffer | null)[]")] buffers: Vec<Option<Unknown<'_>>>,
     uncover: bool,
 ) -> napi::Result<()> {
     let Some(region) = take::<Region>(env, handle)? else { return Ok(()) };
@@ -189,7 +204,11 @@ pub fn region_close(
         // SAFETY: TypeScript holds the memory. Where it fails the memory shows the file still, and closing goes on.
         let _ = unsafe { region.uncover() };
     }
-    if buffer.is_none_or(|buffer| buffers::detach(env, &buffer, &region.mapping())) {
+    let mapping = region.mapping();
+    let left: Vec<_> = buffers.iter().flatten().collect();
+    let is_any_moved = left.len() < buffers.len() && buffers::has_other_owners(&mapping, left.len());
+    let detached = left.iter().filter(|buffer| buffers::detach(env, buffer, &mapping)).count();
+    if detached == left.len() && !is_any_moved {
         region.disconnect_on_drop();
     }
     Ok(())

@@ -4,8 +4,8 @@
 mod cover;
 #[cfg(test)]
 mod crashes;
+mod grow;
 
-use std::fs::File;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
@@ -13,12 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::os::file::{self, CreateOptions, Descriptor, descriptor};
-use crate::os::mapping::{Access, Advice, CAN_COVER, Mapped, Mapping, limits};
+use crate::os::mapping::{Access, Advice, CAN_COVER, Mapped, Mapping, has_small_pages, limits};
 use crate::os::page::page_size;
 use crate::os::{deliberate, errno, fault, flush};
 use crate::storage::committer::{self, Committer};
 use crate::{Error, Result, Ticket};
 use cover::{Cover, Covers};
+use grow::Source;
 
 /// Which part of a file to map, and how.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,6 +28,11 @@ pub struct MapOptions {
     pub offset: u64,
     /// The number of bytes; the rest of the file where it is not given.
     pub len: Option<usize>,
+    /// How long [`Region::grow`] can make the region for certain. So many addresses are taken, and the file stays open. Where
+    /// it is not given, a region grows if the addresses behind it happen to be free.
+    pub max_len: Option<usize>,
+    /// Blocks of what the file grows by are allocated when first written, not at once.
+    pub sparse: bool,
     /// Nothing is written to the region, and what is stored by its address stays private to it and never reaches the file.
     pub readonly: bool,
     /// What is written to the region stays private to it and never reaches the file.
@@ -61,8 +67,7 @@ struct Inner {
     populate: bool,
     lock: bool,
     disconnect: AtomicBool,
-    /// The file of a region that may be covered, until it is, and where in it the region starts.
-    file: Mutex<Option<(File, u64)>>,
+    source: Mutex<Source>,
     cover: OnceLock<Cover>,
     /// Other threads may use the memory below, and longer than this region.
     shared: AtomicBool,
@@ -121,8 +126,9 @@ impl Region {
         check_alignment(create.offset)?;
         let mut made = file::create(path, create, "pmem_map_file")?;
         let (offset, len) = (create.offset, Some(len.get()));
-        let CreateOptions { coverable, advice, populate, lock, .. } = *create;
-        let options = MapOptions { offset, len, coverable, advice, populate, lock, ..MapOptions::default() };
+        let CreateOptions { max_len, sparse, coverable, advice, populate, lock, .. } = *create;
+        let ways = MapOptions { coverable, advice, populate, lock, ..MapOptions::default() };
+        let options = MapOptions { offset, len, max_len, sparse, ..ways };
         let region = Self::map_named(descriptor(made.file()), Some(path), options, "pmem_map_file")?;
         made.keep(path, "pmem_map_file")?;
         Ok(region)
@@ -145,33 +151,24 @@ impl Region {
     ) -> Result<Self> {
         let size = file::regular_size(file, path, syscall)?;
         let len = mapped_len(size, options, path, syscall)?;
+        let most = reserved_len(file, len, options)?;
         let access = if options.is_private() { Access::Private } else { Access::Shared };
         if options.advice == Advice::Random {
             let forgotten = file::forget_cached(file, options.is_private());
             forgotten.map_err(|error| Error::io(&error, syscall, path))?;
         }
-        let mapping = Mapping::new(file, options.offset, len, access).map_err(|error| {
+        let mapping = Mapping::reserving(file, options.offset, len, most, access).map_err(|error| {
             let error = Error::io(&error, syscall, path);
             match error {
                 Error::Os { errno: errno::EACCES, .. } => {
                     error.with_hint("open the file for reading and writing, or map it readonly")
                 }
+                _ if most > len => error.with_hint(format!("a smaller maxLength may do; {}", limits(access))),
                 Error::Os { errno: errno::ENOMEM, .. } => error.with_hint(limits(access)),
                 other => other,
             }
         })?;
-        if options.advice != Advice::Normal {
-            // What the system makes of it is its own affair.
-            let _ = mapping.advise(options.advice, 0, mapping.len());
-        }
-        if options.populate {
-            mapping.populate();
-        }
-        if options.lock {
-            mapping.lock(access).map_err(|error| Error::io(&error, "mlock", path).with_hint(UNLOCKED))?;
-        }
-        let kept = if options.coverable { Some(file.try_clone_to_owned()) } else { None };
-        let kept = kept.transpose().map_err(|error| Error::io(&error, syscall, path))?;
+        let source = Source::new(file, options).map_err(|error| Error::io(&error, syscall, path))?;
         let is_pmem = mapping.is_pmem();
         let inner = Inner {
             mapping: Arc::new(mapping),
@@ -183,7 +180,7 @@ impl Region {
             populate: options.populate,
             lock: options.lock,
             disconnect: AtomicBool::new(false),
-            file: Mutex::new(kept.map(|file| (file.into(), options.offset))),
+            source: Mutex::new(source),
             cover: OnceLock::new(),
             shared: AtomicBool::new(false),
             found: AtomicBool::new(false),
@@ -191,11 +188,13 @@ impl Region {
             unsynced: AtomicBool::new(false),
             committer: Committer::new(),
         };
+        inner.prepare(0, len.get())?;
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The number of bytes mapped; never 0.
+    /// The number of bytes mapped; never 0, and never less than before.
     #[allow(clippy::len_without_is_empty, reason = "a region is never empty")]
+    #[inline]
     pub fn len(&self) -> usize {
         self.inner.mapping.len()
     }
@@ -270,12 +269,12 @@ impl Region {
         if !(start.as_ptr() as usize).is_multiple_of(page_size()) || needed.is_none_or(|needed| needed > len) {
             return Err(Error::Unsupported("the memory does not consist of whole pages that hold the region"));
         }
-        let mut kept = inner.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut source = inner.source.lock().unwrap_or_else(PoisonError::into_inner);
         let made_for_it = Error::Unsupported("the region covers memory already, or was not made for it");
-        let (file, offset) = kept.as_ref().ok_or(made_for_it)?;
-        let access = if inner.is_private() { Access::Private } else { Access::Shared };
+        let file = source.file.as_ref().filter(|_| inner.cover.get().is_none()).ok_or(made_for_it)?;
+        let access = inner.access();
         // SAFETY: the caller's promise; the memory was checked to hold the mapping.
-        let cover = unsafe { Cover::new(start, len, &inner.mapping, file, *offset, access) };
+        let cover = unsafe { Cover::new(start, len, &inner.mapping, file, source.offset, access) };
         let cover = cover.map_err(|error| Error::io(&error, "mmap", inner.path.as_deref()))?;
         if inner.advice != Advice::Normal {
             let _ = cover.advise(inner.advice, 0, self.len());
@@ -291,7 +290,7 @@ impl Region {
             });
             locked.map_err(|error| Error::io(&error, "mlock", inner.path.as_deref()).with_hint(UNLOCKED))?;
         }
-        *kept = None;
+        source.file = None;
         inner.shared.store(shared, Ordering::Relaxed);
         COVERS.enter(inner.cover.get_or_init(|| cover), Arc::downgrade(inner));
         Ok(())
@@ -669,7 +668,7 @@ impl Left {
             populate: false,
             lock: false,
             disconnect: AtomicBool::new(false),
-            file: Mutex::new(None),
+            source: Mutex::default(),
             cover: OnceLock::from(self.cover),
             shared: AtomicBool::new(true),
             found: AtomicBool::new(false),
@@ -691,6 +690,26 @@ impl Inner {
     /// Whether what is stored never reaches the file.
     fn is_private(&self) -> bool {
         self.readonly || self.copy_on_write
+    }
+
+    fn access(&self) -> Access {
+        if self.is_private() { Access::Private } else { Access::Shared }
+    }
+
+    /// Does with a part of the mapping that is new what is asked of all of it.
+    fn prepare(&self, offset: usize, len: usize) -> Result<()> {
+        if self.advice != Advice::Normal {
+            // What the system makes of it is its own affair.
+            let _ = self.mapping.advise(self.advice, offset, len);
+        }
+        if self.populate {
+            self.mapping.populate(offset, len);
+        }
+        if !self.lock {
+            return Ok(());
+        }
+        let locked = self.mapping.lock(offset, len, self.access());
+        locked.map_err(|error| Error::io(&error, "mlock", self.path.as_deref()).with_hint(UNLOCKED))
     }
 
     /// What others may make the region of again, that use the memory it covers.
@@ -745,6 +764,22 @@ fn mapped_len(size: u64, options: MapOptions, path: Option<&Path>, syscall: &'st
     }
     let len = usize::try_from(len).ok().and_then(NonZeroUsize::new);
     len.ok_or_else(|| Error::os(errno::EINVAL, syscall, path).with_hint("there are no bytes to map"))
+}
+
+/// How many bytes a region of `len` takes addresses for.
+fn reserved_len(file: Descriptor<'_>, len: NonZeroUsize, options: MapOptions) -> Result<NonZeroUsize> {
+    let Some(most) = options.max_len else { return Ok(len) };
+    if most < len.get() {
+        return Err(Error::out_of_range("maxLength", format!(">= {len}, the region's length"), most));
+    }
+    if !has_small_pages(file) {
+        return Err(Error::Unsupported(if cfg!(windows) {
+            "no mapping can be longer than its file on Windows, where regions cannot grow: leave maxLength out"
+        } else {
+            "a file of huge pages becomes as long as its mapping, so that its region cannot grow: leave maxLength out"
+        }));
+    }
+    Ok(NonZeroUsize::new(most).unwrap_or(len))
 }
 
 #[cfg(test)]

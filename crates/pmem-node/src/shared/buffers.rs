@@ -54,7 +54,8 @@ pub(crate) fn over<'env>(env: &'env Env, mapping: &Arc<Mapping>) -> napi::Result
     if !allowed {
         return Ok(None);
     }
-    let Some(buffer) = make(env, mapping.start().as_ptr(), mapping.len(), Arc::clone(mapping) as Owner)? else {
+    let len = mapping.len();
+    let Some(buffer) = make(env, mapping.start().as_ptr(), len, Arc::clone(mapping) as Owner)? else {
         return Ok(None);
     };
     // Detaching may end the first owner while a native job of the runtime still reads through a view, which keeps this
@@ -67,21 +68,28 @@ pub(crate) fn over<'env>(env: &'env Env, mapping: &Arc<Mapping>) -> napi::Result
         sys::napi_add_finalizer(env.raw(), buffer.raw(), start, Some(release_second), hint, ptr::null_mut())
     };
     check_status!(status)?;
-    watched.add(&buffer, mapping)?;
+    watched.add(&buffer, mapping, len)?;
     Ok(Some(buffer))
 }
 
-/// Empties `buffer` and every view over it. False where it no longer shows `mapping`: it was transferred, and whoever
-/// received the memory still uses it.
+/// Whether anything has a share of a region's mapping but the region, the caller, and so many buffers of two shares each: the
+/// memory of a buffer that is gone itself.
+pub(crate) fn has_other_owners(mapping: &Arc<Mapping>, buffers: usize) -> bool {
+    Arc::strong_count(mapping) > 2 + 2 * buffers
+}
+
+/// Empties `buffer` and every view over it, which shows `mapping` as long as it was when [`over`] made the buffer. False where
+/// it no longer does: it was transferred, and whoever received the memory still uses it.
 pub(crate) fn detach(env: &Env, buffer: &Unknown, mapping: &Mapping) -> bool {
-    if shown(env, buffer) != (mapping.start().as_ptr().cast(), mapping.len()) {
+    let (start, len) = shown(env, buffer);
+    if start != mapping.start().as_ptr().cast() || len == 0 {
         return false;
     }
     // SAFETY: the buffer is a live ArrayBuffer of this environment, or the call says otherwise.
     let status = unsafe { sys::napi_detach_arraybuffer(env.raw(), buffer.raw()) };
     let is_empty = status == sys::Status::napi_ok && shown(env, buffer).1 == 0;
     if is_empty && let Ok(buffers) = state::of::<Buffers>(env) {
-        buffers.watched.remove(mapping);
+        buffers.watched.remove(start as usize, len);
     }
     is_empty
 }

@@ -12,6 +12,7 @@ pub(crate) const FAULTS: &[&str] = &[
     "drain: empty",
     "keep: file not synced",
     "keep: folder not synced",
+    "grow: file not synced",
     "region: persist without drain",
     "log: offset before data",
     "log: rewinds not counted",

@@ -84,6 +84,11 @@ impl Watch {
         raise_alarm();
     }
 
+    /// Watches so many bytes from the same start on, which are no fewer.
+    pub(crate) fn extend(&self, len: usize) {
+        self.slot.extend(len);
+    }
+
     pub(crate) fn flag(&self) -> Arc<FaultFlag> {
         Arc::clone(&self.flag)
     }

@@ -36,6 +36,8 @@ pub struct CreateOptions {
     /// The new file's permissions, subject to the umask; Windows has none of the kind.
     pub mode: u32,
     /// As in [`MapOptions`](crate::MapOptions).
+    pub max_len: Option<usize>,
+    /// As in [`MapOptions`](crate::MapOptions).
     pub coverable: bool,
     /// As in [`MapOptions`](crate::MapOptions).
     pub advice: Advice,
@@ -64,7 +66,11 @@ enum Undo {
     Nothing,
     /// The file has no name yet, and goes by itself.
     Unnamed,
-    Resize(u64),
+    /// The size that the file had, and the one that it was given since: if it has another one by now, that is someone else's.
+    Resize {
+        before: u64,
+        since: u64,
+    },
     Remove(PathBuf),
 }
 
@@ -104,6 +110,15 @@ impl Made {
         Ok(())
     }
 
+    /// [`Made::keep`] of a file that was there already: its size is durable, and what it holds.
+    pub(crate) fn keep_longer(&mut self) -> io::Result<()> {
+        if !deliberate::is_on("grow: file not synced") {
+            seam::sync_all(&self.file)?;
+        }
+        self.undo = Undo::Nothing;
+        Ok(())
+    }
+
     fn make_durable(&mut self, path: &Path) -> io::Result<()> {
         if !deliberate::is_on("keep: file not synced") {
             seam::sync_all(&self.file)?;
@@ -130,9 +145,11 @@ impl Drop for Made {
         // A failure here has no one to go to: the caller already gets the failure that led to it.
         let _ = match &self.undo {
             Undo::Nothing | Undo::Unnamed => Ok(()),
-            Undo::Resize(size) => seam::resize(&self.file, *size),
+            Undo::Resize { before, since } if size_of(&self.file).ok() == Some(*since) => {
+                seam::resize(&self.file, *before)
+            }
             Undo::Remove(path) if is_at(&self.file, path) => seam::remove(path),
-            Undo::Remove(_) => Ok(()),
+            Undo::Resize { .. } | Undo::Remove(_) => Ok(()),
         };
     }
 }
@@ -152,18 +169,38 @@ pub(crate) fn create(path: &Path, options: &CreateOptions, syscall: &'static str
     }
     // What is cut off cannot be put back, so cutting comes last and is not undone.
     if matches!(made.undo, Undo::Nothing) && before < size && !options.tmpfile {
-        made.undo = Undo::Resize(before);
+        made.undo = Undo::Resize { before, since: size };
     }
     if before < size {
         seam::resize(&made.file, size).map_err(failed)?;
     }
     if !options.sparse {
-        allocate(&made.file, size).map_err(failed)?;
+        allocate(&made.file, 0, size).map_err(failed)?;
     }
     if before > size {
         seam::resize(&made.file, size).map_err(failed)?;
     }
     Ok(made)
+}
+
+/// Makes an open file at least `end` bytes long. What lies behind `start` gets its blocks, unless it is to be `sparse`.
+pub(crate) fn lengthen(file: File, start: u64, end: u64, sparse: bool, path: Option<&Path>) -> Result<Made> {
+    let failed = |syscall| move |error: io::Error| Error::io(&error, syscall, path);
+    let before = size_of(&file).map_err(failed("fstat"))?;
+    let mut made = Made::existing(file);
+    if before < end {
+        made.undo = Undo::Resize { before, since: end };
+        seam::resize(&made.file, end).map_err(failed("ftruncate"))?;
+    }
+    if !sparse {
+        allocate(&made.file, start, end).map_err(failed("posix_fallocate"))?;
+    }
+    Ok(made)
+}
+
+/// A file's size, in bytes.
+pub(crate) fn size_of(file: &File) -> io::Result<u64> {
+    errno::uninterrupted(|| file.metadata()).map(|metadata| metadata.len())
 }
 
 /// How [`make`] makes a file.
@@ -194,7 +231,7 @@ pub(crate) fn make(path: &Path, new: NewFile, syscall: &'static str) -> Result<M
     let made = made.map_err(failed)?;
     seam::resize(&made.file, new.size).map_err(failed)?;
     if !new.sparse {
-        allocate(&made.file, new.size).map_err(failed)?;
+        allocate(&made.file, 0, new.size).map_err(failed)?;
     }
     Ok(made)
 }

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::os::fault::{FaultFlag, Watch};
@@ -19,7 +19,7 @@ use crate::os::seam;
 use platform::View;
 #[cfg(windows)]
 pub(crate) use platform::file_id;
-pub(crate) use platform::{CAN_COVER, Mapped, advise, cover, limits, lock, uncover};
+pub(crate) use platform::{CAN_COVER, Mapped, advise, cover, has_small_pages, limits, lock, uncover};
 
 /// Whether stores reach the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub struct Mapping {
     /// Ends before the view does, whose addresses may then be someone else's.
     watch: Watch,
     view: View,
+    /// How many bytes are used. The view may reach further, past the end of the file, where nobody looks before the file does.
+    len: AtomicUsize,
 }
 
 // SAFETY: a mapping belongs to the process, not to a thread, and is only reached through raw pointers.
@@ -66,10 +68,40 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// Maps `len` bytes of `file` from the page-aligned `offset`, readable and writable.
     pub(crate) fn new(file: Descriptor<'_>, offset: u64, len: NonZeroUsize, access: Access) -> io::Result<Self> {
-        let view = View::new(file, offset, len, access)?;
-        seam::mapped(view.start.as_ptr(), len.get(), file, offset);
-        let watch = Watch::over_pages(view.start.as_ptr(), len.get(), view.page(), Arc::default());
-        Ok(Self { watch, view })
+        Self::reserving(file, offset, len, len, access)
+    }
+
+    /// [`Mapping::new`] with addresses for a length of up to `most`, which is no less than `len`.
+    pub(crate) fn reserving(
+        file: Descriptor<'_>,
+        offset: u64,
+        len: NonZeroUsize,
+        most: NonZeroUsize,
+        access: Access,
+    ) -> io::Result<Self> {
+        let view = View::new(file, offset, most, access)?;
+        seam::mapped(view.start.as_ptr(), most.get(), file, offset);
+        let watch = Watch::over_pages(view.start.as_ptr(), most.get(), view.page(), Arc::default());
+        Ok(Self { watch, view, len: AtomicUsize::new(len.get()) })
+    }
+
+    /// Sees to it that there are addresses for `len` bytes of `file`, the mapped one, which was mapped from `offset` on. What is
+    /// mapped stays where it is.
+    ///
+    /// # Errors
+    /// Where the addresses behind are someone else's.
+    pub(crate) fn reserve(&self, file: Descriptor<'_>, offset: u64, len: usize) -> io::Result<()> {
+        if self.view.reserve(file, offset, len)? {
+            seam::mapped(self.start().as_ptr(), len, file, offset);
+            self.watch.extend(len);
+        }
+        Ok(())
+    }
+
+    /// From now on `len` bytes are used, for which there are addresses, and which the file has.
+    pub(crate) fn extend(&self, len: usize) {
+        debug_assert!(len >= self.len());
+        self.len.store(len, Ordering::Release);
     }
 
     /// Maps the `len` bytes once more that are mapped at `start`, of a file, and with `MAP_SYNC` where `synchronous` says so. What
@@ -86,7 +118,7 @@ impl Mapping {
         // SAFETY: the caller's promise.
         let view = unsafe { View::duplicate(start, len, synchronous) }?;
         let watch = Watch::over_pages(view.start.as_ptr(), len.get(), view.page(), flag);
-        Ok(Self { watch, view })
+        Ok(Self { watch, view, len: AtomicUsize::new(len.get()) })
     }
 
     /// Whether a page of it was lost. Then stores to it may not reach the file, and what is read may be zeros.
@@ -115,10 +147,11 @@ impl Mapping {
         self.view.start
     }
 
-    /// The number of bytes mapped; never 0.
+    /// The number of bytes mapped; never 0, and never less than before.
     #[allow(clippy::len_without_is_empty, reason = "a mapping is never empty")]
+    #[inline]
     pub fn len(&self) -> usize {
-        self.view.len.get()
+        self.len.load(Ordering::Acquire)
     }
 
     /// Whether flushing caches makes stores durable: the file takes `MAP_SYNC`, or `PMEM_IS_PMEM_FORCE` says so.
@@ -171,25 +204,31 @@ impl Mapping {
         unsafe { AtomicU32::from_ptr(self.address(offset, 4).cast()) }
     }
 
-    /// Advises the system about the whole pages of a range inside the mapping.
+    /// Advises the system about the whole pages of a range of addresses that the mapping has.
     pub(crate) fn advise(&self, advice: Advice, offset: usize, len: usize) -> io::Result<()> {
-        debug_assert!(offset + len <= self.len());
         let start = self.start().as_ptr().wrapping_add(offset);
         let range = NonNull::new(start).zip(NonZeroUsize::new(len));
         // SAFETY: the pages are this mapping's.
         range.map_or(Ok(()), |(start, len)| unsafe { advise(start, len, advice) })
     }
 
-    /// Brings all pages into memory, where they are read from and written to without a fault.
-    pub(crate) fn populate(&self) {
+    /// Brings the pages of a range into memory, where they are read from and written to without a fault.
+    pub(crate) fn populate(&self, offset: usize, len: usize) {
         // SAFETY: the pages are this mapping's.
-        unsafe { populate(self.start(), self.view.len) };
+        self.pages(offset, len).into_iter().for_each(|(start, len)| unsafe { populate(start, len) });
     }
 
-    /// Keeps all pages in memory as long as the mapping.
-    pub(crate) fn lock(&self, access: Access) -> io::Result<()> {
+    /// Keeps the pages of a range in memory as long as the mapping.
+    pub(crate) fn lock(&self, offset: usize, len: usize, access: Access) -> io::Result<()> {
         // SAFETY: the pages are this mapping's.
-        unsafe { lock(self.start(), self.view.len, access == Access::Private) }
+        self.pages(offset, len).map_or(Ok(()), |(start, len)| unsafe { lock(start, len, access == Access::Private) })
+    }
+
+    /// A range of addresses that the mapping has, from the start of its first page on.
+    fn pages(&self, offset: usize, len: usize) -> Option<(NonNull<u8>, NonZeroUsize)> {
+        let first = offset - offset % page_size();
+        let start = NonNull::new(self.start().as_ptr().wrapping_add(first))?;
+        Some((start, NonZeroUsize::new(offset + len - first)?))
     }
 
     /// Puts anonymous zero pages over the mapping. The addresses stay valid until drop, the file is let go.

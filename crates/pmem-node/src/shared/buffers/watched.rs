@@ -18,7 +18,7 @@ use pmem::Mapping;
 
 use super::shown_by;
 
-/// An environment's buffers, each by the address that it shows.
+/// An environment's buffers, each by what it shows.
 pub(super) struct Watched {
     env: sys::napi_env,
     teller: Teller,
@@ -42,7 +42,8 @@ enum Teller {
 
 #[derive(Default)]
 struct Buffers {
-    shown: HashMap<usize, Shown>,
+    /// By address and length.
+    shown: HashMap<(usize, usize), Shown>,
     /// From how many on those whose mapping is gone are looked for.
     enough: usize,
 }
@@ -72,8 +73,8 @@ impl Watched {
         }))
     }
 
-    /// Notes a buffer that shows `mapping`.
-    pub(super) fn add(self: &Rc<Self>, buffer: &Unknown, mapping: &Arc<Mapping>) -> napi::Result<()> {
+    /// Notes a buffer that shows so much of `mapping`.
+    pub(super) fn add(self: &Rc<Self>, buffer: &Unknown, mapping: &Arc<Mapping>, len: usize) -> napi::Result<()> {
         if self.teller == Teller::Nothing {
             return Ok(());
         }
@@ -83,15 +84,15 @@ impl Watched {
             buffers.shown.retain(|_, shown| shown.mapping.strong_count() > 0 || self.forget(shown.buffer));
             buffers.enough = (2 * buffers.shown.len()).max(64);
         }
-        if let Some(gone) = buffers.shown.insert(mapping.start().as_ptr() as usize, shown) {
+        if let Some(gone) = buffers.shown.insert((mapping.start().as_ptr() as usize, len), shown) {
             self.forget(gone.buffer);
         }
         if self.teller == Teller::Buffer { self.make_last() } else { self.hook() }
     }
 
-    /// Forgets the buffer over a mapping, which was emptied.
-    pub(super) fn remove(&self, mapping: &Mapping) {
-        if let Some(shown) = self.buffers.borrow_mut().shown.remove(&(mapping.start().as_ptr() as usize)) {
+    /// Forgets a buffer that was emptied.
+    pub(super) fn remove(&self, start: usize, len: usize) {
+        if let Some(shown) = self.buffers.borrow_mut().shown.remove(&(start, len)) {
             self.forget(shown.buffer);
         }
     }
@@ -140,13 +141,13 @@ impl Watched {
 
     /// Gives up a share of each mapping whose buffer no longer shows it, or is gone while its memory is not.
     fn give_up_moved(&self) {
-        for shown in self.buffers.borrow().shown.values() {
+        for (&(start, len), shown) in &self.buffers.borrow().shown {
             let Some(mapping) = shown.mapping.upgrade() else { continue };
             let mut buffer = ptr::null_mut();
             // SAFETY: the reference is one of this environment's, which is about to end.
             let status = unsafe { sys::napi_get_reference_value(self.env, shown.buffer, &mut buffer) };
             let is_there = status == sys::Status::napi_ok && !buffer.is_null();
-            if !is_there || shown_by(self.env, buffer) != (mapping.start().as_ptr().cast(), mapping.len()) {
+            if !is_there || shown_by(self.env, buffer) != (start as *mut c_void, len) {
                 std::mem::forget(mapping);
             }
         }

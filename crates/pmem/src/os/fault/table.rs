@@ -68,6 +68,11 @@ impl Slot {
         self.stale.store(true, Ordering::Relaxed);
     }
 
+    /// Makes the range so many bytes long, in whole pages. Handlers see it that run after an access to what is new.
+    pub(super) fn extend(&self, len: usize) {
+        self.len.store(len.next_multiple_of(self.page.load(Ordering::Relaxed)), Ordering::SeqCst);
+    }
+
     /// Counts a page that is lost, and gives how many were before.
     pub(super) fn count_loss(&self) -> usize {
         self.losses.fetch_add(1, Ordering::Relaxed)

@@ -44,9 +44,9 @@ pub(crate) fn regular_size(file: Descriptor<'_>, path: Option<&Path>, syscall: &
 }
 
 /// The device and the number of a file, which stay with it while it is open.
-pub(crate) fn file_id(file: &File) -> io::Result<(u64, u64)> {
-    let metadata = errno::uninterrupted(|| file.metadata())?;
-    Ok((metadata.dev(), metadata.ino()))
+pub(crate) fn file_id(file: impl AsFd) -> io::Result<(u64, u64)> {
+    let stat = errno::uninterrupted(|| nix::sys::stat::fstat(&file))?;
+    Ok((stat.st_dev as u64, stat.st_ino))
 }
 
 #[cfg(target_os = "linux")]
@@ -87,14 +87,14 @@ pub(crate) fn through_proc(file: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
-/// Gives the first `size` bytes of the file their blocks, so that no store to them can run out of space.
+/// Gives the bytes of the file from `start` to `end` their blocks, so that no store to them can run out of space.
 #[cfg(target_os = "linux")]
-pub(super) fn allocate(file: &File, size: u64) -> io::Result<()> {
+pub(super) fn allocate(file: &File, start: u64, end: u64) -> io::Result<()> {
     /// An interrupted call may have done nothing: after each it is tried with half as much, but with so much at least.
     const LEAST: u64 = 64 << 10;
-    let (mut done, mut piece) = (0, size);
-    while done < size {
-        let len = piece.min(size - done);
+    let (mut done, mut piece) = (start, end - start);
+    while done < end {
+        let len = piece.min(end - done);
         match nix::fcntl::posix_fallocate(file, done as i64, len as i64) {
             Ok(()) => done += len,
             Err(Errno::EINTR) => piece = (piece / 2).next_multiple_of(LEAST),
@@ -105,7 +105,7 @@ pub(super) fn allocate(file: &File, size: u64) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn allocate(_: &File, _: u64) -> io::Result<()> {
+pub(super) fn allocate(_: &File, _: u64, _: u64) -> io::Result<()> {
     Ok(())
 }
 
@@ -211,7 +211,7 @@ mod tests {
                     std::thread::sleep(std::time::Duration::from_micros(500));
                 }
             });
-            let allocated = allocate(&file, SIZE);
+            let allocated = allocate(&file, 0, SIZE);
             done.store(true, Ordering::SeqCst);
             allocated.unwrap();
         });

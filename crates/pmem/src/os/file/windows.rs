@@ -65,7 +65,7 @@ pub(super) fn name(_: &File, _: &Path) -> io::Result<()> {
 }
 
 /// Nothing is left to do: setting a file's length gives it its clusters, on NTFS unless it is sparse or compressed.
-pub(super) fn allocate(_: &File, _: u64) -> io::Result<()> {
+pub(super) fn allocate(_: &File, _: u64, _: u64) -> io::Result<()> {
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::sys::mman::{MapFlags, MmapAdvise, MsFlags, ProtFlags, madvise, mmap, mmap_anonymous, msync, munmap};
 
@@ -17,10 +18,12 @@ use crate::os::page::page_size;
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) start: NonNull<u8>,
-    pub(super) len: NonZeroUsize,
+    /// How many bytes the view has addresses for, whole pages. Those past the end of the file are of no use yet.
+    reserved: AtomicUsize,
     /// The size of the file's pages, in bytes, which nothing less than a whole one of is unmapped or replaced.
     page: usize,
     synchronous: bool,
+    access: Access,
     /// What makes the device write its cache, which msync leaves to the device here.
     #[cfg(target_os = "macos")]
     file: File,
@@ -28,32 +31,25 @@ pub(super) struct View {
 
 impl View {
     pub(super) fn new(file: impl AsFd, offset: u64, len: NonZeroUsize, access: Access) -> io::Result<Self> {
-        let writable = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         if access == Access::Private {
-            let synchronous = map_synchronously(&file, offset, len, ProtFlags::PROT_READ).is_ok();
-            return Self::with(&file, offset, len, writable, private_flags(), synchronous);
+            let synchronous = map_synchronously(&file, offset, len, Access::Read).is_ok();
+            return Self::with(&file, offset, len, access, synchronous);
         }
-        let protection = if access == Access::Read { ProtFlags::PROT_READ } else { writable };
-        if let Ok(view) = map_synchronously(&file, offset, len, protection) {
+        if let Ok(view) = map_synchronously(&file, offset, len, access) {
             return Ok(view);
         }
-        Self::with(&file, offset, len, protection, MapFlags::MAP_SHARED, false)
+        Self::with(&file, offset, len, access, false)
     }
 
-    fn with(
-        file: impl AsFd,
-        offset: u64,
-        len: NonZeroUsize,
-        protection: ProtFlags,
-        flags: MapFlags,
-        synchronous: bool,
-    ) -> io::Result<Self> {
-        let start = map(&file, offset, len, protection, flags)?;
+    fn with(file: impl AsFd, offset: u64, len: NonZeroUsize, access: Access, synchronous: bool) -> io::Result<Self> {
+        let start = map(None, &file, offset, len, protection(access), flags(access, synchronous))?;
+        let page = file_page(&file);
         Ok(Self {
             start,
-            len,
-            page: file_page(&file),
+            reserved: AtomicUsize::new(whole(len.get(), page)),
+            page,
             synchronous,
+            access,
             #[cfg(target_os = "macos")]
             file: file.as_fd().try_clone_to_owned()?.into(),
         })
@@ -69,7 +65,13 @@ impl View {
         // SAFETY: a length of 0 leaves the pages where they are, and the kernel picks unused addresses for the new ones.
         let start = unsafe { mremap(start.cast(), 0, len.get(), MRemapFlags::MREMAP_MAYMOVE, None) }?;
         // Memory that others allocated is of small pages.
-        Ok(Self { start: start.cast(), len, page: page_size(), synchronous })
+        Ok(Self::of_small_pages(start.cast(), len, Access::Shared, synchronous))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn of_small_pages(start: NonNull<u8>, len: NonZeroUsize, access: Access, synchronous: bool) -> Self {
+        let reserved = AtomicUsize::new(whole(len.get(), page_size()));
+        Self { start, reserved, page: page_size(), synchronous, access }
     }
 
     /// # Safety
@@ -84,9 +86,26 @@ impl View {
         self.page
     }
 
-    /// What is mapped: whole pages.
-    fn mapped_len(&self) -> NonZeroUsize {
-        self.len.get().checked_next_multiple_of(self.page).and_then(NonZeroUsize::new).unwrap_or(self.len)
+    /// Maps what follows in the file behind the view, if that is shorter than `len`: then it is true. One thread at a time does
+    /// this.
+    pub(super) fn reserve(&self, file: impl AsFd, offset: u64, len: usize) -> io::Result<bool> {
+        let reserved = self.reserved.load(Ordering::Relaxed);
+        let Some(more) = whole(len, self.page).checked_sub(reserved).and_then(NonZeroUsize::new) else {
+            return Ok(false);
+        };
+        if !has_small_pages(&file) {
+            return Err(nix::errno::Errno::EOPNOTSUPP.into());
+        }
+        let behind = self.start.as_ptr().wrapping_add(reserved);
+        let (protection, flags) = (protection(self.access), flags(self.access, self.synchronous));
+        let mapped = map(NonZeroUsize::new(behind as usize), file, offset + reserved as u64, more, protection, flags)?;
+        if mapped.as_ptr() != behind {
+            // SAFETY: the pages were just mapped, and nobody knows of them.
+            let _ = unsafe { munmap(mapped.cast(), more.get()) };
+            return Err(nix::errno::Errno::ENOMEM.into());
+        }
+        self.reserved.store(reserved + more.get(), Ordering::Relaxed);
+        Ok(true)
     }
 
     /// Whether the file takes `MAP_SYNC`.
@@ -114,15 +133,16 @@ impl View {
     }
 
     pub(super) fn disconnect(&self) {
+        let pages = NonZeroUsize::new(self.reserved.load(Ordering::Relaxed));
         // SAFETY: only this mapping's own pages are replaced.
-        let _ = unsafe { uncover(self.start, self.mapped_len()) };
+        let _ = pages.map(|pages| unsafe { uncover(self.start, pages) });
     }
 }
 
 impl Drop for View {
     fn drop(&mut self) {
-        // SAFETY: the range was mapped by `new`, nothing else unmaps it, and its last owner is gone.
-        let _ = unsafe { munmap(self.start.cast(), self.mapped_len().get()) };
+        // SAFETY: the range was mapped for this view, nothing else unmaps it, and its last owner is gone.
+        let _ = unsafe { munmap(self.start.cast(), *self.reserved.get_mut()) };
     }
 }
 
@@ -198,17 +218,14 @@ pub(crate) unsafe fn cover(
     access: Access,
     synchronous: bool,
 ) -> io::Result<()> {
-    let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    if access == Access::Read {
+        return Err(nix::errno::Errno::EACCES.into());
+    }
     let offset = i64::try_from(offset).map_err(|_| nix::errno::Errno::EOVERFLOW)?;
-    let flags = match access {
-        Access::Private => private_flags(),
-        Access::Read => return Err(nix::errno::Errno::EACCES.into()),
-        Access::Shared if synchronous => synchronous_flags(),
-        Access::Shared => MapFlags::MAP_SHARED,
-    };
     let address = NonZeroUsize::new(start.as_ptr() as usize);
+    let (protection, flags) = (protection(access), flags(access, synchronous) | MapFlags::MAP_FIXED);
     // SAFETY: the caller says that the pages may be replaced.
-    errno::uninterrupted(|| unsafe { mmap(address, len, protection, flags | MapFlags::MAP_FIXED, file, offset) })?;
+    errno::uninterrupted(|| unsafe { mmap(address, len, protection, flags, file, offset) })?;
     Ok(())
 }
 
@@ -277,10 +294,32 @@ fn file_page(_: impl AsFd) -> usize {
     page_size()
 }
 
+/// Whether a mapping of the file may be longer than the file: of hugetlbfs's pages as many are taken as are mapped, and a file
+/// there becomes as long as its mapping.
+pub(crate) fn has_small_pages(file: impl AsFd) -> bool {
+    file_page(file) == page_size()
+}
+
+/// What `len` bytes take up, in whole pages.
+fn whole(len: usize, page: usize) -> usize {
+    len.checked_next_multiple_of(page).unwrap_or(len)
+}
+
+fn protection(access: Access) -> ProtFlags {
+    match access {
+        Access::Read => ProtFlags::PROT_READ,
+        Access::Shared | Access::Private => ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+    }
+}
+
 /// A private mapping asks the system for no room to hold copies of all its pages: it may be larger than memory and swap, and
 /// few of them are stored to.
-fn private_flags() -> MapFlags {
-    MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE
+fn flags(access: Access, synchronous: bool) -> MapFlags {
+    match access {
+        Access::Private => MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE,
+        Access::Shared | Access::Read if synchronous => synchronous_flags(),
+        Access::Shared | Access::Read => MapFlags::MAP_SHARED,
+    }
 }
 
 /// What may keep this process from mapping so much memory.
@@ -304,7 +343,9 @@ pub(crate) fn limits(_: Access) -> &'static str {
     "there is no room for it among this process's addresses, or in memory"
 }
 
+/// Maps at `address`, if there is one and it is free, or elsewhere.
 fn map(
+    address: Option<NonZeroUsize>,
     file: impl AsFd,
     offset: u64,
     len: NonZeroUsize,
@@ -313,15 +354,15 @@ fn map(
 ) -> io::Result<NonNull<u8>> {
     let offset = i64::try_from(offset).map_err(|_| nix::errno::Errno::EOVERFLOW)?;
     // SAFETY: without MAP_FIXED the kernel picks unused addresses, so no existing memory changes.
-    let mapped = errno::uninterrupted(|| unsafe { mmap(None, len, protection, flags, &file, offset) });
+    let mapped = errno::uninterrupted(|| unsafe { mmap(address, len, protection, flags, &file, offset) });
     Ok(mapped?.cast())
 }
 
 #[cfg(target_os = "linux")]
-fn map_synchronously(file: impl AsFd, offset: u64, len: NonZeroUsize, protection: ProtFlags) -> io::Result<View> {
+fn map_synchronously(file: impl AsFd, offset: u64, len: NonZeroUsize, access: Access) -> io::Result<View> {
     // Such a file's pages may be huge ones, of which single small ones can be replaced.
-    let start = map(file, offset, len, protection, synchronous_flags())?;
-    Ok(View { start, len, page: page_size(), synchronous: true })
+    let start = map(None, file, offset, len, protection(access), synchronous_flags())?;
+    Ok(View::of_small_pages(start, len, access, true))
 }
 
 #[cfg(target_os = "linux")]
@@ -336,11 +377,11 @@ fn synchronous_flags() -> MapFlags {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn map_synchronously(_: impl AsFd, _: u64, _: NonZeroUsize, _: ProtFlags) -> io::Result<View> {
+fn map_synchronously(_: impl AsFd, _: u64, _: NonZeroUsize, _: Access) -> io::Result<View> {
     Err(nix::errno::Errno::EOPNOTSUPP.into())
 }
 
 /// Whether `file`, which is not empty, takes `MAP_SYNC`.
 pub(super) fn is_synchronous(file: &File) -> bool {
-    map_synchronously(file, 0, NonZeroUsize::MIN, ProtFlags::PROT_READ).is_ok()
+    map_synchronously(file, 0, NonZeroUsize::MIN, Access::Read).is_ok()
 }

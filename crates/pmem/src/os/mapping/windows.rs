@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
-use std::os::windows::io::{AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
@@ -32,11 +32,16 @@ pub(crate) fn limits(_: Access) -> &'static str {
     "there is no room for it among this process's addresses, or in memory"
 }
 
+/// A mapping is never longer than its file here.
+pub(crate) fn has_small_pages(_: BorrowedHandle<'_>) -> bool {
+    false
+}
+
 /// The pages that a mapping owns.
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) start: NonNull<u8>,
-    pub(super) len: NonZeroUsize,
+    len: NonZeroUsize,
     /// What makes the device write its cache, which flushing the view does not wait for; none for a private view.
     file: Option<File>,
 }
@@ -76,6 +81,11 @@ impl View {
         let view = unsafe { MapViewOfFile(section.as_raw_handle(), view_access, high, low, len.get()) };
         let start = NonNull::new(view.Value.cast()).ok_or_else(io::Error::last_os_error)?;
         Ok(Self { start, len, file: duplicate })
+    }
+
+    /// Nothing can be mapped here that the file does not have.
+    pub(super) fn reserve(&self, _: BorrowedHandle<'_>, _: u64, len: usize) -> io::Result<bool> {
+        if len > self.len.get() { Err(io::ErrorKind::Unsupported.into()) } else { Ok(false) }
     }
 
     /// Persistent memory is not looked for here.
@@ -168,10 +178,10 @@ pub(super) fn is_synchronous(_: &File) -> bool {
 }
 
 /// The serial number of the volume of `file`, and the file's number on it.
-pub(crate) fn file_id(file: &File) -> io::Result<(u64, u64)> {
+pub(crate) fn file_id(file: impl AsHandle) -> io::Result<(u64, u64)> {
     let mut info = BY_HANDLE_FILE_INFORMATION::default();
     // SAFETY: the handle is open during the call, which fills a structure that is writable.
-    checked(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &mut info) })?;
+    checked(unsafe { GetFileInformationByHandle(file.as_handle().as_raw_handle(), &mut info) })?;
     let index = u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow);
     Ok((u64::from(info.dwVolumeSerialNumber), index))
 }
