@@ -60,6 +60,26 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
+    /// A segment of a journal is damaged. Nothing was changed.
+    #[error("the journal's segment '{}' is damaged at byte {offset}, where the record {sequence} should be: {what}; nothing was changed", file.display())]
+    Damaged {
+        /// The segment.
+        file: PathBuf,
+        /// Where in it, in bytes.
+        offset: u64,
+        /// The sequence of the record that should be there.
+        sequence: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// A newer version of this package made a file.
+    #[error("'{}' was made by a newer version of this package: {what}; nothing was changed", file.display())]
+    Newer {
+        /// The file.
+        file: PathBuf,
+        /// What is not known here.
+        what: String,
+    },
     /// A page of a mapped file was lost: what was stored there, or would be, does not reach the file.
     #[error(
         "a page of the mapped file{} is lost: the file was cut, its disk is full or its medium failed; nothing more can be \
@@ -79,6 +99,36 @@ pub enum Error {
         pending: u64,
         /// How many may.
         most: u64,
+    },
+    /// The sequence that an append expected is not the next one. Nothing was written.
+    #[error("the next record of '{}' has the sequence {next}, not {expected}: someone else appended", path.display())]
+    Conflict {
+        /// The journal's folder.
+        path: PathBuf,
+        /// The next sequence, after all appends that wait.
+        next: u64,
+        /// The one that was expected.
+        expected: u64,
+    },
+    /// Records were asked for that are not kept any more.
+    #[error("the records of '{}' before {first} are not kept any more, and {sequence} was asked for: go on from {first}", path.display())]
+    Gap {
+        /// The journal's folder.
+        path: PathBuf,
+        /// The sequence that was asked for.
+        sequence: u64,
+        /// The oldest one that is kept.
+        first: u64,
+    },
+    /// Making records durable failed, now or before: which of those that are not acknowledged are there is unknown.
+    #[error("{}: {}, {syscall} '{}' (a flush failed, so nothing more is acknowledged: close the journal and open it again, which says what is there)", errno::name(*errno), errno::text(*errno), path.display())]
+    Uncertain {
+        /// The positive error number.
+        errno: i32,
+        /// The function that failed.
+        syscall: &'static str,
+        /// The journal's folder.
+        path: PathBuf,
     },
     /// The interface asked for is not the one this build has.
     #[error("{library} {have} does not provide version {major}.{minor}")]
@@ -102,14 +152,17 @@ impl Error {
     pub fn code(&self) -> Cow<'static, str> {
         match self {
             Error::Os { errno, .. } => Cow::Owned(errno::name(*errno)),
+            Error::Uncertain { errno, .. } => Cow::Owned(errno::name(*errno)),
+            Error::Conflict { .. } => Cow::Borrowed("ERR_PMEM_CONFLICT"),
+            Error::Gap { .. } => Cow::Borrowed("ERR_PMEM_GAP"),
             Error::Busy { .. } => Cow::Borrowed("ERR_PMEM_BUSY"),
             Error::Closed(_) => Cow::Borrowed("ERR_PMEM_CLOSED"),
             Error::OutOfRange { .. } => Cow::Borrowed("ERR_OUT_OF_RANGE"),
             Error::InvalidValue { .. } => Cow::Borrowed("ERR_INVALID_ARG_VALUE"),
-            Error::Corrupt { .. } => Cow::Borrowed("ERR_PMEM_CORRUPT"),
+            Error::Corrupt { .. } | Error::Damaged { .. } => Cow::Borrowed("ERR_PMEM_CORRUPT"),
             Error::Fault { .. } => Cow::Borrowed("ERR_PMEM_FAULT"),
             Error::Unsupported(_) => Cow::Borrowed("ERR_PMEM_UNSUPPORTED"),
-            Error::Version { .. } => Cow::Borrowed("ERR_PMEM_VERSION"),
+            Error::Version { .. } | Error::Newer { .. } => Cow::Borrowed("ERR_PMEM_VERSION"),
         }
     }
 

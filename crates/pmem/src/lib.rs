@@ -8,6 +8,7 @@
 
 pub mod capabilities;
 mod error;
+mod journal;
 mod nvml;
 mod os;
 mod region;
@@ -15,6 +16,10 @@ mod storage;
 mod ticket;
 
 pub use error::{Error, Result};
+pub use journal::{
+    Journal, JournalCursorLock, JournalDamage, JournalOptions, JournalPosition, JournalRead, JournalReport,
+    JournalState, JournalWait,
+};
 pub use nvml::blk::BlockArray;
 pub use nvml::log::Log;
 pub use nvml::pool::{Engine, NewPool, OpenOptions};

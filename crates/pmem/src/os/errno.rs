@@ -7,7 +7,8 @@ mod platform;
 #[cfg(test)]
 pub(crate) use platform::failure;
 pub(crate) use platform::{
-    EACCES, EAGAIN, EEXIST, EFBIG, EINVAL, EIO, EISDIR, ENODEV, ENOMEM, ENOSPC, EROFS, name, of, text,
+    EACCES, EAGAIN, EEXIST, EFBIG, EINVAL, EIO, EISDIR, ENODEV, ENOENT, ENOMEM, ENOSPC, ENOTDIR, ENOTEMPTY, EROFS,
+    name, of, text,
 };
 
 use std::io;

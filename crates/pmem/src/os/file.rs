@@ -16,7 +16,9 @@ pub(crate) use platform::forget_cached;
 #[cfg(feature = "pmdk")]
 pub(crate) use platform::through_proc;
 use platform::{Folder, allocate, can_be_named, is_at, is_refusal, open_unnamed};
-pub(crate) use platform::{descriptor, file_id, forget_pages, read_exact_at, regular_size, write_all_at};
+pub(crate) use platform::{
+    descriptor, file_id, forget_pages, leads_to, open_folder, read_exact_at, regular_size, write_all_at,
+};
 
 /// How [`Region::map_file`](crate::Region::map_file) makes its file: the flags of `pmem_map_file`.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +54,53 @@ pub(crate) fn open(path: &Path, readonly: bool, syscall: &'static str) -> Result
     let mut how = OpenOptions::new();
     platform::never_wait(how.read(true).write(!readonly));
     platform::open(&how, path).map_err(|error| Error::io(&error, syscall, Some(path)))
+}
+
+/// Opens what has this name itself, never what a link of the name leads to.
+pub(crate) fn open_itself(path: &Path, readonly: bool) -> io::Result<File> {
+    let mut how = OpenOptions::new();
+    platform::never_follow(how.read(true).write(!readonly));
+    platform::open(&how, path)
+}
+
+/// Makes a file with this name, where nothing has it. It is not durable.
+pub(crate) fn make_itself(path: &Path, mode: u32) -> io::Result<File> {
+    let mut how = OpenOptions::new();
+    platform::permit(how.read(true).write(true).create_new(true), mode);
+    let file = seam::name(|| how.open(path))?;
+    seam::named(path, &file);
+    Ok(file)
+}
+
+/// [`open_itself`] for writing, or [`make_itself`] where nothing has the name.
+pub(crate) fn open_or_make_itself(path: &Path, mode: u32) -> io::Result<File> {
+    loop {
+        match open_itself(path, false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
+        }
+        match make_itself(path, mode) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => return other,
+        }
+    }
+}
+
+/// Makes a folder, unless it is there. Whoever may read what is in it may also search it. It is not durable.
+pub(crate) fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    platform::permit_folder(&mut builder, mode | (mode & 0o444) >> 2);
+    match seam::name(|| errno::uninterrupted(|| builder.create(path))) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        other => other,
+    }
+}
+
+/// Makes the names in a folder durable. False where that cannot be done: syncing a file is all that can be done for its name
+/// then.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<bool> {
+    let folder = Folder::open(path)?;
+    seam::sync_folder(path, || folder.sync())
 }
 
 /// A file that [`create`] made or resized. Dropping it takes that back, until [`Made::keep`].
@@ -237,10 +286,7 @@ pub(crate) fn make(path: &Path, new: NewFile, syscall: &'static str) -> Result<M
 }
 
 fn make_named(path: &Path, mode: u32) -> io::Result<Made> {
-    let mut how = OpenOptions::new();
-    platform::permit(how.read(true).write(true).create_new(true), mode);
-    let file = seam::name(|| how.open(path))?;
-    seam::named(path, &file);
+    let file = make_itself(path, mode)?;
     Ok(Made::with(file, Undo::Remove(path.to_path_buf())))
 }
 
@@ -278,7 +324,8 @@ pub(crate) fn write_zeros(file: &File, offset: u64, len: u64) -> io::Result<()> 
     Ok(())
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The folder that holds a name.
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

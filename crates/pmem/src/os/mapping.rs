@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::os::fault::{FaultFlag, Watch};
@@ -170,13 +170,15 @@ impl Mapping {
         synced
     }
 
-    /// Reads the last byte of a range. Where the file was cut since the range was stored to, the page is lost, and nothing
-    /// else would tell.
+    /// Reads a byte of a range's last page. Where the file was cut since the range was stored to, that page is lost, and nothing
+    /// else would tell. It is the page's first byte: the last ones have often just been written back from the processor's
+    /// cache, and reading them would wait for that.
     #[inline]
     pub(crate) fn touch(&self, offset: usize, len: usize) {
         if len > 0 {
-            // SAFETY: the byte lies in the mapping.
-            unsafe { self.start().as_ptr().add(offset + len - 1).read_volatile() };
+            let page = (offset + len - 1) & !(page_size() - 1);
+            // SAFETY: the byte lies in the mapping, which starts at a page.
+            unsafe { self.start().as_ptr().add(page).read_volatile() };
         }
     }
 
@@ -202,6 +204,14 @@ impl Mapping {
         assert!(offset.is_multiple_of(4));
         // SAFETY: the range was checked, mappings start at a page, and the integer is only reached atomically.
         unsafe { AtomicU32::from_ptr(self.address(offset, 4).cast()) }
+    }
+
+    /// Eight aligned bytes.
+    #[inline]
+    pub(crate) fn double_word(&self, offset: u64) -> &AtomicU64 {
+        assert!(offset.is_multiple_of(8));
+        // SAFETY: as for a word.
+        unsafe { AtomicU64::from_ptr(self.address(offset, 8).cast()) }
     }
 
     /// Advises the system about the whole pages of a range of addresses that the mapping has.
@@ -291,5 +301,10 @@ pub(crate) mod forced {
     /// From now on every file is on persistent memory for this thread, or none.
     pub(crate) fn pmem(is_pmem: bool) {
         PMEM.set(Some(is_pmem));
+    }
+
+    /// What this thread takes files to be, where it was told.
+    pub(crate) fn get() -> Option<bool> {
+        PMEM.get()
     }
 }

@@ -142,6 +142,16 @@ pub(crate) fn named(path: &Path, file: &File) {
     let _ = (path, file);
 }
 
+/// Gives `file` the name `to` in place of `from`.
+pub(crate) fn rename(from: &Path, to: &Path, file: &File) -> io::Result<()> {
+    name(|| std::fs::rename(from, to))?;
+    #[cfg(test)]
+    recorder::renamed(from, to, file);
+    #[cfg(not(test))]
+    let _ = file;
+    Ok(())
+}
+
 /// Takes the name `path` away from its file.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     #[cfg(test)]

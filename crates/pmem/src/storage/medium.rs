@@ -63,6 +63,14 @@ pub(crate) trait Medium: Send + Sync {
     /// What the operating system says; the range then holds any mixture.
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()>;
 
+    /// Writes, for a later [`Medium::commit`] to make durable that has the range among its `earlier` ones.
+    ///
+    /// # Errors
+    /// As [`Medium::write`].
+    fn put(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.write(offset, data)
+    }
+
     /// Writes zeros.
     ///
     /// # Errors

@@ -77,6 +77,13 @@ impl<T> Registry<T> {
         Ok(Shared { value: Some(value), entry })
     }
 
+    /// What is open of `file`, if anything is.
+    pub(crate) fn find(&'static self, file: &File, path: &Path, syscall: &'static str) -> Result<Option<Shared<T>>> {
+        let entry = self.entry(identify(file, path, syscall)?);
+        let value = entry.slot().lock().upgrade();
+        Ok(value.map(|value| Shared { value: Some(value), entry }))
+    }
+
     /// What `make` makes of `file`, of which nothing is open.
     pub(crate) fn create(
         &'static self,

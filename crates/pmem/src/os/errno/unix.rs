@@ -2,7 +2,9 @@
 
 use std::io;
 
-pub(crate) use nix::libc::{EACCES, EAGAIN, EEXIST, EFBIG, EINVAL, EIO, EISDIR, ENODEV, ENOMEM, ENOSPC, EROFS};
+pub(crate) use nix::libc::{
+    EACCES, EAGAIN, EEXIST, EFBIG, EINVAL, EIO, EISDIR, ENODEV, ENOENT, ENOMEM, ENOSPC, ENOTDIR, ENOTEMPTY, EROFS,
+};
 
 /// The number of a failure; `EIO` where it has none.
 pub(crate) fn of(error: &io::Error) -> i32 {

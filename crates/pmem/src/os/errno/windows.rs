@@ -11,7 +11,7 @@ use windows_sys::Win32::Foundation::{
 };
 
 const EPERM: i32 = 1;
-const ENOENT: i32 = 2;
+pub(crate) const ENOENT: i32 = 2;
 pub(crate) const EIO: i32 = 5;
 const EBADF: i32 = 9;
 pub(crate) const EAGAIN: i32 = 11;
@@ -20,7 +20,7 @@ pub(crate) const EACCES: i32 = 13;
 const EBUSY: i32 = 16;
 pub(crate) const EEXIST: i32 = 17;
 pub(crate) const ENODEV: i32 = 19;
-const ENOTDIR: i32 = 20;
+pub(crate) const ENOTDIR: i32 = 20;
 pub(crate) const EISDIR: i32 = 21;
 pub(crate) const EINVAL: i32 = 22;
 const EMFILE: i32 = 24;
@@ -28,7 +28,7 @@ pub(crate) const EFBIG: i32 = 27;
 pub(crate) const ENOSPC: i32 = 28;
 pub(crate) const EROFS: i32 = 30;
 const ENAMETOOLONG: i32 = 38;
-const ENOTEMPTY: i32 = 41;
+pub(crate) const ENOTEMPTY: i32 = 41;
 const ELOOP: i32 = 114;
 const ENOTSUP: i32 = 129;
 

@@ -1,9 +1,9 @@
 //! What POSIX, and Linux beyond it, offer for files.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -23,9 +23,25 @@ pub(super) fn never_wait(how: &mut OpenOptions) -> &mut OpenOptions {
     how.custom_flags(nix::libc::O_NONBLOCK)
 }
 
+/// Opening does not wait, and fails where the name is a link's.
+pub(super) fn never_follow(how: &mut OpenOptions) -> &mut OpenOptions {
+    how.custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOFOLLOW)
+}
+
 /// A file that is made gets these permissions.
 pub(super) fn permit(how: &mut OpenOptions, mode: u32) -> &mut OpenOptions {
     how.mode(mode)
+}
+
+/// Opens a folder, to know it again. What it turns out to be is the caller's matter.
+pub(crate) fn open_folder(path: &Path) -> io::Result<File> {
+    let mut how = OpenOptions::new();
+    open(never_wait(how.read(true)), path)
+}
+
+/// A folder that is made gets these permissions.
+pub(super) fn permit_folder(how: &mut DirBuilder, mode: u32) {
+    how.mode(mode);
 }
 
 pub(super) fn open(how: &OpenOptions, path: &Path) -> io::Result<File> {
@@ -145,6 +161,11 @@ pub(super) fn is_refusal(error: &io::Error) -> bool {
 pub(super) fn is_at(file: &File, path: &Path) -> bool {
     let there = errno::uninterrupted(|| path.symlink_metadata()).map(|metadata| (metadata.dev(), metadata.ino()));
     there.is_ok_and(|there| file_id(file).is_ok_and(|id| id == there))
+}
+
+/// Whether `path` is still a name of the file, which others may remove and rename.
+pub(crate) fn leads_to(path: &Path, file: &File) -> bool {
+    is_at(file, path)
 }
 
 /// A folder, to make its entries durable; none where it may not be read, which syncing takes.

@@ -1,6 +1,6 @@
 //! What Windows offers for files.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::windows::fs::FileExt;
 use std::os::windows::io::{AsHandle, BorrowedHandle};
@@ -29,6 +29,21 @@ pub(super) fn never_wait(how: &mut OpenOptions) -> &mut OpenOptions {
 pub(super) fn permit(how: &mut OpenOptions, _: u32) -> &mut OpenOptions {
     how
 }
+
+/// Opens a folder, to know it again. What it turns out to be is the caller's matter.
+pub(crate) fn open_folder(path: &Path) -> io::Result<File> {
+    use std::os::windows::fs::OpenOptionsExt;
+    use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_BACKUP_SEMANTICS;
+    OpenOptions::new().read(true).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path)
+}
+
+/// Links take a privilege here.
+pub(super) fn never_follow(how: &mut OpenOptions) -> &mut OpenOptions {
+    how
+}
+
+/// A folder's permissions come from the one that it is in.
+pub(super) fn permit_folder(_: &mut DirBuilder, _: u32) {}
 
 pub(super) fn open(how: &OpenOptions, path: &Path) -> io::Result<File> {
     how.open(path).map_err(|error| {
@@ -85,6 +100,12 @@ pub(super) fn is_refusal(_: &io::Error) -> bool {
 /// The path is taken for the file's name: nobody else can rename it while it is open here.
 pub(super) fn is_at(_: &File, _: &Path) -> bool {
     true
+}
+
+/// Whether `path` is still a name of the file, which others may remove and rename where they let others do so.
+pub(crate) fn leads_to(path: &Path, file: &File) -> bool {
+    let there = File::open(path).and_then(|there| file_id(&there));
+    there.is_ok_and(|there| file_id(file).is_ok_and(|id| id == there))
 }
 
 /// Nothing can be done: a folder cannot be flushed. NTFS keeps a journal of names.

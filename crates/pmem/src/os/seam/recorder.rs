@@ -153,6 +153,9 @@ impl Disk {
     /// Makes what was stored to a range durable; where that fails, any part of it, and none of the rest counts as stored any
     /// more, as in Linux's page cache.
     fn sync(&mut self, range: std::ops::Range<u64>, fails: bool, random: &mut Random) {
+        if !fails {
+            self.durable.resize(self.cached.len());
+        }
         for word in self.dirty_words(range) {
             let Some(dirty) = self.dirty.get_mut(&word) else { continue };
             let last = dirty.values.last().copied();
@@ -163,9 +166,6 @@ impl Disk {
             {
                 self.durable.put_word(word, value);
             }
-        }
-        if !fails {
-            self.durable.resize(self.cached.len());
         }
     }
 
@@ -529,6 +529,15 @@ pub(super) fn named(path: &Path, file: &File) {
     let mut state = recorder.state();
     state.disk(file);
     state.names.entry(path.to_path_buf()).or_default().current = Some(id(file));
+    state.keep_crash();
+}
+
+pub(super) fn renamed(from: &Path, to: &Path, file: &File) {
+    let Some(recorder) = current() else { return };
+    let mut state = recorder.state();
+    state.disk(file);
+    state.names.entry(from.to_path_buf()).or_default().current = None;
+    state.names.entry(to.to_path_buf()).or_default().current = Some(id(file));
     state.keep_crash();
 }
 

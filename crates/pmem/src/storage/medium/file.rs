@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::num::NonZeroUsize;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -20,18 +21,18 @@ use crate::os::{deliberate, seam};
 /// Words within so many bytes are written together.
 const PAGE: u64 = 4096;
 
-/// A file with the lock on it. Writers take turns: the operating system tells of a write-back that failed once, to whoever
+/// A file, with the lock on it where it has one of its own. Writers take turns: the operating system tells of a write-back that failed once, to whoever
 /// syncs next, and so of two syncs at a time one may succeed wrongly.
 #[derive(Debug)]
-pub(crate) struct FileMedium {
+pub(crate) struct FileMedium<F = Locked> {
     mapping: Mapping,
-    file: Locked,
+    file: F,
     words: Words,
 }
 
-impl FileMedium {
+impl<F: Deref<Target = File>> FileMedium<F> {
     /// The first `len` bytes of the file.
-    pub(crate) fn new(file: Locked, len: u64) -> io::Result<Self> {
+    pub(crate) fn new(file: F, len: u64) -> io::Result<Self> {
         let len = usize::try_from(len).ok().and_then(NonZeroUsize::new).ok_or(io::ErrorKind::FileTooLarge)?;
         let mapping = Mapping::new(descriptor(&file), 0, len, Access::Read)?;
         Ok(Self { mapping, file, words: Words::default() })
@@ -48,7 +49,7 @@ impl FileMedium {
     /// each sync a commit of the file system's journal.
     fn check_size(&self) -> io::Result<()> {
         let mut file: &File = &self.file;
-        if file.seek(SeekFrom::End(0))? < self.len() && !deliberate::is_on("file: size not checked") {
+        if file.seek(SeekFrom::End(0))? < self.mapping.len() as u64 && !deliberate::is_on("file: size not checked") {
             self.mapping.raise_fault();
         }
         if self.mapping.is_faulted() { Err(lost()) } else { Ok(()) }
@@ -90,7 +91,7 @@ impl FileMedium {
     }
 }
 
-impl Medium for FileMedium {
+impl<F: Deref<Target = File> + Send + Sync> Medium for FileMedium<F> {
     fn len(&self) -> u64 {
         self.mapping.len() as u64
     }
@@ -122,7 +123,7 @@ impl Medium for FileMedium {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.check_size()?;
-        self.write_all(&[(offset, data)])
+        self.write_one(offset, data)
     }
 
     fn write_zeros(&self, offset: u64, len: u64) -> io::Result<()> {

@@ -1,8 +1,10 @@
 //! Persistent memory: a mapping that is stored to, whose cache lines are written back.
 #![allow(unsafe_code)]
 
+use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,18 +15,18 @@ use crate::os::flush::native as cache;
 use crate::os::mapping::{Access, Mapping};
 use crate::os::{deliberate, seam};
 
-/// A mapped file on persistent memory, with the lock on it.
+/// A mapped file on persistent memory, with the lock on it where it has one of its own.
 #[derive(Debug)]
-pub(crate) struct MemoryMedium {
+pub(crate) struct MemoryMedium<F = Locked> {
     mapping: Mapping,
-    _lock: Locked,
+    _file: F,
 }
 
-impl MemoryMedium {
+impl<F: Deref<Target = File>> MemoryMedium<F> {
     /// The first `len` bytes of the file, mapped.
-    pub(crate) fn new(file: Locked, len: u64, access: Access) -> io::Result<Self> {
+    pub(crate) fn new(file: F, len: u64, access: Access) -> io::Result<Self> {
         let len = usize::try_from(len).ok().and_then(NonZeroUsize::new).ok_or(io::ErrorKind::FileTooLarge)?;
-        Ok(Self { mapping: Mapping::new(descriptor(&file), 0, len, access)?, _lock: file })
+        Ok(Self { mapping: Mapping::new(descriptor(&file), 0, len, access)?, _file: file })
     }
 
     fn at(&self, offset: u64, len: u64) -> *mut u8 {
@@ -59,7 +61,7 @@ impl MemoryMedium {
     }
 }
 
-impl Medium for MemoryMedium {
+impl<F: Deref<Target = File> + Send + Sync> Medium for MemoryMedium<F> {
     fn len(&self) -> u64 {
         self.mapping.len() as u64
     }
@@ -88,6 +90,14 @@ impl Medium for MemoryMedium {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.store(offset, data);
         Ok(())
+    }
+
+    fn put(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let target = self.at(offset, data.len() as u64);
+        // SAFETY: the range was checked, and a mapping never overlaps memory of Rust's.
+        let copy = || unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), target, data.len()) };
+        seam::store(target, data.len(), copy);
+        self.check()
     }
 
     fn write_zeros(&self, offset: u64, len: u64) -> io::Result<()> {

@@ -1,0 +1,144 @@
+//! The segments of a folder, one after the other.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::format::{Slot, State, Uuid, first_of};
+use super::scan::find_end;
+use super::segment::{Place, Segment};
+use crate::os::errno;
+use crate::{Error, Result};
+
+/// What is there, and follows without gaps.
+pub(super) struct Chain {
+    /// By the sequences of their first records. Never empty.
+    pub(super) links: BTreeMap<u64, Link>,
+    /// The first sequence that is kept.
+    pub(super) first: u64,
+}
+
+/// A segment with how it ended when it was looked at.
+#[derive(Clone)]
+pub(super) struct Link {
+    pub(super) segment: Arc<Segment>,
+    pub(super) slot: Slot,
+}
+
+impl Chain {
+    /// Reads the folder's segments; none where it has none. `known` ones are not opened again.
+    pub(super) fn load(folder: &Path, is_remote: bool, known: &BTreeMap<u64, Arc<Segment>>) -> Result<Option<Self>> {
+        let mut links = BTreeMap::new();
+        for path in segment_paths(folder)? {
+            let first = path.file_name().and_then(|name| name.to_str()).and_then(first_of).unwrap_or_default();
+            let link = match known.get(&first) {
+                Some(segment) => Link { slot: segment.slot()?, segment: Arc::clone(segment) },
+                None => {
+                    let (segment, slot) = Segment::open(&path, is_remote)?;
+                    Link { segment: Arc::new(segment), slot }
+                }
+            };
+            links.insert(first, link);
+        }
+        if links.is_empty() {
+            return Ok(None);
+        }
+        let mut chain = Self { first: kept(&links), links };
+        chain.forget_what_is_not_kept();
+        chain.verify()?;
+        Ok(Some(chain))
+    }
+
+    /// The last segment.
+    pub(super) fn last(&self) -> &Link {
+        self.links.values().next_back().expect("a chain is never empty")
+    }
+
+    pub(super) fn uuid(&self) -> Uuid {
+        self.last().segment.header.uuid
+    }
+
+    /// Segments all of whose records were given up: they are about to be removed, or should have been.
+    fn forget_what_is_not_kept(&mut self) {
+        let Some((&least, _)) = self.links.range(..=self.first).next_back() else { return };
+        self.links = self.links.split_off(&least);
+    }
+
+    /// That all segments are of one journal, and each begins where the one before ends.
+    fn verify(&self) -> Result<()> {
+        let uuid = self.uuid();
+        for link in self.links.values().filter(|link| link.segment.header.uuid != uuid) {
+            let what = "it belongs to another journal than the last segment".to_owned();
+            return Err(mismatch(&link.segment, 24, what));
+        }
+        let (&first, link) = self.links.first_key_value().expect("a chain is never empty");
+        if first > self.first {
+            let what = format!("the segments with the records {} to {} are missing before it", self.first, first - 1);
+            return Err(mismatch(&link.segment, 48, what));
+        }
+        let pairs = self.links.values().zip(self.links.values().skip(1));
+        pairs.into_iter().try_for_each(|(one, next)| one.check_successor(next))?;
+        self.last().check_last()
+    }
+}
+
+impl Link {
+    /// That `next` goes on where this one ends. Where both have a record, the later epoch's holds.
+    fn check_successor(&self, next: &Link) -> Result<()> {
+        let header = &next.segment.header;
+        let supersedes = header.epoch > self.slot.epoch;
+        let end = match self.slot.state {
+            State::Open => match find_end(&self.segment, &self.slot, Some(header.first)) {
+                Ok(end) => end.place.sequence,
+                // What the next one took over need not be sound.
+                Err(_) if supersedes && self.segment.find(header.first).is_ok() => header.first,
+                Err(error) => return Err(error),
+            },
+            State::Closed | State::Sealed(_) => self.slot.next,
+        };
+        if end < header.first {
+            let what = format!("the records {end} to {} are missing before it", header.first - 1);
+            return Err(mismatch(&next.segment, 48, what));
+        }
+        let is_named = !matches!(self.slot.state, State::Sealed(salt) if salt != header.salt);
+        if supersedes || end == header.first && is_named {
+            return Ok(());
+        }
+        Err(mismatch(&next.segment, 80, "it is not the segment that the one before it names".to_owned()))
+    }
+
+    /// That nothing has to follow.
+    pub(super) fn check_last(&self) -> Result<()> {
+        if !matches!(self.slot.state, State::Sealed(_)) {
+            return Ok(());
+        }
+        let place = Place { sequence: self.slot.next, offset: self.slot.end };
+        let Segment { path, .. } = &*self.segment;
+        let what = "the segment that follows it is missing".to_owned();
+        Err(Error::Damaged { file: path.clone(), offset: place.offset, sequence: place.sequence, what })
+    }
+}
+
+fn mismatch(segment: &Segment, offset: u64, what: String) -> Error {
+    Error::Damaged { file: segment.path.clone(), offset, sequence: segment.header.first, what }
+}
+
+/// The files of the folder that are named as segments, in their order.
+pub(super) fn segment_paths(folder: &Path) -> Result<Vec<PathBuf>> {
+    let list = || -> io::Result<Vec<PathBuf>> {
+        let names = errno::uninterrupted(|| std::fs::read_dir(folder))?.map(|entry| Ok(entry?.path()));
+        let is_segment = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).and_then(first_of).is_some();
+        let mut paths: Vec<_> =
+            names.filter(|path| path.as_ref().is_ok_and(is_segment) || path.is_err()).collect::<io::Result<_>>()?;
+        paths.sort();
+        Ok(paths)
+    };
+    list().map_err(|error| Error::io(&error, "scandir", Some(folder)))
+}
+
+/// The first sequence that is kept, as the segments say.
+fn kept(links: &BTreeMap<u64, Link>) -> u64 {
+    let said = links.values().flat_map(|link| [link.slot.kept, link.segment.header.kept]);
+    said.max().unwrap_or_default()
+}

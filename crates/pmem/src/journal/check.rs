@@ -1,0 +1,92 @@
+//! Looking for damage, beside whoever writes, and without a change to anything.
+
+use std::path::Path;
+
+use super::chain::{Chain, segment_paths};
+use super::format::{Slot, State};
+use super::opening::absent;
+use super::scan::{Walk, find_end};
+use super::segment::{Place, Segment};
+use super::shelf::{Shelf, sound_behind};
+use super::tail::Tail;
+use super::{JournalDamage, JournalReport};
+use crate::{Error, Result};
+
+/// What is sound of the journal in a folder, and what is not.
+pub(super) fn check(folder: &Path, is_remote: bool) -> Result<JournalReport> {
+    let mut report = JournalReport::default();
+    let paths = segment_paths(folder)?;
+    let mut segments = Vec::new();
+    for path in &paths {
+        match Segment::open(path, is_remote) {
+            Ok(opened) => segments.push(opened),
+            // Given up while it was looked at.
+            Err(Error::Os { .. }) if !path.exists() => {}
+            Err(error) => report.note(error)?,
+        }
+    }
+    report.segments = paths.len() as u64;
+    let Some((last, _)) = segments.last() else {
+        return if paths.is_empty() { Err(absent(folder)) } else { Ok(report) };
+    };
+    let published = Tail::look(folder, last.header.uuid).and_then(|tail| tail.next());
+    let firsts: Vec<u64> = segments.iter().skip(1).map(|(next, _)| next.header.first).collect();
+    for (index, (segment, slot)) in segments.iter().enumerate() {
+        report.read(segment, slot, firsts.get(index).copied(), published)?;
+    }
+    if report.damage.is_empty() {
+        let chain = Chain::load(folder, is_remote, &Shelf::new(folder).known());
+        chain.map(|_| ()).or_else(|error| report.note(error))?;
+    }
+    Ok(report)
+}
+
+impl JournalReport {
+    /// Adds what is damaged; other errors are this one's caller's.
+    fn note(&mut self, error: Error) -> Result<()> {
+        match error {
+            Error::Damaged { file, offset, sequence, what } => {
+                self.damage.push(JournalDamage { file, offset, sequence, what });
+                Ok(())
+            }
+            other => Err(other),
+        }
+    }
+
+    /// Reads a segment's records, up to the first one of the next segment, or to what readers were shown.
+    fn read(&mut self, segment: &Segment, slot: &Slot, next: Option<u64>, published: Option<u64>) -> Result<()> {
+        let mut end = match (next, slot.state) {
+            (Some(first), _) => Some(first),
+            (None, State::Open) => published,
+            (None, _) => Some(slot.next),
+        };
+        if end.is_none() {
+            match find_end(segment, slot, None) {
+                Ok(found) => {
+                    self.torn += found.torn;
+                    end = Some(found.place.sequence);
+                }
+                Err(error) => self.note(error)?,
+            }
+        }
+        let start = Place { sequence: segment.header.first, offset: super::format::DATA_START };
+        let mut walk = Walk::new(segment, start, segment.header.size);
+        while end.is_none_or(|end| walk.place().sequence < end) {
+            let place = walk.place();
+            match walk.advance()? {
+                Ok(frame) => {
+                    self.records += 1;
+                    self.bytes += frame.size();
+                }
+                Err(broken) => {
+                    if end.is_some() {
+                        self.note(segment.broken(place, broken))?;
+                    }
+                    let Some(place) = sound_behind(segment, place, end.unwrap_or(u64::MAX))? else { break };
+                    walk = Walk::new(segment, place, segment.header.size);
+                }
+            }
+        }
+        Ok(())
+    }
+}

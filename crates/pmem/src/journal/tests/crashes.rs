@@ -1,0 +1,386 @@
+//! What crashes leave of a journal, at every step of what it does.
+
+use std::fs::{File, OpenOptions};
+use std::sync::Arc;
+
+use super::*;
+use crate::os::file::write_all_at;
+use crate::os::seam::recorder::{Crash, Random, Recorder};
+
+/// What may be in a journal after a crash.
+#[derive(Clone, Debug)]
+struct Allowed {
+    /// The first sequence that is kept is one of these.
+    first: std::ops::RangeInclusive<u64>,
+    /// So many records are durable.
+    least: u64,
+    /// Where batches end.
+    ends: Vec<u64>,
+}
+
+impl Allowed {
+    fn check(&self, journal: &Journal, image: &str) {
+        let (first, next) = journal.limits().unwrap();
+        assert!(self.first.contains(&first), "{image}: {first} of {self:?}");
+        assert!(next >= self.least, "{image}: acknowledged records are gone: {next} of {self:?}");
+        assert!(self.ends.contains(&next), "{image}: half of a batch is there: {next} of {self:?}");
+        assert_eq!(read(journal), records(first..next), "{image}");
+    }
+}
+
+/// Writes what a crash left to a folder of its own.
+fn materialise(crash: &Crash, original: &Path, number: usize) -> std::path::PathBuf {
+    let folder = Path::new(&format!("{}-{number}", original.display())).to_path_buf();
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(folder.join("cursors")).unwrap();
+    for (path, image) in crash {
+        let path = folder.join(path.strip_prefix(original).unwrap());
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path).unwrap();
+        image.write_to(&file).unwrap();
+    }
+    folder
+}
+
+/// That each crash leaves what is allowed; that readers who look before a recovery see nothing that is not there after it; that
+/// a recovery that is cut short gives what the whole one gives, and so does a second one.
+fn check_all(crashes: Vec<Crash>, original: &Path, allowed: &Allowed, is_deep: bool) {
+    for (number, crash) in crashes.iter().enumerate() {
+        let folder = materialise(crash, original, number);
+        let has_journal = segments(&folder) > 0;
+        let seen = has_journal.then(|| Reader::open(&folder, false).unwrap().view().limits().unwrap().next);
+        let (recorder, recovered);
+        {
+            recorder = Recorder::new();
+            for path in files(&folder) {
+                recorder.adopt_as_it_is(&path, &File::open(&path).unwrap());
+            }
+            recorder.seed(number as u64);
+            recorder.record_crashes();
+            let _attached = is_deep.then(|| recorder.attach());
+            let journal = open(&folder);
+            recovered = journal.limits().unwrap();
+            if has_journal || allowed.least > 0 {
+                allowed.check(&journal, &format!("image {number}"));
+            }
+            check_rest(&journal);
+            assert!(seen.is_none_or(|seen| seen <= recovered.1), "{seen:?} were seen, and {recovered:?} are left");
+            if is_deep {
+                let inner = Allowed { least: recovered.1, ends: vec![recovered.1], ..allowed.clone() };
+                let inner = if has_journal { inner } else { allowed.clone() };
+                let inside = recorder.take_crashes();
+                drop(_attached);
+                check_all(inside, &folder, &inner, false);
+            }
+            recorder.stop_after(0);
+        }
+        assert_eq!(open(&folder).limits().unwrap(), recovered);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
+/// That nothing is left behind the last record, which a later one could end before.
+fn check_rest(journal: &Journal) {
+    let segment = journal.shelf().all().pop().unwrap();
+    let end = segment.find(journal.limits().unwrap().1).unwrap();
+    let mut rest = vec![0; (segment.header.size - end) as usize];
+    segment.load(end, &mut rest).unwrap();
+    assert!(rest.iter().all(|&byte| byte == 0), "a torn write is left behind");
+}
+
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.is_file()).collect()
+}
+
+/// A journal that does things at random, and what of it has to last.
+struct Program {
+    journal: Option<Journal>,
+    random: Random,
+    /// Sequences of records that were tried to be appended end here.
+    next: u64,
+    durable: u64,
+    kept: u64,
+    ends: Vec<u64>,
+}
+
+impl Program {
+    fn new(folder: &Path, seed: u64) -> Self {
+        let journal = Some(open(folder));
+        Self { journal, random: Random::new(seed), next: 0, durable: 0, kept: 0, ends: vec![0] }
+    }
+
+    fn allowed(&self, before: (u64, u64)) -> Allowed {
+        Allowed { first: before.0..=self.kept, least: before.1, ends: self.ends.clone() }
+    }
+
+    /// Does something. Returns what was kept and what was durable before.
+    fn step(&mut self, folder: &Path) -> (u64, u64) {
+        let before = (self.kept, self.durable);
+        let journal = self.journal.clone().unwrap();
+        match self.random.below(10) {
+            0..=3 => self.append(&journal, true),
+            4..=5 => self.append(&journal, false),
+            6 => {
+                let mut last = None;
+                for _ in 0..self.random.below(4) + 1 {
+                    let batch = self.batch();
+                    last = Some(journal.enqueue(batch, None, true).unwrap().1);
+                }
+                last.unwrap().wait().unwrap();
+                self.durable = self.next;
+            }
+            7 => {
+                journal.flush().unwrap();
+                self.durable = self.next;
+            }
+            8 => {
+                let span = self.next - self.kept;
+                self.kept += self.random.below(span + 1);
+                journal.truncate_before(self.kept).unwrap();
+                self.durable = self.next;
+            }
+            _ => {
+                drop(journal);
+                self.journal = None;
+                self.journal = Some(open(folder));
+                self.durable = self.next;
+            }
+        }
+        before
+    }
+
+    /// Up to three records; most are large, so that segments are short.
+    fn batch(&mut self) -> Vec<Vec<u8>> {
+        let count = self.random.below(3) + 1;
+        let batch = (self.next..self.next + count).map(record).collect();
+        self.next += count;
+        self.ends.push(self.next);
+        batch
+    }
+
+    fn append(&mut self, journal: &Journal, durable: bool) {
+        let batch = self.batch();
+        let batch: Vec<&[u8]> = batch.iter().map(|record| &record[..]).collect();
+        journal.append(&batch, None, durable).unwrap();
+        if durable {
+            self.durable = self.next;
+        }
+    }
+}
+
+fn recorded(folder: &Path, seed: u64) -> Arc<Recorder> {
+    std::fs::create_dir_all(folder.join("cursors")).unwrap();
+    let recorder = Recorder::new();
+    recorder.seed(seed);
+    recorder.record_crashes();
+    recorder
+}
+
+/// How many random programs each test runs on each medium.
+const SEEDS: u64 = 6;
+
+#[test]
+fn a_crash_at_any_step_leaves_what_was_acknowledged() {
+    on_each_medium(|folder| {
+        for seed in 1..=SEEDS {
+            let folder = &folder.join(seed.to_string());
+            let recorder = recorded(folder, seed);
+            let _attached = recorder.attach();
+            let mut program = Program::new(folder, seed);
+            let creation = recorder.take_crashes();
+            unattached(|| check_all(creation, folder, &program.allowed((0, 0)), true));
+            for _ in 0..60 {
+                let before = program.step(folder);
+                let crashes = recorder.take_crashes();
+                unattached(|| check_all(crashes, folder, &program.allowed(before), false));
+            }
+        }
+    });
+}
+
+/// Does work whose files are not the recorder's.
+fn unattached(work: impl FnOnce() + Send) {
+    let is_pmem = forced::get();
+    std::thread::scope(|scope| {
+        let done = scope.spawn(|| {
+            if let Some(is_pmem) = is_pmem {
+                forced::pmem(is_pmem);
+            }
+            work();
+        });
+        if let Err(panic) = done.join() {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+#[test]
+fn a_crash_within_recovery_changes_nothing() {
+    on_each_medium(|folder| {
+        for seed in 1..=SEEDS {
+            let folder = &folder.join(seed.to_string());
+            let recorder = recorded(folder, seed);
+            let _attached = recorder.attach();
+            let mut program = Program::new(folder, seed + 100);
+            for round in 0..30 {
+                let before = program.step(folder);
+                let crashes = recorder.take_crashes();
+                if round % 5 == 4 {
+                    unattached(|| check_all(crashes, folder, &program.allowed(before), true));
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn what_recovery_shows_after_a_kill_survives_a_power_cut() {
+    on_each_medium(|folder| {
+        for seed in 1..=SEEDS * 4 {
+            let folder = &folder.join(seed.to_string());
+            let recorder = recorded(folder, seed);
+            let _attached = recorder.attach();
+            let mut program = Program::new(folder, seed + 200);
+            for _ in 0..seed % 12 + 3 {
+                program.step(folder);
+            }
+            // Who was killed publishes nothing any more, either.
+            let shown = std::fs::read(folder.join("tail")).unwrap();
+            recorder.stop_after(recorder.steps() + (seed % 5) as usize);
+            let journal = program.journal.clone().unwrap();
+            let batch = program.batch();
+            let batch: Vec<&[u8]> = batch.iter().map(|record| &record[..]).collect();
+            let _ = journal.append(&batch, None, false);
+            drop(journal);
+            program.journal = None;
+            let tail = OpenOptions::new().write(true).open(folder.join("tail")).unwrap();
+            write_all_at(&tail, &shown, 0).unwrap();
+            recorder.stop_after(usize::MAX);
+            recorder.take_crashes();
+            let journal = open(folder);
+            let (first, next) = journal.limits().unwrap();
+            assert_eq!(read(&journal), records(first..next));
+            let within = recorder.take_crashes();
+            unattached(|| check_all(within, folder, &program.allowed((0, program.durable)), false));
+            program.kept = program.kept.max(first);
+            let crashes = (0..20).map(|_| recorder.crash()).collect();
+            let allowed = Allowed { first: first..=first, least: next, ends: vec![next] };
+            unattached(|| check_all(crashes, folder, &allowed, false));
+        }
+    });
+}
+
+#[test]
+fn what_recovery_shows_after_a_failed_flush_survives_a_power_cut() {
+    on_each_medium(|folder| {
+        for seed in 1..=SEEDS * 4 {
+            let folder = &folder.join(seed.to_string());
+            let recorder = recorded(folder, seed);
+            let _attached = recorder.attach();
+            let mut program = Program::new(folder, seed + 300);
+            for _ in 0..seed % 12 + 3 {
+                program.step(folder);
+            }
+            recorder.fail_sync(recorder.counts().barriers);
+            let journal = program.journal.take().unwrap();
+            let batch = program.batch();
+            let batch: Vec<&[u8]> = batch.iter().map(|record| &record[..]).collect();
+            match journal.append(&batch, None, true) {
+                Ok(_) => continue,
+                Err(error) => assert!(matches!(error, Error::Uncertain { .. } | Error::Os { .. }), "{error}"),
+            }
+            if journal.append(&[b"x"], None, true).is_ok() {
+                continue;
+            }
+            assert!(matches!(journal.flush(), Err(Error::Uncertain { .. })));
+            drop(journal);
+            recorder.take_crashes();
+            let journal = open(folder);
+            let (first, next) = journal.limits().unwrap();
+            assert!(next >= program.durable);
+            assert_eq!(read(&journal), records(first..next));
+            let within = recorder.take_crashes();
+            unattached(|| check_all(within, folder, &program.allowed((0, program.durable)), false));
+            let crashes = (0..20).map(|_| recorder.crash()).collect();
+            let allowed = Allowed { first: first..=first, least: next, ends: vec![next] };
+            unattached(|| check_all(crashes, folder, &allowed, false));
+        }
+    });
+}
+
+#[test]
+fn what_a_reader_without_a_tail_saw_survives_a_power_cut() {
+    forced::pmem(false);
+    let folder = folder();
+    let folder = &folder.path().join("journal");
+    let recorder = recorded(folder, 1);
+    let _attached = recorder.attach();
+    let journal = open(folder);
+    for number in 0..5 {
+        journal.append(&[&record(number)], None, false).unwrap();
+    }
+    std::fs::remove_file(folder.join("tail")).unwrap();
+    let seen = Reader::open(folder, false).unwrap().view().limits().unwrap().next;
+    assert_eq!(seen, 5);
+    let crashes = (0..30).map(|_| recorder.crash()).collect();
+    let allowed = Allowed { first: 0..=0, least: 5, ends: vec![5] };
+    unattached(|| check_all(crashes, folder, &allowed, false));
+}
+
+#[test]
+fn a_roll_that_a_crash_cut_short_is_finished() {
+    on_each_medium(|folder| {
+        let mut halves = 0;
+        for steps in 0..60 {
+            let folder = &folder.join(steps.to_string());
+            let recorder = recorded(folder, steps);
+            let _attached = recorder.attach();
+            let journal = open(folder);
+            for number in 0..200 {
+                journal.append(&[&record(number)], None, true).unwrap();
+            }
+            assert_eq!(segments(folder), 1);
+            let shown = std::fs::read(folder.join("tail")).unwrap();
+            recorder.stop_after(recorder.steps() + steps as usize);
+            let large = vec![9; 30_000];
+            let _ = journal.append(&[&large], None, true);
+            drop(journal);
+            recorder.stop_after(usize::MAX);
+            let tail = OpenOptions::new().write(true).open(folder.join("tail")).unwrap();
+            write_all_at(&tail, &shown, 0).unwrap();
+            drop(open(folder));
+            if segments(folder) == 1 {
+                continue;
+            }
+            halves += 1;
+            // A successor that was named, and is missing.
+            std::fs::remove_file(chain::segment_paths(folder).unwrap().pop().unwrap()).unwrap();
+            assert!(matches!(Journal::open(folder, &options()).map(|_| ()), Err(Error::Damaged { .. })), "{steps}");
+        }
+        assert!(halves > 0);
+    });
+}
+
+#[test]
+fn a_slot_that_was_not_made_durable_is_not_relied_on() {
+    forced::pmem(false);
+    let root = folder();
+    for seed in 0..20 {
+        let folder = &root.path().join(seed.to_string());
+        let recorder = recorded(folder, seed);
+        let _attached = recorder.attach();
+        let journal = open(folder);
+        for number in 0..5 {
+            journal.append(&[&record(number)], None, true).unwrap();
+        }
+        // The slot that says that it was closed.
+        recorder.fail_sync(recorder.counts().barriers);
+        drop(journal);
+        recorder.take_crashes();
+        let journal = open(folder);
+        journal.append(&[&record(5)], None, true).unwrap();
+        let crashes = recorder.take_crashes();
+        let allowed = Allowed { first: 0..=0, least: 5, ends: vec![5, 6] };
+        unattached(|| check_all(crashes, folder, &allowed, false));
+    }
+}

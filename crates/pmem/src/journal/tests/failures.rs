@@ -1,0 +1,156 @@
+//! Full disks and failed flushes.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use super::*;
+use crate::os::seam::recorder::Recorder;
+
+fn recorded(folder: &Path) -> Arc<Recorder> {
+    std::fs::create_dir_all(folder.join("cursors")).unwrap();
+    Recorder::new()
+}
+
+/// Fails the next write, as on a full disk.
+fn fail_write(recorder: &Recorder) {
+    recorder.fail_write(recorder.counts().writes);
+}
+
+#[test]
+fn a_failed_write_appends_nothing_and_the_next_one_goes_on() {
+    forced::pmem(false);
+    let folder = folder();
+    let folder = &folder.path().join("journal");
+    let recorder = recorded(folder);
+    let _attached = recorder.attach();
+    let journal = open(folder);
+    journal.append(&[&record(0)], None, true).unwrap();
+    fail_write(&recorder);
+    assert_eq!(journal.append(&[&record(1), &record(2)], None, true).unwrap_err().code(), "ENOSPC");
+    assert_eq!(journal.limits().unwrap(), (0, 1));
+    assert_eq!(journal.append(&[&record(1)], Some(1), true).unwrap(), 1);
+    assert_eq!(read(&journal), records(0..2));
+}
+
+#[test]
+fn what_a_failed_write_left_behind_does_not_come_back() {
+    forced::pmem(false);
+    let folder = folder();
+    let folder = &folder.path().join("journal");
+    let recorder = recorded(folder);
+    let _attached = recorder.attach();
+    let journal = open(folder);
+    let first = vec![1; 96];
+    journal.append(&[&first], None, true).unwrap();
+    // The write fails once all of it is there, as one may that is short.
+    let path = chain::segment_paths(folder).unwrap().remove(0);
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let (segment, _) = segment::Segment::open(&path, false).unwrap();
+    let mut bytes = Vec::new();
+    let offset = format::DATA_START + 128;
+    for sequence in 1..3 {
+        let frame = frames::Frame { len: 128, sequence, time: 5, flags: frames::ANCHORED * (sequence == 1) as u16 };
+        frames::encode(&mut bytes, segment.header.salt, offset + 128 * (sequence - 1), &frame, &first);
+    }
+    fail_write(&recorder);
+    journal.append(&[&first, &first], None, true).unwrap_err();
+    crate::os::seam::pwrite(&file, &bytes, offset).unwrap();
+    journal.append(&[&first], None, true).unwrap();
+    let crashes: Vec<_> = (0..30).map(|_| recorder.crash()).collect();
+    recorder.stop_after(0);
+    drop(journal);
+    drop(_attached);
+    for crash in crashes {
+        let copy = folder.with_extension("crash");
+        let _ = std::fs::remove_dir_all(&copy);
+        std::fs::create_dir_all(&copy).unwrap();
+        for (path, image) in crash {
+            let file =
+                File::options().read(true).write(true).create_new(true).open(copy.join(path.file_name().unwrap()));
+            image.write_to(&file.unwrap()).unwrap();
+        }
+        assert_eq!(read(&open(&copy)).len(), 2);
+    }
+}
+
+#[test]
+fn a_failure_takes_with_it_what_waits_behind_it() {
+    forced::pmem(false);
+    let folder = folder();
+    let folder = &folder.path().join("journal");
+    let recorder = recorded(folder);
+    let _attached = recorder.attach();
+    let journal = open(folder);
+    let mut tickets = Vec::new();
+    // More than a batch of jobs, so that some wait behind the one that fails.
+    for number in 0..3000 {
+        let (sequence, ticket) = journal.enqueue(vec![vec![number as u8; 4]], None, true).unwrap();
+        assert_eq!(sequence, number);
+        tickets.push(ticket);
+    }
+    fail_write(&recorder);
+    let failures = tickets.iter().filter(|ticket| ticket.wait().is_err()).count();
+    assert_eq!(failures, 3000);
+    assert_eq!(journal.append(&[b"next"], None, true).unwrap(), 0);
+    let (sequence, ticket) = journal.enqueue(vec![b"more".to_vec()], Some(1), true).unwrap();
+    ticket.wait().unwrap();
+    assert_eq!((sequence, read(&journal).len()), (1, 2));
+}
+
+#[test]
+fn a_failed_flush_is_the_last_of_a_journal() {
+    on_each_medium(|folder| {
+        let recorder = recorded(folder);
+        let _attached = recorder.attach();
+        let journal = open(folder);
+        journal.append(&[&record(0)], None, true).unwrap();
+        if forced::get() == Some(true) {
+            // Nothing tells of a fence that fails.
+            return;
+        }
+        recorder.fail_sync(recorder.counts().barriers);
+        let (_, ticket) = journal.enqueue(vec![record(1)], None, true).unwrap();
+        let error = ticket.wait().unwrap_err();
+        assert!(matches!(&error, Error::Uncertain { .. }), "{error}");
+        for outcome in
+            [journal.append(&[&record(2)], None, true).map(|_| ()), journal.flush(), journal.truncate_before(0)]
+        {
+            assert!(matches!(outcome, Err(Error::Uncertain { .. })));
+        }
+        assert!(journal.enqueue(vec![record(2)], None, true).is_err());
+        assert_eq!(read(&journal), records(0..1));
+        drop(journal);
+        let journal = open(folder);
+        let next = journal.limits().unwrap().1;
+        assert_eq!(read(&journal), records(0..next));
+        journal.append(&[&record(next)], None, true).unwrap();
+    });
+}
+
+#[test]
+fn a_full_disk_in_a_roll_appends_nothing() {
+    on_each_medium(|folder| {
+        let recorder = recorded(folder);
+        let _attached = recorder.attach();
+        let journal = open(folder);
+        let mut next = 0;
+        while journal.state().unwrap().byte_len < 59_000 {
+            journal.append(&[&record(next)], None, true).unwrap();
+            next += 1;
+        }
+        let large = vec![3; 8000];
+        for write in 0..3 {
+            recorder.fail_write(recorder.counts().writes + write);
+            match journal.append(&[&large], None, true) {
+                Ok(_) => break,
+                Err(error) => assert_eq!(error.code(), "ENOSPC"),
+            }
+            assert_eq!(segments(folder), 1);
+        }
+        recorder.fail_write(usize::MAX);
+        let sequence = journal.append(&[&large], None, true).unwrap();
+        assert!(sequence >= next);
+        drop(journal);
+        assert_eq!(read(&open(folder)).pop().unwrap(), (sequence, large));
+    });
+}
