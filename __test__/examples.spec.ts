@@ -1,11 +1,12 @@
 /** The examples, each in processes of its own. The main one is tested with the documentation. */
 
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
-import { pmemblk } from 'pmem'
+import { journal, pmemblk } from 'pmem'
 import { PageCache } from '../examples/block-cache.js'
 import { type Electron, main as electronMain } from '../examples/electron-main.js'
 import { compile, step, verify } from '../examples/wasm-heap/main.js'
@@ -312,6 +313,79 @@ test('the WebAssembly program changes no file that is not its own', async (t) =>
     t.regex(await failure(t, 'wasm-heap/main', path), /holds something else/)
     t.is(readFileSync(path, 'utf8'), content)
   }
+})
+
+/** A part of the outbox in a process of its own, which is killed and started again, always on the same port. */
+class Part {
+  readonly #args: readonly string[]
+  #child: ChildProcess | undefined
+  port = '0'
+
+  constructor(role: string, folder: string, ...rest: readonly string[]) {
+    this.#args = [role, folder, ...rest]
+  }
+
+  async start(): Promise<void> {
+    const [role = '', folder = '', ...rest] = this.#args
+    const child = spawn(process.execPath, [example('outbox'), role, folder, this.port, ...rest], { stdio: ['ignore', 'pipe', 'inherit'] })
+    this.#child = child
+    const [line] = (await once(child.stdout, 'data')) as [Buffer]
+    this.port = /on port (\d+)/.exec(line.toString())![1]!
+  }
+
+  async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const child = this.#child!
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const closed = once(child, 'close')
+    child.kill(signal)
+    await closed
+  }
+
+  /** Starts it again after it was killed. */
+  async crash(): Promise<void> {
+    await this.end()
+    await this.start()
+  }
+}
+
+test('the outbox loses nothing and handles nothing twice, whichever side is killed', async (t) => {
+  const [outbox, inbox] = [join(folder(t), 'outbox'), join(folder(t), 'inbox')]
+  const receiver = new Part('receiver', inbox)
+  await receiver.start()
+  const service = new Part('service', outbox, receiver.port)
+  t.teardown(() => Promise.all([receiver.end(), service.end()]))
+  await service.start()
+
+  /** Sends messages until each is answered. One that was not answered may be there all the same, and comes twice then. */
+  const answered = new Map<number, string>()
+  const send = async (text: string) => {
+    for (;;) {
+      const response = await fetch(`http://127.0.0.1:${service.port}`, { method: 'POST', body: text }).catch(() => undefined)
+      const answer = await response?.text().catch(() => undefined)
+      if (response?.ok && answer !== undefined) return void answered.set(Number(answer), text)
+      await pause(5)
+    }
+  }
+  const sending = (async () => {
+    for (let number = 0; number < 150; number += 1) await send(`message ${number}`)
+  })()
+  for (const part of [receiver, service, receiver, receiver, service]) {
+    await pause(150)
+    await part.crash()
+  }
+  await sending
+  t.is(answered.size, 150)
+
+  const count = Math.max(...answered.keys()) + 1
+  const received = () => journal.check(inbox).records
+  for (let left = 1000; left > 0 && received() < count; left -= 1) await pause(20)
+  await Promise.all([receiver.end('SIGTERM'), service.end('SIGTERM')])
+  const [sent, kept] = [journal.open(outbox), journal.open(inbox)]
+  t.is(sent.cursor('receiver').position, sent.next)
+  t.deepEqual(Array.from(kept, (record) => record.text()), Array.from(sent, (record) => record.text().toUpperCase()))
+  for (const [sequence, text] of answered) t.is(kept.get(sequence)?.text(), text.toUpperCase())
+  sent.close()
+  kept.close()
 })
 
 /** What stands in for Electron: it calls back when it is told to. */

@@ -1,8 +1,12 @@
 /** What the types say. That this compiles is most of the test. */
 
 import test from 'ava'
-import { type EngineName, capabilities, pmem } from 'pmem'
+import pino from 'pino'
+import { type EngineName, type PmemErrorCode, capabilities, journal, pmem } from 'pmem'
+import { open } from 'pmem/journal'
+import destination, { type Destination } from 'pmem/pino'
 import { file } from './helpers/files.js'
+import { journalFolder } from './helpers/journals.js'
 
 class Counters extends Int32Array {
   increment(index: number): void {
@@ -32,4 +36,60 @@ test('views are of the class that was asked for, over the memory that there is',
 test('capabilities name the engines that calls take', (t) => {
   const engines: readonly EngineName[] = capabilities.engines
   t.true(engines.includes('rust'))
+})
+
+test('calls of journals take and give what they say', async (t) => {
+  const path = journalFolder(t)
+  using events: journal.Journal = open(path, { segmentSize: 1n << 20n, maxAge: 1000 })
+  const sequence: number = events.append(JSON.stringify({ a: 1 }), { expected: 0n, durable: true })
+  const promises: Promise<number>[] = [events.appendAsync(Buffer.of(1)), events.appendManyAsync(new Set(['a', 'b']))]
+  t.deepEqual([sequence, ...(await Promise.all(promises))], [0, 1, 2])
+  const record: journal.JournalRecord | undefined = events.get(0)
+  const value: { a: number } | undefined = record?.json<{ a: number }>()
+  t.is(value?.a, 1)
+  // @ts-expect-error -- what is in a record is not known
+  t.is(record?.json().a, 1)
+  const iterable: Iterable<journal.JournalRecord> = events.read({ from: new Date(0) })
+  t.is([...iterable].length, 4)
+  const following: AsyncIterable<journal.JournalRecord> = events.follow({ signal: new AbortController().signal })
+  for await (const { data, time } of following) {
+    const [bytes, date]: [Buffer, Date] = [data, time]
+    t.true(bytes.length > 0 && date.getTime() > 0)
+    break
+  }
+  const cursor: journal.Cursor = events.cursor('name')
+  cursor.commit(1n, { force: true })
+  const controller = new AbortController()
+  const { signal } = controller
+  const done = () => controller.abort('done')
+  await events.consume('one', (one) => one.sequence === 3 && done(), { signal }).catch(() => {})
+  await events.consume('many', (many) => many.map((one) => one.text()), { batch: 10, signal }).catch(() => {})
+  const report: journal.Report = journal.check(path)
+  const damage: readonly journal.Damage[] | undefined = report.damage
+  const codes: PmemErrorCode[] = ['ERR_PMEM_CONFLICT', 'ERR_PMEM_GAP']
+  t.deepEqual([damage, codes.length], [undefined, 2])
+  // Compiled, and not run.
+  const wrong = () => {
+    // @ts-expect-error -- no data
+    events.append({ a: 1 })
+    // @ts-expect-error -- no list
+    events.appendMany(7)
+    // @ts-expect-error -- no such option
+    journal.open(path, { readOnly: true })
+    // @ts-expect-error -- no place to begin
+    events.read({ from: true })
+    // @ts-expect-error -- no signal
+    events.follow({ signal: 7 })
+    // @ts-expect-error -- an array, not a record
+    void events.consume('many', (many) => many.text(), { batch: 10 })
+  }
+  t.is(typeof wrong, 'function')
+})
+
+test('a destination of lines is one for pino', (t) => {
+  const lines: Destination = destination({ folder: journalFolder(t), maxBytes: 1 << 30 })
+  const logger: pino.Logger = pino(lines)
+  logger.info('typed')
+  lines.destroy()
+  t.true(lines.journal.closed)
 })

@@ -1,7 +1,7 @@
 // A worker that does the task it is told, as lib/programs.mjs starts it.
 import { once } from 'node:events'
 import { parentPort, workerData } from 'node:worker_threads'
-import { pmem, pmemblk, pmemlog } from 'pmem'
+import { journal, pmem, pmemblk, pmemlog } from 'pmem'
 
 const { task, path, times, letter, memory } = workerData
 const message = async () => (await once(parentPort, 'message'))[0]
@@ -20,6 +20,29 @@ const tasks = {
   /** Sends every message back. */
   echo() {
     parentPort.on('message', (message) => parentPort.postMessage(message))
+  },
+
+  /** Tells the texts of as many records as it is told to wait for. */
+  async followJournal() {
+    const events = journal.open(path)
+    const texts = []
+    parentPort.postMessage('following')
+    for await (const record of events.follow()) if (texts.push(record.text()) === times) break
+    parentPort.postMessage(texts)
+    events.close()
+  },
+
+  /** Waits for records until it is told how to end. */
+  async waitJournal() {
+    const events = journal.open(path)
+    const follows = Array.from({ length: 10 }, () => events.follow({ from: events.next }))
+    const waiting = follows.map((records) => records.next())
+    parentPort.postMessage('waiting')
+    const end = await message()
+    if (end === 'exit') process.exit(7)
+    if (end === 'throw') throw new Error('the worker failed')
+    for (const records of follows) await records.return()
+    await Promise.all(waiting)
   },
 
   /** Counts in a mapping of its own. */

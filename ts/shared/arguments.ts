@@ -61,13 +61,19 @@ export function isBytes(data: unknown): data is Bytes {
   return ArrayBuffer.isView(data) || types.isAnyArrayBuffer(data)
 }
 
+const DATA = 'a string, a Buffer, a TypedArray, a DataView or an ArrayBuffer'
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null
+}
+
 /** The bytes of `data`: not copied, unless it is text. `index` is where it was in the list of that name. */
 export function toBytes(name: string, data: Data, index?: number): Uint8Array {
   if (typeof data === 'string') return Buffer.from(data)
   if (isPlain(data)) return data
   const isView = ArrayBuffer.isView(data)
   if (!isView && !isAnyArrayBuffer(data)) {
-    throw wrongType(nameOf(name, index), 'a string, a Buffer, a TypedArray, a DataView or an ArrayBuffer', data)
+    throw wrongType(nameOf(name, index), isObject(data) ? `${DATA}, such as the text that JSON.stringify makes of an object` : DATA, data)
   }
   if (isDetached(isView ? data.buffer : data)) throw wrongValue(nameOf(name, index), 'its memory was transferred away, or its region closed')
   return isView ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data)

@@ -39,11 +39,11 @@ export class Committer {
   #isBusy = false
 
   /**
-   * What `enqueue` puts off, which gets the queue's number. A throw of it is a rejection. An error that comes later gets the
-   * stack of those who await this, which costs nothing before.
+   * What `enqueue` puts off, which gets the queue's number; resolves to what it returns. A throw of it is a rejection. An error
+   * that comes later gets the stack of those who await this, which costs nothing before.
    */
-  async add(enqueue: (queue: number) => void): Promise<void> {
-    enqueue(this.#queue)
+  async add<T>(enqueue: (queue: number) => T): Promise<T> {
+    const result = enqueue(this.#queue)
     const batch = this.#open ?? this.#begin()
     const place = batch.size
     batch.size = place + 1
@@ -51,7 +51,7 @@ export class Committer {
     if (batch.size === MOST) this.#open = undefined
     await batch.done
     const error = batch.errors.size > 0 ? batch.errors.get(place) : undefined
-    if (error === undefined) return
+    if (error === undefined) return result
     Error.captureStackTrace(error, Committer.prototype.add)
     throw error
   }

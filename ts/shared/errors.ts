@@ -4,9 +4,11 @@
 export type PmemErrorCode =
   | 'ERR_PMEM_BUSY'
   | 'ERR_PMEM_CLOSED'
+  | 'ERR_PMEM_CONFLICT'
   | 'ERR_PMEM_CORRUPT'
   | 'ERR_PMEM_EOF'
   | 'ERR_PMEM_FAULT'
+  | 'ERR_PMEM_GAP'
   | 'ERR_PMEM_UNSUPPORTED'
   | 'ERR_PMEM_VERSION'
 

@@ -5,7 +5,7 @@ mod capabilities;
 pub(crate) mod errors;
 pub(crate) mod files;
 pub(crate) mod frame;
-mod handles;
+pub(crate) mod handles;
 pub(crate) mod opened;
 pub(crate) mod pending;
 pub(crate) mod state;

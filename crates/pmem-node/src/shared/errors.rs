@@ -1,7 +1,8 @@
-//! The one crossing for errors: a JavaScript error with `code`, with `path` where a file is to blame, and with `errno` and
-//! `syscall` where the operating system failed.
+//! The one crossing for errors: a JavaScript error with `code`, with `path` where a file is to blame, with `errno` and
+//! `syscall` where the operating system failed, and with the numbers that a program goes on by.
 #![allow(unsafe_code)]
 
+use std::path::Path;
 use std::ptr;
 
 use napi::bindgen_prelude::{FromNapiValue, Object, ToNapiValue, Unknown};
@@ -46,14 +47,33 @@ pub(crate) fn error_value<'env>(env: &'env Env, error: &Error) -> napi::Result<U
         check_status!(make(env.raw(), code, message, &mut value))?;
         Object::from_napi_value(env.raw(), value)?
     };
-    if let Error::Os { errno, syscall, .. } = error {
+    if let Error::Os { errno, syscall, .. } | Error::Uncertain { errno, syscall, .. } = error {
         object.set("errno", -errno)?;
         object.set("syscall", *syscall)?;
     }
-    if let Error::Os { path, .. } | Error::Corrupt { path, .. } | Error::Fault { path } = error
-        && let Some(path) = path
-    {
+    if let Some(path) = path_of(error) {
         object.set("path", path.to_string_lossy().as_ref())?;
     }
+    match error {
+        Error::Corrupt { offset, .. } => object.set("offset", *offset as f64)?,
+        Error::Damaged { offset, sequence, .. } => {
+            object.set("offset", *offset as f64)?;
+            object.set("sequence", *sequence as f64)?;
+        }
+        Error::Conflict { next, .. } => object.set("next", *next as f64)?,
+        Error::Gap { first, .. } => object.set("first", *first as f64)?,
+        Error::Uncertain { .. } => object.set("uncertain", true)?,
+        _ => {}
+    }
     object.into_unknown(env)
+}
+
+/// The file or the folder that is to blame, where it is known by a path.
+fn path_of(error: &Error) -> Option<&Path> {
+    match error {
+        Error::Os { path, .. } | Error::Corrupt { path, .. } | Error::Fault { path } => path.as_deref(),
+        Error::Conflict { path, .. } | Error::Gap { path, .. } | Error::Uncertain { path, .. } => Some(path),
+        Error::Damaged { file, .. } | Error::Newer { file, .. } => Some(file),
+        _ => None,
+    }
 }

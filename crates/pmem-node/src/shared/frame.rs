@@ -87,6 +87,11 @@ impl Frame {
         self.slot(OFFSET) as usize
     }
 
+    /// The offset as a number that may be negative.
+    pub(crate) fn signed_offset(&self) -> f64 {
+        self.slot(OFFSET)
+    }
+
     pub(crate) fn length(&self) -> usize {
         self.slot(LENGTH) as usize
     }

@@ -1,0 +1,4 @@
+import { destination } from './ts/pino/destination.js'
+
+export * from './ts/pino/destination.js'
+export default destination
