@@ -35,10 +35,13 @@ static void write_next(size_t length) {
 }
 
 static void write_line(void) { write_next(64); }
+/* What a journal writes for a record of 64 bytes. */
+static void write_frame(void) { write_next(96); }
 static void write_page(void) { write_next(4096); }
 
 const struct operation operations[] = {
     {"pwrite 64 B + fdatasync", write_line},
+    {"pwrite 96 B + fdatasync", write_frame},
     {"pwrite 4 KiB + fdatasync", write_page},
     {0},
 };

@@ -30,7 +30,7 @@ function append(folder: string): Round {
   }
 }
 
-function put(folder: string): Round {
+export function put(folder: string): Round {
   const options = { encoding: 'binary', keyEncoding: 'uint32', mapSize: 1 << 30 } as const
   const store = loadLmdb().open({ path: join(folder, 'lmdb'), ...options })
   let key = 0
@@ -42,7 +42,7 @@ function put(folder: string): Round {
 }
 
 /** It has no calls that wait: each caller's transaction is made while the others wait. */
-function insert(folder: string): Round {
+export function insert(folder: string): Round {
   const store = new (loadSqlite())(join(folder, 'sqlite'))
   store.pragma('journal_mode = WAL')
   store.pragma('synchronous = FULL')
@@ -63,7 +63,7 @@ const RESOLUTION = 1
 const TICK = 5
 
 /** The 99th percentile of how late the event loop is while `work` goes on. */
-async function lateness(work: () => Promise<unknown>): Promise<number> {
+export async function lateness(work: () => Promise<unknown>): Promise<number> {
   const monitor = monitorEventLoopDelay({ resolution: RESOLUTION })
   monitor.enable()
   await setTimeout(TICK)
