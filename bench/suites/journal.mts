@@ -150,7 +150,7 @@ async function follow(folder: string): Promise<Round> {
 }
 
 /** Opening a journal of 1 GiB that another process has left, and the first append. */
-async function open(folder: string, end: 'close' | 'kill'): Promise<Round> {
+async function reopen(folder: string, end: 'close' | 'kill'): Promise<Round> {
   const path = join(folder, 'journal')
   const program = fileURLToPath(new URL('../programs/writer.mjs', import.meta.url))
   const leave = async (bytes: number): Promise<void> => {
@@ -237,10 +237,10 @@ export const rows: readonly Row[] = [
   }),
   disk('open 1 GiB after a close, first append', {
     goal: below(5e6),
-    open: async (folder) => ({ ours: await open(folder, 'close') }),
+    open: async (folder) => ({ ours: await reopen(folder, 'close') }),
   }),
   disk('open 1 GiB after a kill, first append', {
     goal: below(50e6),
-    open: async (folder) => ({ ours: await open(folder, 'kill') }),
+    open: async (folder) => ({ ours: await reopen(folder, 'kill') }),
   }),
 ]

@@ -1,6 +1,6 @@
 /** What is right compiles and what is wrong does not, with and without the types of Node.js. */
 
-import { capabilities, journal, pmem, type pmemblk, pmemlog } from 'pmem'
+import { capabilities, type journal, pmem, type pmemblk, pmemlog } from 'pmem'
 import { create } from 'pmem/blk'
 import { type Journal, open as openJournal } from 'pmem/journal'
 import { open } from 'pmem/log'

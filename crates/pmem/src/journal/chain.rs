@@ -68,7 +68,7 @@ impl Chain {
     /// That all segments are of one journal, and each begins where the one before ends.
     fn verify(&self) -> Result<()> {
         let uuid = self.uuid();
-        for link in self.links.values().filter(|link| link.segment.header.uuid != uuid) {
+        if let Some(link) = self.links.values().find(|link| link.segment.header.uuid != uuid) {
             let what = "it belongs to another journal than the last segment".to_owned();
             return Err(mismatch(&link.segment, 24, what));
         }

@@ -135,7 +135,7 @@ pub(super) fn may_write(page: &[u8]) -> bool {
 impl Slot {
     /// Where it is written.
     pub(super) fn place(&self) -> u64 {
-        SLOTS[(self.count % 2 == 0) as usize]
+        SLOTS[usize::from(self.count.is_multiple_of(2))]
     }
 
     /// Its bytes, in the segment of this salt.

@@ -324,7 +324,7 @@ mod tests {
         let folder = folder();
         let _tail = publish(folder.path(), 0x0102_0304_0506_0708);
         let bytes = std::fs::read(folder.path().join("tail")).unwrap();
-        let id = file::file_id(&File::open(folder.path().join("tail")).unwrap()).unwrap();
+        let id = file::file_id(File::open(folder.path().join("tail")).unwrap()).unwrap();
         assert_eq!(bytes.len(), 4096);
         assert_eq!(&bytes[..16], b"PMEMTAIL\x01\0\0\0\0\0\0\0");
         assert_eq!(&bytes[16..32], boot::boot_id().unwrap());

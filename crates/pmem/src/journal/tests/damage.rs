@@ -141,7 +141,8 @@ fn a_segment_that_was_cut_renamed_or_swapped_is_an_error() {
     on_each_medium(|folder| {
         fs::create_dir_all(folder).unwrap();
         let others = long(&folder.join("other"));
-        let change: [&dyn Fn(&[PathBuf]); 4] = [
+        type Change<'a> = &'a dyn Fn(&[PathBuf]);
+        let change: [Change; 4] = [
             &|paths| OpenOptions::new().write(true).open(&paths[1]).unwrap().set_len(50_000).unwrap(),
             &|paths| fs::write(&paths[1], b"").unwrap(),
             &|paths| fs::rename(&paths[1], paths[1].with_file_name(format::file_name(3))).unwrap(),
