@@ -56,6 +56,11 @@ export function eachPair(title: string, body: (t: ExecutionContext, made: Engine
   }
 }
 
+/** Whether a pool of this kind is read and checked while another process has it open for writing. */
+export function readsBeside({ name }: Kind): boolean {
+  return name === 'log' && process.platform === 'linux'
+}
+
 /** What both kinds of pools have in common. */
 export interface Kind {
   readonly name: 'log' | 'blk'

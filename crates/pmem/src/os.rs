@@ -1,6 +1,7 @@
 //! What a platform does its own way: mappings, files, error numbers, lost pages, cache lines.
 
 pub(crate) mod boot;
+pub(crate) mod byte_locks;
 pub(crate) mod cpu;
 pub(crate) mod deliberate;
 pub(crate) mod errno;

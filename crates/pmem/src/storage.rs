@@ -1,5 +1,6 @@
 //! What every kind of file needs, whatever its format: the way to the disk, and the table of what is open.
 
+pub(crate) mod beside;
 pub(crate) mod bytes;
 pub(crate) mod committer;
 pub(crate) mod frames;

@@ -143,9 +143,10 @@ impl BlockArray {
     /// A missing file, `EAGAIN` for an open one.
     pub fn check(path: &Path, block_size: u32) -> Result<bool> {
         Pool::<BlockKind>::check(path, |file| {
-            pool::read::<BlockKind>(file, path, BlockKind::CHECK)?;
+            let file = Locked::new(file, false, path, BlockKind::CHECK)?;
+            pool::read::<BlockKind>(&file, path, BlockKind::CHECK)?;
             let format =
-                format::btt::check(file).map_err(|invalid| invalid.into_error(BlockKind::CHECK, Some(path)))?;
+                format::btt::check(&*file).map_err(|invalid| invalid.into_error(BlockKind::CHECK, Some(path)))?;
             Ok(block_size == 0 || format.block_size == block_size)
         })
     }
@@ -301,6 +302,7 @@ impl BlockKind {
 impl Kind for BlockKind {
     type Format = format::btt::Pool;
     type Job = Write;
+    type Lock = Locked;
 
     const READONLY: &'static str = "the array is open readonly";
     const CREATE: &'static str = CREATE;
@@ -312,6 +314,10 @@ impl Kind for BlockKind {
     fn registry() -> &'static Registry<Pool<Self>> {
         static OPEN_ARRAYS: Registry<Pool<BlockKind>> = Registry::new();
         &OPEN_ARRAYS
+    }
+
+    fn lock(file: File, readonly: bool, path: &Path, syscall: &'static str) -> Result<Locked> {
+        Locked::new(file, readonly, path, syscall)
     }
 
     fn read(file: &File) -> std::result::Result<Self::Format, Invalid> {

@@ -1,6 +1,8 @@
 //! An append-only log in a file: libpmemlog's pools, over either engine.
 
+mod reader;
 mod rust;
+mod waiting;
 
 use std::fs::File;
 use std::io;
@@ -17,12 +19,15 @@ use crate::os::fault::FaultFlag;
 use crate::os::file::Made;
 use crate::os::mapping::{Access, is_on_pmem};
 use crate::os::seam;
+use crate::storage::beside::{Mark, Place, Seat, WithoutReaders};
 use crate::storage::committer::Batch;
 use crate::storage::lock::Locked;
 use crate::storage::medium::{FileMedium, MemoryMedium};
 use crate::storage::registry::{Registry, Shared};
 use crate::{Error, Result, Ticket};
+use reader::LogOfOthers;
 use rust::RustLog;
+use waiting::Waiting;
 
 pub(super) const CREATE: &str = "pmemlog_create";
 const OPEN: &str = "pmemlog_open";
@@ -35,14 +40,20 @@ pub(crate) trait LogEngine: Send + Sync {
     /// How many bytes the log can hold.
     fn capacity(&self) -> u64;
 
-    /// How many bytes it holds.
-    fn tell(&self) -> u64;
+    /// How many bytes it holds, all of them durable.
+    fn tell(&self) -> Result<u64>;
+
+    /// [`LogEngine::tell`] for who asks again soon: at least each 50 ms. It may give an earlier answer where another process
+    /// is about to go on with the log.
+    fn look(&self) -> Result<u64> {
+        self.tell()
+    }
 
     /// Appends the parts as one: all or nothing, durable on return. They are not all empty.
     fn append(&self, parts: &[&[u8]]) -> Result<()>;
 
     /// Fills `target` from `offset`; as far as the log goes. Returns the number of bytes.
-    fn read(&self, offset: u64, target: &mut [u8]) -> usize;
+    fn read(&self, offset: u64, target: &mut [u8]) -> Result<usize>;
 
     /// Empties the log, durably.
     fn rewind(&self) -> Result<()>;
@@ -59,11 +70,16 @@ pub(crate) trait LogEngine: Send + Sync {
 #[derive(Clone)]
 pub struct Log {
     pool: Shared<Pool<LogKind>>,
+    /// Whether changes by this handle are refused, also where others may change the log.
+    readonly: bool,
 }
 
 /// What an open log has beside what all pools have.
 struct LogKind {
+    /// Lets readers of other processes in. It goes before the engine, whose lock is what it stands for.
+    mark: Option<Mark>,
     engine: Box<dyn LogEngine>,
+    waiting: Waiting,
     rewinds: AtomicU64,
     rewinding: Mutex<()>,
 }
@@ -88,7 +104,7 @@ impl Log {
     /// ```
     pub fn create(path: &Path, new: &NewPool) -> Result<Self> {
         let make = |made: &Made, engine| {
-            Ok(LogKind::new(match engine {
+            let engine: Box<dyn LogEngine> = match engine {
                 #[cfg(feature = "pmdk")]
                 Engine::Pmdk if new.sparse => {
                     Box::new(super::pmdk::log::PmdkLog::open(write_pool(made, new, path)?, path, CREATE)?)
@@ -96,26 +112,33 @@ impl Log {
                 #[cfg(feature = "pmdk")]
                 Engine::Pmdk => Box::new(super::pmdk::log::PmdkLog::create(made, path)?),
                 _ => create_rust(made, new, path)?,
-            }))
+            };
+            Ok(LogKind::new(engine, Mark::set(made.file())))
         };
-        Ok(Self { pool: Pool::create(path, new, make)? })
+        Ok(Self { pool: Pool::create(path, new, make)?, readonly: false })
     }
 
     /// Opens a log: `pmemlog_open`. Opening changes nothing in a log that is damaged.
+    ///
+    /// One that this process has open for writing is shared, also by readonly handles. One that another process has open
+    /// for writing by this crate is opened readonly on Linux.
     ///
     /// # Errors
     /// [`Error::Corrupt`] for a file that is no sound log; `EAGAIN` for one that is open in another process, or in this
     /// one in another way; [`Error::Unsupported`] for an engine that cannot do it.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self> {
-        Ok(Self { pool: Pool::open(path, options)? })
+        Ok(Self { pool: Pool::open(path, options)?, readonly: options.readonly })
     }
 
-    /// Whether the file is a sound log: `pmemlog_check`.
+    /// Whether the file is a sound log: `pmemlog_check`. Others may have it open where they may beside a readonly handle.
     ///
     /// # Errors
     /// A missing file, `EAGAIN` for an open one.
     pub fn check(path: &Path) -> Result<bool> {
-        Pool::<LogKind>::check(path, |file| pool::read::<LogKind>(file, path, LogKind::CHECK).map(|_| true))
+        Pool::<LogKind>::check(path, |file| {
+            let seat = Seat::take(file, true, path, LogKind::CHECK)?;
+            LogKind::read_locked(&seat, path, LogKind::CHECK).map(|_| true)
+        })
     }
 
     /// `pmemlog_check_version`: that this build provides version `major.minor` of libpmemlog's interface, which is 1.1.
@@ -139,9 +162,32 @@ impl Log {
     /// How many bytes it holds: `pmemlog_tell`.
     ///
     /// # Errors
-    /// [`Error::Fault`].
+    /// [`Error::Fault`]. Beside a writer in another process also: a failed sync; `EAGAIN` once another program has the log.
     pub fn tell(&self) -> Result<u64> {
-        self.pool.guarded(|| Ok(self.pool.kind.engine.tell()))
+        self.pool.guarded(|| self.pool.kind.engine.tell())
+    }
+
+    /// [`Log::tell`] for who asks again soon, at least each 50 ms: beside it a process can open the log for writing that
+    /// waits for readers to make room.
+    ///
+    /// # Errors
+    /// As [`Log::tell`].
+    pub fn look(&self) -> Result<u64> {
+        self.pool.guarded(|| self.pool.kind.engine.look())
+    }
+
+    /// Calls back once, when this process changes the log so that it holds other than `held` bytes; at once where it does.
+    /// The call may come from any thread. It is forgotten where this process cannot change the log.
+    pub fn when_changed(&self, held: u64, call: impl FnOnce() + Send + 'static) {
+        if self.pool.is_readonly() {
+            return;
+        }
+        let kind = &self.pool.kind;
+        kind.waiting.add(Box::new(call));
+        // Whoever changed it before this found nobody waiting.
+        if kind.engine.tell() != Ok(held) {
+            kind.waiting.call();
+        }
     }
 
     /// Changes with each rewind through this process: what was read before is another log's content since. It waits for
@@ -162,11 +208,18 @@ impl Log {
     /// `ENOSPC` where they do not fit, and the log is as it was; `EROFS` for a readonly log; a failed sync;
     /// [`Error::Fault`] where a page of the file was lost, now or before.
     pub fn append(&self, parts: &[&[u8]]) -> Result<()> {
-        self.pool.check_writable(LogKind::CHANGE)?;
+        self.check_writable(LogKind::CHANGE)?;
         if is_empty(parts) {
             return Ok(());
         }
-        self.pool.change(|| self.pool.kind.engine.append(parts))
+        let appended = self.pool.change(|| self.pool.kind.engine.append(parts));
+        self.pool.kind.waiting.call();
+        appended
+    }
+
+    #[inline]
+    fn check_writable(&self, syscall: &'static str) -> Result<()> {
+        if self.readonly { Err(self.pool.refused(syscall)) } else { Ok(()) }
     }
 
     /// Puts an append off. Later calls come after it, whichever way they append.
@@ -174,6 +227,7 @@ impl Log {
     /// # Errors
     /// `EROFS` for a readonly log; [`Error::Busy`] where too much waits already.
     pub fn enqueue(&self, data: Vec<u8>) -> Result<Ticket> {
+        self.check_writable(LogKind::CHANGE)?;
         let bytes = data.len() as u64;
         self.pool.enqueue(data, bytes)
     }
@@ -196,9 +250,9 @@ impl Log {
     /// Copies from `offset` to `target`, as far as the log goes, and returns the number of bytes.
     ///
     /// # Errors
-    /// [`Error::Fault`].
+    /// As [`Log::tell`].
     pub fn read(&self, offset: u64, target: &mut [u8]) -> Result<usize> {
-        self.pool.guarded(|| Ok(self.pool.kind.engine.read(offset, target)))
+        self.pool.guarded(|| self.pool.kind.engine.read(offset, target))
     }
 
     /// That no page of the file was lost.
@@ -212,28 +266,44 @@ impl Log {
     /// Empties the log, durably, after all that was put off before: `pmemlog_rewind`.
     ///
     /// # Errors
-    /// `EROFS` for a readonly log; a failed sync; [`Error::Fault`].
+    /// `EROFS` for a readonly log; `EAGAIN` where readers in other processes have it open; a failed sync; [`Error::Fault`].
     pub fn rewind(&self) -> Result<()> {
-        self.pool.check_writable("pmemlog_rewind")?;
-        self.pool.change(|| {
+        const SYSCALL: &str = "pmemlog_rewind";
+        self.check_writable(SYSCALL)?;
+        let rewound = self.pool.change(|| {
             // Odd while it is under way: whoever starts to scan waits for its end, whoever scans finds it raised.
             let _turn = self.pool.kind.rewinding.lock().unwrap_or_else(PoisonError::into_inner);
+            // One at a time, since whoever ends first lets readers in.
+            let _alone = self.without_readers(SYSCALL)?;
             self.pool.kind.rewinds.fetch_add(1, Ordering::AcqRel);
             let rewound = self.pool.kind.engine.rewind();
             self.pool.kind.rewinds.fetch_add(1, Ordering::AcqRel);
             rewound
-        })
+        });
+        self.pool.kind.waiting.call();
+        rewound
+    }
+
+    /// Keeps readers of other processes away, which could not tell the contents after a rewind from those before.
+    fn without_readers(&self, syscall: &'static str) -> Result<Option<WithoutReaders<'_>>> {
+        let Some(mark) = &self.pool.kind.mark else { return Ok(None) };
+        if let Some(alone) = mark.without_readers() {
+            return Ok(Some(alone));
+        }
+        Err(Error::os(errno::EAGAIN, syscall, Some(self.pool.path())).with_hint(
+            "other processes have the log open readonly, and what they read would not stay as it is: have them close it first",
+        ))
     }
 }
 
 impl LogKind {
-    fn new(engine: Box<dyn LogEngine>) -> Self {
-        Self { engine, rewinds: AtomicU64::new(0), rewinding: Mutex::new(()) }
+    fn new(engine: Box<dyn LogEngine>, mark: Option<Mark>) -> Self {
+        Self { mark, engine, waiting: Waiting::default(), rewinds: AtomicU64::new(0), rewinding: Mutex::new(()) }
     }
 
     /// Which of these appends fit, in order: one that does not leaves its room to those behind it.
     fn fit(&self, batch: &Batch<Vec<u8>>) -> Vec<bool> {
-        let mut room = self.engine.capacity() - self.engine.tell();
+        let mut room = self.engine.capacity() - self.engine.tell().unwrap_or(0);
         let fits = |len: u64| {
             let fits = len <= room;
             room -= if fits { len } else { 0 };
@@ -246,6 +316,7 @@ impl LogKind {
 impl Kind for LogKind {
     type Format = format::log::Log;
     type Job = Vec<u8>;
+    type Lock = Seat;
 
     const READONLY: &'static str = "the log is open readonly";
     const CREATE: &'static str = CREATE;
@@ -259,20 +330,45 @@ impl Kind for LogKind {
         &OPEN_LOGS
     }
 
+    fn lock(file: File, readonly: bool, path: &Path, syscall: &'static str) -> Result<Seat> {
+        Seat::take(file, readonly, path, syscall)
+    }
+
     fn read(file: &File) -> std::result::Result<Self::Format, Invalid> {
         format::log::read(file)
     }
+
+    fn read_locked(file: &Seat, path: &Path, syscall: &'static str) -> Result<Self::Format> {
+        let Seat::Reader(file, place) = file else { return pool::read::<Self>(file, path, syscall) };
+        place.read(syscall, |cover| {
+            let mut format = pool::read::<Self>(file, path, syscall)?;
+            if !cover.is_quiet() {
+                // It says that the pool was not closed, which is so since its writer has it open.
+                format.header.shutdown = None;
+            }
+            Ok(format)
+        })?
+    }
+
+    const SHARES_READONLY: bool = true;
 
     fn header(format: &Self::Format) -> &Header {
         &format.header
     }
 
-    fn open(engine: Engine, file: Locked, format: Self::Format, readonly: bool, path: &Path) -> Result<Self> {
-        Ok(Self::new(match engine {
+    fn open(engine: Engine, seat: Seat, format: Self::Format, _readonly: bool, path: &Path) -> Result<Self> {
+        let (file, _turn) = match seat {
+            Seat::Reader(file, place) => return Ok(Self::new(open_of_others(file, place, &format, path)?, None)),
+            Seat::Writer(file, turn) => (file, turn),
+        };
+        // The same open file: so the system gives the mark up before the lock.
+        let marked = file.try_clone().map_err(|error| Error::io(&error, OPEN, Some(path)))?;
+        let engine = match engine {
             #[cfg(feature = "pmdk")]
             Engine::Pmdk => Box::new(super::pmdk::log::PmdkLog::open(file, path, OPEN)?),
-            _ => open_rust(file, &format, readonly, path, OPEN)?,
-        }))
+            _ => open_rust(file, &format, path, OPEN)?,
+        };
+        Ok(Self::new(engine, Mark::set(&marked)))
     }
 
     fn takes_turns(&self) -> bool {
@@ -296,6 +392,7 @@ impl Kind for LogKind {
         for (ticket, fits) in batch.iter().zip(fit) {
             ticket.finish(if is_full || !fits { append(&[&ticket.job]) } else { together.clone() });
         }
+        pool.kind.waiting.call();
     }
 }
 
@@ -319,24 +416,33 @@ fn write_pool(made: &Made, new: &NewPool, path: &Path) -> Result<Locked> {
 fn create_rust(made: &Made, new: &NewPool, path: &Path) -> Result<Box<dyn LogEngine>> {
     let file = write_pool(made, new, path)?;
     let format = pool::read::<LogKind>(&file, path, CREATE)?;
-    open_rust(file, &format, false, path, CREATE)
+    open_rust(file, &format, path, CREATE)
 }
 
 /// The log in `file`, on the medium that suits it.
 fn open_rust(
     file: Locked,
     format: &format::log::Log,
-    readonly: bool,
     path: &Path,
     syscall: &'static str,
 ) -> Result<Box<dyn LogEngine>> {
     let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
     let (end, tail) = (format.end, format.write_offset);
     if is_on_pmem(&file) {
-        let access = if readonly { Access::Read } else { Access::Shared };
-        let medium = MemoryMedium::new(file, end, access).map_err(failed)?;
+        let medium = MemoryMedium::new(file, end, Access::Shared).map_err(failed)?;
         return Ok(Box::new(RustLog::new(medium, end, tail, path)));
     }
     let medium = FileMedium::new(file, end).map_err(failed)?;
     Ok(Box::new(RustLog::new(medium, end, tail, path)))
+}
+
+/// The log in `file`, to be read.
+fn open_of_others(file: Locked, place: Place, format: &format::log::Log, path: &Path) -> Result<Box<dyn LogEngine>> {
+    let failed = |error: io::Error| Error::io(&error, OPEN, Some(path));
+    if is_on_pmem(&file) {
+        let medium = MemoryMedium::new(file, format.end, Access::Read).map_err(failed)?;
+        return Ok(Box::new(LogOfOthers::new(medium, place, format.end, path)));
+    }
+    let medium = FileMedium::new(file, format.end).map_err(failed)?;
+    Ok(Box::new(LogOfOthers::new(medium, place, format.end, path)))
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,7 +14,6 @@ use crate::os::file::{self, Made, NewFile, descriptor};
 use crate::os::mapping::is_on_pmem;
 use crate::os::{deliberate, errno, seam};
 use crate::storage::committer::{self, Batch, Committer};
-use crate::storage::lock::Locked;
 use crate::storage::registry::{Reference, Registry, Shared};
 use crate::{Error, Result, Ticket};
 
@@ -115,6 +115,9 @@ pub(crate) trait Kind: Sized + Send + Sync + 'static {
     /// What the file was found to be.
     type Format;
 
+    /// The file with what keeps others away from it.
+    type Lock: Deref<Target = File>;
+
     /// A change that can be put off.
     type Job: Send + Sync;
 
@@ -132,13 +135,24 @@ pub(crate) trait Kind: Sized + Send + Sync + 'static {
 
     fn registry() -> &'static Registry<Pool<Self>>;
 
+    /// Keeps others away from a file, as long as it is open.
+    fn lock(file: File, readonly: bool, path: &Path, syscall: &'static str) -> Result<Self::Lock>;
+
     /// Reads and validates a file.
     fn read(file: &File) -> std::result::Result<Self::Format, Invalid>;
+
+    /// [`Kind::read`], of a file that others are kept from.
+    fn read_locked(file: &Self::Lock, path: &Path, syscall: &'static str) -> Result<Self::Format> {
+        read::<Self>(file, path, syscall)
+    }
+
+    /// Whether a readonly handle may share a pool that is open for writing in this process.
+    const SHARES_READONLY: bool = false;
 
     fn header(format: &Self::Format) -> &Header;
 
     /// Opens a pool that was found valid, with an engine.
-    fn open(engine: Engine, file: Locked, format: Self::Format, readonly: bool, path: &Path) -> Result<Self>;
+    fn open(engine: Engine, file: Self::Lock, format: Self::Format, readonly: bool, path: &Path) -> Result<Self>;
 
     /// Whether changes must not be under way at the same time.
     fn takes_turns(&self) -> bool;
@@ -198,35 +212,41 @@ impl<K: Kind> Pool<K> {
         let file = file::open(path, options.readonly, K::OPEN)?;
         let may_share = |pool: &Self| pool.check_share(options);
         K::registry().open(file, path, K::OPEN, may_share, |file| {
-            let file = Locked::new(file, options.readonly, path, K::OPEN)?;
-            let format = read::<K>(&file, path, K::OPEN)?;
+            let file = K::lock(file, options.readonly, path, K::OPEN)?;
+            let format = K::read_locked(&file, path, K::OPEN)?;
             let engine = Engine::for_existing(&file, options, K::header(&format))?;
             Ok(Self::new(K::open(engine, file, format, options.readonly, path)?, engine, options.readonly, path))
         })
     }
 
-    /// Whether the file at `path`, which is not open, is what `verify` wants.
-    pub(super) fn check(path: &Path, verify: impl FnOnce(&File) -> Result<bool>) -> Result<bool> {
+    /// Whether the file at `path`, which is not open in this process, is what `verify` wants, which locks it.
+    pub(super) fn check(path: &Path, verify: impl FnOnce(File) -> Result<bool>) -> Result<bool> {
         let file = file::open(path, true, K::CHECK)?;
         let other = file.try_clone().map_err(|error| Error::io(&error, K::CHECK, Some(path)))?;
-        K::registry().apart(&other, path, K::CHECK, || {
-            let file = Locked::new(file, false, path, K::CHECK)?;
-            match verify(&file) {
-                Err(Error::Corrupt { .. }) => Ok(false),
-                other => other,
-            }
+        K::registry().apart(&other, path, K::CHECK, || match verify(file) {
+            Err(Error::Corrupt { .. }) => Ok(false),
+            other => other,
         })
     }
 
     fn check_share(&self, options: OpenOptions) -> Result<()> {
         let in_use = |hint| Err(Error::os(errno::EAGAIN, K::OPEN, Some(&self.path)).with_hint(hint));
-        if options.readonly != self.readonly {
+        let is_shared = options.readonly && K::SHARES_READONLY;
+        if options.readonly != self.readonly && !is_shared {
             return in_use("the pool is open in this process, one of the two readonly and the other not");
         }
         if options.engine.is_some_and(|engine| engine != self.engine) {
             return in_use("the pool is open in this process with another engine");
         }
         Ok(())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn is_readonly(&self) -> bool {
+        self.readonly
     }
 
     pub(super) fn engine(&self) -> Engine {
@@ -260,7 +280,7 @@ impl<K: Kind> Pool<K> {
     }
 
     #[cold]
-    fn refused(&self, syscall: &'static str) -> Error {
+    pub(super) fn refused(&self, syscall: &'static str) -> Error {
         Error::os(errno::EROFS, syscall, Some(&self.path)).with_hint(K::READONLY)
     }
 

@@ -1,7 +1,7 @@
 //! The locks on files that keep other processes away.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
@@ -22,11 +22,26 @@ impl Locked {
         let locked = errno::uninterrupted(|| if readonly { file.try_lock_shared() } else { file.try_lock() });
         match locked {
             Ok(()) => Ok(Self(file)),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Error::os(errno::EAGAIN, syscall, Some(path))
-                .with_hint("the pool is open elsewhere: in another process, or by another copy of this package")),
-            Err(error) => Err(Error::io(&error, syscall, Some(path))
-                .with_hint("the file cannot be locked, as a pool must be: keep it on a file system that has locks")),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Self::busy(path, syscall)),
+            Err(error) => Err(Self::without_locks(&error, path, syscall)),
         }
+    }
+
+    /// A reader's file, whose lock its [`Place`](super::beside::Place) takes and gives up.
+    pub(super) fn by_reader(file: File) -> Self {
+        Self(file)
+    }
+
+    /// That others have the file.
+    pub(super) fn busy(path: &Path, syscall: &'static str) -> Error {
+        Error::os(errno::EAGAIN, syscall, Some(path))
+            .with_hint("the pool is open elsewhere: in another process, or by another copy of this package")
+    }
+
+    /// That the file's system locks none.
+    pub(super) fn without_locks(error: &io::Error, path: &Path, syscall: &'static str) -> Error {
+        Error::io(error, syscall, Some(path))
+            .with_hint("the file cannot be locked, as a pool must be: keep it on a file system that has locks")
     }
 
     /// The file without its lock, for who takes it next.

@@ -33,6 +33,16 @@ pub(crate) trait Medium: Send + Sync {
     /// Copies out. Of bytes that are written meanwhile it may have any mixture.
     fn load(&self, offset: u64, target: &mut [u8]);
 
+    /// Loads eight aligned bytes at once, which another process may write: what it wrote before is loaded after.
+    fn load_long(&self, offset: u64) -> u64;
+
+    /// Makes durable what was loaded, in aligned words of eight bytes, and may have been written by another process. A file
+    /// that its system makes nothing of durable is as durable as it gets.
+    ///
+    /// # Errors
+    /// What the operating system says: it is unknown what is durable, for good.
+    fn sync_loaded(&self, offset: u64, len: u64) -> io::Result<()>;
+
     /// Loads four aligned bytes at once, also while [`Medium::write_word`] writes them, in one order with all sequentially
     /// consistent operations.
     fn load_word(&self, offset: u64) -> u32;

@@ -46,6 +46,11 @@ impl<M: Medium> RustLog<M> {
         Err(refused.with_hint("making an earlier change durable failed: close the log and open it again"))
     }
 
+    /// How many bytes the log holds.
+    fn held(&self) -> u64 {
+        self.tail.load(Ordering::Acquire) - DATA_START
+    }
+
     /// Writes durably. Where making it durable fails the log is marked as failed.
     fn commit(&self, writer: &mut Writer, writes: &[(u64, &[u8])], syscall: &'static str) -> Result<()> {
         self.medium.commit(writes, &[]).map_err(|failed| {
@@ -70,8 +75,8 @@ impl<M: Medium> LogEngine for RustLog<M> {
         self.end - DATA_START
     }
 
-    fn tell(&self) -> u64 {
-        self.tail.load(Ordering::Acquire) - DATA_START
+    fn tell(&self) -> Result<u64> {
+        Ok(self.held())
     }
 
     fn append(&self, parts: &[&[u8]]) -> Result<()> {
@@ -92,15 +97,15 @@ impl<M: Medium> LogEngine for RustLog<M> {
         self.publish(&mut writer, start + len, SYSCALL)
     }
 
-    fn read(&self, offset: u64, target: &mut [u8]) -> usize {
+    fn read(&self, offset: u64, target: &mut [u8]) -> Result<usize> {
         loop {
             let rewinds = self.rewinds.load(Ordering::Acquire);
-            let rest = self.tell().saturating_sub(offset);
+            let rest = self.held().saturating_sub(offset);
             let count = usize::try_from(rest).unwrap_or(usize::MAX).min(target.len());
             self.medium.load(DATA_START + offset.min(self.capacity()), &mut target[..count]);
             std::sync::atomic::fence(Ordering::Acquire);
             if self.rewinds.load(Ordering::Relaxed) == rewinds {
-                return count;
+                return Ok(count);
             }
         }
     }

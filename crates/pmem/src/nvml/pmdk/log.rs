@@ -86,10 +86,10 @@ impl LogEngine for PmdkLog {
         unsafe { pmemlog_nbyte(self.pool.as_ptr()) as u64 }
     }
 
-    fn tell(&self) -> u64 {
+    fn tell(&self) -> Result<u64> {
         // SAFETY: the pool is open until drop.
         let told = unsafe { pmemlog_tell(self.pool.as_ptr()) };
-        u64::try_from(told).unwrap_or(0)
+        Ok(u64::try_from(told).unwrap_or(0))
     }
 
     fn append(&self, parts: &[&[u8]]) -> Result<()> {
@@ -106,11 +106,11 @@ impl LogEngine for PmdkLog {
         Err(if errno::of(&error) == errno::ENOSPC { refused.with_hint(FULL) } else { refused })
     }
 
-    fn read(&self, offset: u64, target: &mut [u8]) -> usize {
+    fn read(&self, offset: u64, target: &mut [u8]) -> Result<usize> {
         let mut request = Request { offset, target, copied: 0 };
         // SAFETY: the pool is open until drop; the walk calls back once, before it returns, with the request.
         unsafe { pmemlog_walk(self.pool.as_ptr(), 0, Some(copy), (&raw mut request).cast()) };
-        request.copied
+        Ok(request.copied)
     }
 
     fn rewind(&self) -> Result<()> {

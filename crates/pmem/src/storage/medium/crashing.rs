@@ -70,6 +70,49 @@ impl CrashMedium {
         Self { inner, file, recorder: Arc::clone(&recorder) }
     }
 
+    /// The same file as another process has it open that only reads: by another open file.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn read_by(&self, file: Locked) -> Self {
+        let _attached = self.recorder.attach();
+        let len = self.inner.len();
+        let inner: Box<dyn Medium> = match kind() {
+            Kind::File => Box::new(FileMedium::new(file, len).unwrap()),
+            Kind::Memory => Box::new(MemoryMedium::new(file, len, Access::Read).unwrap()),
+        };
+        Self { inner, file: self.file.try_clone().unwrap(), recorder: Arc::clone(&self.recorder) }
+    }
+
+    /// The file, opened again.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn open_again(&self) -> File {
+        use std::os::fd::AsRawFd;
+        File::open(format!("/proc/self/fd/{}", self.file.as_raw_fd())).unwrap()
+    }
+
+    /// The file as its writer has it open.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn written(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives the writer's lock up.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn unlock(&self) {
+        self.file.unlock().unwrap();
+    }
+
+    /// As [`CrashMedium::with_seed`].
+    #[cfg(target_os = "linux")]
+    pub(crate) fn seed(&self, seed: u64) {
+        self.recorder.seed(seed);
+    }
+
+    /// As [`CrashMedium::failing_sync`], of which there were some.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn fail_sync_number(&self, number: usize) {
+        self.recorder.fail_sync(number);
+    }
+
     /// After a stop nothing must be built on words that were not written.
     fn check_goes_on(&self) -> io::Result<()> {
         if self.recorder.is_stopped() { Err(errno::failure(errno::EIO)) } else { Ok(()) }
@@ -190,6 +233,15 @@ impl Medium for CrashMedium {
         self.inner.load(offset, target);
     }
 
+    fn load_long(&self, offset: u64) -> u64 {
+        self.inner.load_long(offset)
+    }
+
+    fn sync_loaded(&self, offset: u64, len: u64) -> io::Result<()> {
+        let _attached = self.recorder.attach();
+        self.inner.sync_loaded(offset, len)
+    }
+
     fn load_word(&self, offset: u64) -> u32 {
         self.inner.load_word(offset)
     }
@@ -249,6 +301,14 @@ impl Medium for SharedMedium {
         self.0.load(offset, target);
     }
 
+    fn load_long(&self, offset: u64) -> u64 {
+        self.0.load_long(offset)
+    }
+
+    fn sync_loaded(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.0.sync_loaded(offset, len)
+    }
+
     fn load_word(&self, offset: u64) -> u32 {
         self.0.load_word(offset)
     }
@@ -294,6 +354,14 @@ impl Medium for Interrupted {
     fn load(&self, offset: u64, target: &mut [u8]) {
         self.interrupt(offset);
         self.medium.load(offset, target);
+    }
+
+    fn load_long(&self, offset: u64) -> u64 {
+        self.medium.load_long(offset)
+    }
+
+    fn sync_loaded(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.medium.sync_loaded(offset, len)
     }
 
     fn load_word(&self, offset: u64) -> u32 {

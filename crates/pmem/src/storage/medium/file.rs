@@ -16,7 +16,7 @@ use super::{Failed, Locked, Medium, Range};
 use crate::os::fault::FaultFlag;
 use crate::os::file::{descriptor, write_zeros};
 use crate::os::mapping::{Access, Mapping};
-use crate::os::{deliberate, seam};
+use crate::os::{deliberate, errno, seam};
 
 /// Words within so many bytes are written together.
 const PAGE: u64 = 4096;
@@ -102,6 +102,18 @@ impl<F: Deref<Target = File> + Send + Sync> Medium for FileMedium<F> {
 
     fn load(&self, offset: u64, target: &mut [u8]) {
         self.mapping.load(offset, target);
+    }
+
+    fn load_long(&self, offset: u64) -> u64 {
+        u64::from_le(self.mapping.double_word(offset).load(Ordering::Acquire))
+    }
+
+    /// A file system that only reads refuses to sync.
+    fn sync_loaded(&self, _offset: u64, _len: u64) -> io::Result<()> {
+        match seam::sync_data(&self.file) {
+            Err(error) if matches!(errno::of(&error), errno::EINVAL | errno::EROFS) => Ok(()),
+            synced => synced,
+        }
     }
 
     fn load_word(&self, offset: u64) -> u32 {

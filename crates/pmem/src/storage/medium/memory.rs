@@ -74,6 +74,17 @@ impl<F: Deref<Target = File> + Send + Sync> Medium for MemoryMedium<F> {
         self.mapping.load(offset, target);
     }
 
+    fn load_long(&self, offset: u64) -> u64 {
+        u64::from_le(self.mapping.double_word(offset).load(Ordering::Acquire))
+    }
+
+    /// A cache line is written back by whichever process asks for it, wherever it is cached.
+    fn sync_loaded(&self, offset: u64, len: u64) -> io::Result<()> {
+        cache::flush(self.at(offset, len), len as usize);
+        cache::drain();
+        self.check()
+    }
+
     fn load_word(&self, offset: u64) -> u32 {
         u32::from_le(self.mapping.word(offset).load(Ordering::SeqCst))
     }
