@@ -52,7 +52,7 @@ eachEngine('a closed log refuses everything, whatever the arguments', async (t, 
   const { log } = newLog(t, engine)
   log.append('x')
   log.close()
-  const methods = ['nbyte', 'tell', 'append', 'appendv', 'appendMany', 'walk', 'read', 'chunks', 'createReadStream', 'createWriteStream', 'rewind'] as const
+  const methods = ['nbyte', 'tell', 'append', 'appendv', 'appendMany', 'walk', 'read', 'chunks', 'createReadStream', 'createWriteStream', 'follow', 'rewind'] as const
   for (const args of ARGUMENTS) {
     for (const method of methods) refuses(t, 'ERR_PMEM_CLOSED', () => (log[method] as (...args: unknown[]) => unknown)(...args), CLOSED)
     await rejects(t, 'ERR_PMEM_CLOSED', () => (log.appendAsync as (...args: unknown[]) => Promise<void>)(...args), CLOSED)

@@ -8,7 +8,10 @@ import { type Gathered, gather } from '../shared/gather.js'
 import { INSIDE, requireInside } from '../shared/inside.js'
 import { iterate } from '../shared/iterator.js'
 import { native } from '../shared/native.js'
+import { toOptions } from '../shared/options.js'
+import { pause, toSignal, wake } from '../shared/waiting.js'
 import * as calls from './log-calls.js'
+import { FOLLOW_OPTIONS, type LogFollowOptions, follow } from './log-follow.js'
 import { LogScan, type Scanning, noteRewind } from './log-scan.js'
 import { Pool, type PoolInfo, openHandle, poolKind, putOff } from './pool.js'
 import { LogReader, type LogReadOptions, LogWriter, type LogWriteOptions } from './streams.js'
@@ -21,11 +24,15 @@ export interface LogInfo extends PoolInfo {
 /** Makes a log of what the native side gave. */
 export let newLog: (info: LogInfo, maxPending?: number) => Log
 
+/** Ends the waits of those that follow a log. */
+let endFollowing: (log: Log) => void
+
 const kind = poolKind('log', {
   intact: native.logIntact,
   pending: native.logPending,
   limitPending: native.logLimitPending,
   close: native.logClose,
+  closed: (log) => endFollowing(log as Log),
   details: (log) => ({ tell: (log as Log).tell(), nbyte: (log as Log).nbyte(), pending: log.pending }),
 })
 
@@ -51,9 +58,14 @@ const scanning: Scanning<Log> = {
  */
 export class Log extends Pool implements Iterable<Buffer> {
   readonly #nbyte: number
+  /** What ends the waits of those that follow the log. */
+  readonly #early = new Set<() => void>()
+  /** Whether the native side is going to tell of a change. */
+  #isTold = false
 
   static {
     newLog = (info, maxPending) => new Log(INSIDE, info, maxPending)
+    endFollowing = (log) => wake(log.#early)
   }
 
   private constructor(key: typeof INSIDE, info: LogInfo, maxPending?: number) {
@@ -174,6 +186,40 @@ export class Log extends Pool implements Iterable<Buffer> {
     return iterate(this.#scan(64 << 10))
   }
 
+  /**
+   * What the log holds, and then what comes, in chunks: from this process, its workers or another process, which may have
+   * it open for writing while this one has it open `{ readonly: true }`. A chunk is what there is, however it was appended.
+   *
+   * It goes on until the signal is aborted, which throws the signal's reason, until the handle is closed, which ends it, or
+   * until the loop is left; meanwhile it keeps the process alive. What this process appends is told of at once; for what
+   * others append it looks each 1 to 50 ms. All that it gives is durable. Each iteration starts anew.
+   *
+   * @throws `ERR_PMEM_GAP` once the log was rewound; `EAGAIN` once its writer has left and another program has it.
+   *
+   * @example
+   * import { pmemlog } from 'pmem'
+   *
+   * const log = pmemlog.create('events.log')
+   * log.append('started')
+   * setTimeout(() => log.append('stopped'), 10)
+   * for await (const chunk of log.follow()) {
+   *   console.log(chunk.toString())
+   *   if (chunk.equals(Buffer.from('stopped'))) log.close()
+   * }
+   * // => started
+   * // => stopped
+   */
+  follow(options?: LogFollowOptions): AsyncIterable<Buffer> {
+    openHandle(this)
+    const { from = 0, chunk = 64 << 10, signal } = toOptions(options, FOLLOW_OPTIONS)
+    const following = {
+      from: toInteger('from', from, 0, this.#nbyte),
+      size: toInteger('chunk', chunk, 1, constants.MAX_LENGTH),
+      signal: toSignal('signal', signal),
+    }
+    return { [Symbol.asyncIterator]: () => follow(this.#followed(), following) }
+  }
+
   /** A stream of what the log held at its first read. */
   createReadStream(options?: LogReadOptions): Readable {
     openHandle(this)
@@ -195,10 +241,42 @@ export class Log extends Pool implements Iterable<Buffer> {
     return new LogWriter({ append, free }, options)
   }
 
-  /** Empties the log, durably (`pmemlog_rewind`), after all pending appends. */
+  /**
+   * Empties the log, durably (`pmemlog_rewind`), after all pending appends.
+   *
+   * @throws `EAGAIN` while other processes have it open readonly, to whom it would change what they read; `EROFS` for a
+   * readonly log.
+   */
   rewind(): void {
     noteRewind()
     native.logRewind(openHandle(this))
+  }
+
+  #followed() {
+    const isClosed = () => this.closed
+    return {
+      get closed() {
+        return isClosed()
+      },
+      early: this.#early,
+      look: () => native.logLook(openHandle(this)),
+      rewinds: () => scanning.rewinds(this),
+      read: (offset: number, length: number) => this.#read(offset, length),
+      wait: (ms: number, held: number, signal: AbortSignal | undefined) => {
+        this.#askToBeTold(held)
+        return pause(ms, signal, this.#early)
+      },
+    }
+  }
+
+  /** Has the native side wake those who wait once the log holds other than this. */
+  #askToBeTold(held: number): void {
+    if (this.#isTold) return
+    this.#isTold = true
+    native.logWhenChanged(openHandle(this), held, () => {
+      this.#isTold = false
+      wake(this.#early)
+    })
   }
 
   #appendBytes(bytes: Uint8Array): void {

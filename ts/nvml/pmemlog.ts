@@ -8,6 +8,7 @@ import { type CreateOptions, type OpenOptions, openOrCreate, provides, toCreateA
 export { Log } from './log.js'
 export type { Bytes, Data, FileURL, Path, Size } from '../shared/arguments.js'
 export type { CreateOptions, Engine, OpenOptions } from './pools.js'
+export type { LogFollowOptions } from './log-follow.js'
 export type { Encoding, LogReadOptions, LogWriteOptions } from './streams.js'
 
 /** The smallest pool, in bytes: `PMEMLOG_MIN_POOL`. */
@@ -31,7 +32,8 @@ export function create(path: Path, poolSize: Size = MIN_POOL, options?: CreateOp
  * Opens a log (`pmemlog_open`); with `create`, makes it where it is missing.
  *
  * @throws `ERR_PMEM_CORRUPT` for a file that is no sound log, which is left as it is; `EAGAIN` for one that is open in
- * another process, or in this one in another way; with `create`, as {@link create}.
+ * another process, or in this one in another way; with `create`, as {@link create}. With `readonly` a log may be open for
+ * writing, in this process or on Linux in another one by this package.
  *
  * @example
  * import { pmemlog } from 'pmem'
@@ -47,7 +49,10 @@ export function open(path: Path, options?: OpenOptions): Log {
   return newLog({ ...info, path: textOf(bytes), readonly: flags[1] }, maxPending)
 }
 
-/** Whether a file is a sound log (`pmemlog_check`). Throws for one that is missing, and `EAGAIN` for one that is open. */
+/**
+ * Whether a file is a sound log (`pmemlog_check`). Throws for one that is missing, and `EAGAIN` for one that is open in this
+ * process, or elsewhere where `open` would not open it readonly.
+ */
 export function check(path: Path): boolean {
   return native.logCheck(toPath('path', path))
 }

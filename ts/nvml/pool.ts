@@ -24,6 +24,8 @@ export interface PoolKind {
   readonly limitPending: (handle: number, most: number) => void
   /** Finishes what was put off, and drops the handle. */
   readonly close: (handle: number) => void
+  /** What is to be done once one is closed. */
+  readonly closed?: (pool: Pool) => void
   /** What is to be said of an open one, beside what all have. */
   readonly details: (pool: Pool) => object
   /** Drops pools that are collected without having been closed. */
@@ -112,6 +114,7 @@ export abstract class Pool implements Disposable, AsyncDisposable {
     this.#handle = 0
     this.#kind.collected.unregister(this)
     this.#kind.close(handle)
+    this.#kind.closed?.(this)
     this.#committer.settle()
   }
 

@@ -26,7 +26,10 @@ const CREATE_OPTIONS: Names<CreateOptions> = { mode: true, engine: true, sparse:
 export interface OpenOptions {
   /** Default: `auto`. */
   engine?: Engine
-  /** Changes are refused, and other readonly handles may be open elsewhere. Default: false. */
+  /**
+   * Changes are refused, and other readonly handles may be open elsewhere. A log may be open for writing too: in this process,
+   * or on Linux in another one that has it open with this package. Default: false.
+   */
   readonly?: boolean
   /**
    * How many bytes asynchronous calls may have waiting to be written, on all handles of the pool: one more is rejected at

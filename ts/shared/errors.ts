@@ -26,6 +26,11 @@ export function closed(what: string, path: string | undefined): PmemError {
   return new PmemError('ERR_PMEM_CLOSED', `the ${what} ${path === undefined ? '' : `'${path}' `}is closed`)
 }
 
+/** What was followed is gone. */
+export function rewound(): PmemError {
+  return new PmemError('ERR_PMEM_GAP', 'the log was rewound, and what was in it is gone: follow it anew, from 0 on')
+}
+
 export function unsupported(message: string, options?: ErrorOptions): PmemError {
   return new PmemError('ERR_PMEM_UNSUPPORTED', message, options)
 }

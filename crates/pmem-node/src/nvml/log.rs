@@ -2,7 +2,8 @@
 #![allow(unsafe_code)]
 
 use napi::Env;
-use napi::bindgen_prelude::{Object, Uint8ArraySlice};
+use napi::bindgen_prelude::{Function, Object, Uint8ArraySlice};
+use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 use pmem::{Log, check_source};
 
@@ -76,6 +77,24 @@ pub fn log_check_version(env: &Env, major: u32, minor: u32) -> napi::Result<()> 
 #[napi(catch_unwind)]
 pub fn log_rewinds(env: &Env, handle: f64) -> napi::Result<f64> {
     with(env, handle, |log: &Log| Ok(log.rewinds() as f64))
+}
+
+/// How many bytes the log holds, for who asks again soon.
+#[napi(catch_unwind)]
+pub fn log_look(env: &Env, handle: f64) -> napi::Result<f64> {
+    with(env, handle, |log: &Log| Ok(log.look()? as f64))
+}
+
+/// Calls back once, when this process changes the log so that it holds other than `held` bytes. Waiting for it keeps no
+/// process alive.
+#[napi(catch_unwind)]
+pub fn log_when_changed(env: &Env, handle: f64, held: f64, call: Function<'_, (), ()>) -> napi::Result<()> {
+    let call = call.build_threadsafe_function::<()>().weak::<true>().build()?;
+    with(env, handle, |log: &Log| {
+        // An environment that has ended is not told, and need not be.
+        log.when_changed(held as u64, move || _ = call.call((), ThreadsafeFunctionCallMode::NonBlocking));
+        Ok(())
+    })
 }
 
 /// `pmemlog_append` of what is too long for the call frame.
