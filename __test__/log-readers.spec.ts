@@ -2,7 +2,7 @@
 
 import { chmodSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { pmemlog } from 'pmem'
 import { eachEngineWithC, holdInC, inC } from './helpers/pools-c.js'
@@ -426,6 +426,26 @@ test('closing the handle, or leaving the loop, ends following', async (t) => {
   const chunks = log.follow()
   log.close()
   t.is(await next(chunks[Symbol.asyncIterator]()), 'done')
+})
+
+eachEngine('a handle that was followed and that nobody has any more is closed', async (t, engine) => {
+  const path = file(t)
+  pmemlog.create(path, pmemlog.MIN_POOL, { engine }).close()
+  const drop = () => {
+    const log = pmemlog.open(path, { engine })
+    void collect(log, 1, { signal: AbortSignal.timeout(20) }).catch(() => {})
+    return new WeakRef(log)
+  }
+  const dropped = [drop(), drop()]
+  refuses(t, 'EAGAIN', () => pmemlog.check(path))
+  while (dropped.some((log) => log.deref())) {
+    // What was looked at stays until this turn ends.
+    await setImmediate()
+    globalThis.gc!()
+    await setImmediate()
+  }
+  await setImmediate()
+  t.true(pmemlog.check(path))
 })
 
 eachEngine('a rewind ends following with an error', async (t, engine) => {

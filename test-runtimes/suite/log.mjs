@@ -102,6 +102,18 @@ for (const engine of capabilities.engines) {
     log.close()
   })
 
+  check(`log, ${engine}: follows what comes, until it is closed`, async () => {
+    const log = pmemlog.create(join(folder(), 'log'), undefined, { engine })
+    log.append('one')
+    const seen = []
+    for await (const chunk of log.follow()) {
+      seen.push(chunk.toString())
+      if (seen.length < 4) setTimeout(() => log.append(`${seen.length}`), 60)
+      else log.close()
+    }
+    assert.deepEqual(seen, ['one', '1', '2', '3'])
+  })
+
   check(`log, ${engine}: handles in one process share the log`, () => {
     const path = join(folder(), 'log')
     const [first, second] = [pmemlog.create(path, undefined, { engine }), pmemlog.open(path)]

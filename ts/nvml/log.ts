@@ -9,7 +9,7 @@ import { INSIDE, requireInside } from '../shared/inside.js'
 import { iterate } from '../shared/iterator.js'
 import { native } from '../shared/native.js'
 import { toOptions } from '../shared/options.js'
-import { pause, toSignal, wake } from '../shared/waiting.js'
+import { type Early, pause, toSignal, wake } from '../shared/waiting.js'
 import * as calls from './log-calls.js'
 import { FOLLOW_OPTIONS, type LogFollowOptions, follow } from './log-follow.js'
 import { LogScan, type Scanning, noteRewind } from './log-scan.js'
@@ -58,14 +58,11 @@ const scanning: Scanning<Log> = {
  */
 export class Log extends Pool implements Iterable<Buffer> {
   readonly #nbyte: number
-  /** What ends the waits of those that follow the log. */
-  readonly #early = new Set<() => void>()
-  /** Whether the native side is going to tell of a change. */
-  #isTold = false
+  readonly #waits = new Waits()
 
   static {
     newLog = (info, maxPending) => new Log(INSIDE, info, maxPending)
-    endFollowing = (log) => wake(log.#early)
+    endFollowing = (log) => wake(log.#waits.early)
   }
 
   private constructor(key: typeof INSIDE, info: LogInfo, maxPending?: number) {
@@ -258,25 +255,15 @@ export class Log extends Pool implements Iterable<Buffer> {
       get closed() {
         return isClosed()
       },
-      early: this.#early,
+      early: this.#waits.early,
       look: () => native.logLook(openHandle(this)),
       rewinds: () => scanning.rewinds(this),
       read: (offset: number, length: number) => this.#read(offset, length),
       wait: (ms: number, held: number, signal: AbortSignal | undefined) => {
-        this.#askToBeTold(held)
-        return pause(ms, signal, this.#early)
+        this.#waits.askToBeTold(openHandle(this), held)
+        return pause(ms, signal, this.#waits.early)
       },
     }
-  }
-
-  /** Has the native side wake those who wait once the log holds other than this. */
-  #askToBeTold(held: number): void {
-    if (this.#isTold) return
-    this.#isTold = true
-    native.logWhenChanged(openHandle(this), held, () => {
-      this.#isTold = false
-      wake(this.#early)
-    })
   }
 
   #appendBytes(bytes: Uint8Array): void {
@@ -311,6 +298,24 @@ export class Log extends Pool implements Iterable<Buffer> {
 
   #scan(size: number): LogScan<Log> {
     return new LogScan(this, scanning, size)
+  }
+}
+
+/** Those that follow a log and wait. The native side keeps this until the next change, and so not the log. */
+class Waits {
+  /** What ends the waits. */
+  readonly early: Early = new Set()
+  /** Whether the native side is going to tell of a change. */
+  #isTold = false
+
+  /** Has the native side end the waits once the log holds other than this. */
+  askToBeTold(handle: number, held: number): void {
+    if (this.#isTold) return
+    this.#isTold = true
+    native.logWhenChanged(handle, held, () => {
+      this.#isTold = false
+      wake(this.early)
+    })
   }
 }
 
