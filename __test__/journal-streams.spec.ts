@@ -133,6 +133,18 @@ test('what waits is appended together, in order', async (t) => {
   t.deepEqual(texts(events.read({ from: 5000 })).map((text) => [text.length, text[0]]), large.map((_, index) => [200_000, `${index % 10}`]))
 })
 
+test('a stream waits while others have put much off', async (t) => {
+  const events = opened(t, { maxPending: 1000 })
+  const others: Promise<unknown>[] = []
+  const filling = setInterval(() => {
+    for (let left = 3; left > 0; left -= 1) others.push(events.appendAsync(Buffer.alloc(250)).catch(() => {}))
+  }, 0)
+  await pipeline(Readable.from(numbered(2000)), events.createWriteStream({ highWaterMark: 20 }))
+  clearInterval(filling)
+  await Promise.all(others)
+  t.deepEqual(texts(events).filter((text) => text.startsWith('record')), numbered(2000))
+})
+
 test('the bytes of a chunk are those at the call of write', async (t) => {
   const events = opened(t)
   const stream = events.createWriteStream()

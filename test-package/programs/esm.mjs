@@ -4,7 +4,9 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import * as pmem from 'pmem'
 import * as blk from 'pmem/blk'
+import * as journal from 'pmem/journal'
 import * as log from 'pmem/log'
+import destination from 'pmem/pino'
 import { report } from './report.cjs'
 import { smoke } from './smoke.cjs'
 
@@ -15,4 +17,7 @@ await report('ES modules and CommonJS are one package', () => {
   assert.equal(require('pmem/log').create, log.create)
   assert.equal(pmem.pmemlog.create, log.create)
   assert.equal(pmem.pmemblk.create, blk.create)
+  assert.equal(pmem.journal.open, journal.open)
+  assert.equal(require('pmem/journal').Journal, journal.Journal)
+  assert.equal(require('pmem/pino').default, destination)
 })

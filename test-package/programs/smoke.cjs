@@ -12,7 +12,7 @@ const { remove, report } = require('./report.cjs')
 const engines = (process.env.PMEM_EXPECT_ENGINES ?? '').split(',')
 
 /** Runs every check over the package, loaded in whatever way. */
-async function smoke({ capabilities, pmem, pmemblk, pmemlog }) {
+async function smoke({ capabilities, journal, pmem, pmemblk, pmemlog }) {
   const folder = fs.mkdtempSync(join(process.env.PMEM_TEST_DIR ?? os.tmpdir(), 'pmem-smoke-'))
   const path = (name) => join(folder, name)
   await report('the engines of this platform', () => {
@@ -30,6 +30,7 @@ async function smoke({ capabilities, pmem, pmemblk, pmemlog }) {
     await report(`a log with ${engine}`, () => logs(pmemlog, path(`log-${engine}`), engine))
     await report(`blocks with ${engine}`, () => blocks(pmemblk, path(`blk-${engine}`), engine))
   }
+  await report('a journal: records, followers, cursors', () => records(journal, path('journal')))
   await report('a damaged pool is refused', () => damage(pmemlog, path('damaged')))
   await report('its files can be removed', () => remove(folder))
 }
@@ -120,6 +121,30 @@ async function blocks(pmemblk, path, engine) {
     })
   }
   assert.equal(pmemblk.check(path), true)
+}
+
+async function records(journal, path) {
+  const events = journal.open(path)
+  assert.equal(events.append('one'), 0)
+  assert.equal(events.appendMany(['two', 'three']), 1)
+  assert.deepEqual(await Promise.all(['four', 'five'].map((text) => events.appendAsync(text))), [3, 4])
+  assert.throws(() => events.append('x', { expected: 0 }), { code: 'ERR_PMEM_CONFLICT' })
+  const next = events.follow({ from: 5 }).next()
+  setTimeout(() => events.append('six'), 10)
+  assert.equal((await next).value.text(), 'six')
+  const seen = []
+  await events.consume('worker', async (record) => {
+    if (seen.push(record.text()) === 6) setTimeout(() => events.close(), 10)
+  })
+  const all = ['one', 'two', 'three', 'four', 'five', 'six']
+  assert.deepEqual(seen, all)
+  assert.equal(journal.check(path).sound, true)
+  closing(journal.open(path), (again) => {
+    assert.deepEqual(Array.from(again, (record) => record.text()), all)
+    assert.equal(again.cursor('worker').position, 6)
+    again.truncateBefore(6)
+    assert.equal(again.first, 6)
+  })
 }
 
 function damage(pmemlog, path) {

@@ -1,6 +1,7 @@
 /** A journal's streams, of records. */
 
 import { Readable, Writable, addAbortSignal } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
 import { type Data, isBytes, toBytes } from '../shared/arguments.js'
 import { checkSource } from '../shared/frame.js'
 import { Follower } from './follow.js'
@@ -134,9 +135,22 @@ export class RecordWriter extends Writable {
   async #appendAll(records: readonly Data[]): Promise<void> {
     for (let start = 0; start < records.length; ) {
       const end = endOfBatch(records, start)
-      await this.#append(records.slice(start, end))
+      await this.#appendOnce(records.slice(start, end))
       this.#recordsWritten += end - start
       start = end
+    }
+  }
+
+  /** Appends as soon as others have not put too much off. */
+  async #appendOnce(records: readonly Data[]): Promise<void> {
+    for (;;) {
+      try {
+        await this.#append(records)
+        return
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ERR_PMEM_BUSY' || this.destroyed) throw error
+      }
+      await pause(1)
     }
   }
 
