@@ -146,3 +146,40 @@ test('records that come while a worker ends harm nothing', async (t) => {
   }
   t.is(texts(events).length, 500)
 })
+
+/** Makes what nobody holds be collected, and its finalizers run. */
+async function collect(): Promise<void> {
+  for (let round = 0; round < 3; round += 1) {
+    ;(globalThis as { gc?: () => void }).gc!()
+    await pause(10)
+  }
+}
+
+test('a journal that is collected is closed, but not while someone follows it or waits for an append', async (t) => {
+  const path = journalFolder(t)
+  const use = () => {
+    const events = journal.open(path)
+    events.append('one')
+    return { waiting: events.follow({ from: 1 }).next(), appended: events.appendAsync('two') }
+  }
+  const { waiting, appended } = use()
+  await collect()
+  t.is(await appended, 1)
+  t.is((await soon(waiting)).value!.text(), 'two')
+  const following = (() => journal.open(path).follow({ from: 2 }))()
+  const third = following.next()
+  await collect()
+  const { told, exit } = child(t, 'refused', path)
+  t.is(await told(), 'EAGAIN')
+  await exit
+  opened(t, {}, path).append('three')
+  t.is((await soon(third)).value!.text(), 'three')
+})
+
+test('a journal that is collected unused gives its lock back', async (t) => {
+  const path = journalFolder(t)
+  ;(() => void journal.open(path).append('one'))()
+  await collect()
+  const { told } = child(t, 'refused', path)
+  t.is(await told(), 'opened')
+})

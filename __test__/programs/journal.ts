@@ -61,6 +61,15 @@ const works = {
       throw new Error('the worker failed')
     })
   },
+  /** Tells why the journal cannot be opened, or that it can. */
+  async refused() {
+    try {
+      journal.open(folder).close()
+      tell('opened')
+    } catch (error) {
+      tell((error as NodeJS.ErrnoException).code)
+    }
+  },
   /** Appends for ever what is not durable, and tells each sequence. */
   async flood() {
     const events = journal.open(folder)
