@@ -5,8 +5,8 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import test, { type ExecutionContext } from 'ava'
 import { journal } from 'pmem'
-import { holding, journalFolder, numbered, opened, pause, soon, taken, texts } from './helpers/journals.js'
-import { durableIsCheap, refuses } from './helpers/pools.js'
+import { holding, journalFolder, numbered, opened, pause, soon, taken, texts, until } from './helpers/journals.js'
+import { durableIsCheap, refuses, rejects } from './helpers/pools.js'
 import { program } from './helpers/programs.js'
 
 /** Starts a worker; what it tells comes in order. */
@@ -79,6 +79,24 @@ test('another process follows, readonly', async (t) => {
   }
   t.deepEqual(await told(), numbered(30))
   t.deepEqual(await exit, [0, null])
+})
+
+test('another process consumes, readonly, what this one appends', async (t) => {
+  const events = holding(t, numbered(10))
+  const { child: started, told } = child(t, 'consume', events.path)
+  for (const text of numbered(10)) t.is(await told(), text)
+  events.append('record 10')
+  t.is(await told(), 'record 10')
+  const cursor = events.cursor('worker')
+  await until(() => cursor.position === 11)
+  t.is(cursor.position, 11)
+  await rejects(t, 'EAGAIN', () => events.consume('worker', () => {}))
+  started.kill('SIGKILL')
+  await once(started, 'exit')
+  const controller = new AbortController()
+  const consuming = events.consume('worker', () => controller.abort('done'), { signal: controller.signal })
+  events.append('record 11')
+  t.is(await soon(consuming.catch((reason: unknown) => reason)), 'done')
 })
 
 test('this process follows what another appends, and may not append itself', async (t) => {

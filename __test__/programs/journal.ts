@@ -61,6 +61,10 @@ const works = {
       throw new Error('the worker failed')
     })
   },
+  /** Consumes for ever, readonly, and tells each text. */
+  async consume() {
+    await journal.open(folder, { readonly: true }).consume('worker', (record) => tell(record.text()))
+  },
   /** Tells why the journal cannot be opened, or that it can. */
   async refused() {
     try {
