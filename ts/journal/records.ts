@@ -195,12 +195,13 @@ export class RecordScan implements Source<JournalRecord> {
   }
 }
 
-/** Where a record is copied first that is read alone. */
+/** Where a record is copied first that is read alone: little, since what is copied behind it is read for nothing. */
 let scratch = NOTHING
+const SCRATCH = 1 << 10
 
 /** The record of a sequence; undefined at the end. */
 export function readOne(handle: number, sequence: number): JournalRecord | undefined {
-  if (scratch.bytes.length === 0) scratch = newSlab(SMALL_SLAB, false)
+  if (scratch.bytes.length === 0) scratch = newSlab(SCRATCH, false)
   const count = read(handle, { sequence, segment: 0, offset: 0 }, scratch.bytes, false)
   if (count === 0) return undefined
   if (count > 0) return first(scratch, copied)
