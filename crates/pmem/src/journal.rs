@@ -191,12 +191,32 @@ impl Journal {
         Ok(JournalState { first, next, byte_len, segments })
     }
 
-    /// The sequences of the oldest record and behind the last durable one.
+    /// The sequences of the oldest record and behind the last durable one, without a look at the folder: another process may
+    /// have given records up since the last one.
     ///
     /// # Errors
     /// As [`Journal::state`].
     pub fn limits(&self) -> Result<(u64, u64)> {
         self.limits_now().map(|Limits { first, next }| (first, next))
+    }
+
+    /// The sequence of the oldest record.
+    ///
+    /// # Errors
+    /// As [`Journal::state`].
+    pub fn first(&self) -> Result<u64> {
+        match &self.core {
+            Core::Writer(writer) => Ok(writer.first()),
+            Core::Reader(reader) => Ok(reader.view().fresh_limits()?.first),
+        }
+    }
+
+    /// The sequence behind the last durable record.
+    ///
+    /// # Errors
+    /// As [`Journal::state`].
+    pub fn next(&self) -> Result<u64> {
+        Ok(self.limits_now()?.next)
     }
 
     #[inline]

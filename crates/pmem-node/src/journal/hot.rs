@@ -13,14 +13,16 @@ use crate::shared::opened::Opened;
 /// The calls of `ts/journal/calls.ts`.
 #[napi(
     catch_unwind,
-    ts_return_type = "Record<'append' | 'appendMany' | 'enqueue' | 'state', () => void> & Record<'read' | 'readSkipping', (target: Uint8Array) => void>"
+    ts_return_type = "Record<'append' | 'appendMany' | 'enqueue' | 'first' | 'next' | 'size', () => void> & Record<'read' | 'readSkipping', (target: Uint8Array) => void>"
 )]
 pub fn journal_calls(env: &Env) -> napi::Result<Object<'_>> {
     hot_calls!(env, Opened<Journal> {
         "append" => append,
         "appendMany" => append_many,
         "enqueue" => enqueue,
-        "state" => state,
+        "first" => first,
+        "next" => next,
+        "size" => size,
         "read" => read(target),
         "readSkipping" => read_skipping(target),
     })
@@ -60,13 +62,21 @@ fn enqueue(journals: &Opened<Journal>) -> pmem::Result<()> {
     Ok(())
 }
 
-/// Gives the oldest sequence, the one behind the last durable record, and the bytes of all frames.
-fn state(journals: &Opened<Journal>) -> pmem::Result<()> {
-    let frame = &journals.frame;
-    let state = journals.named(Journal::state)?;
-    frame.give(0, state.first as f64);
-    frame.give(1, state.next as f64);
-    frame.give(2, state.byte_len as f64);
+/// Gives the oldest sequence.
+fn first(journals: &Opened<Journal>) -> pmem::Result<()> {
+    journals.frame.give(0, journals.named(Journal::first)? as f64);
+    Ok(())
+}
+
+/// Gives the sequence behind the last durable record.
+fn next(journals: &Opened<Journal>) -> pmem::Result<()> {
+    journals.frame.give(0, journals.named(Journal::next)? as f64);
+    Ok(())
+}
+
+/// Gives the bytes of all frames.
+fn size(journals: &Opened<Journal>) -> pmem::Result<()> {
+    journals.frame.give(0, journals.named(Journal::state)?.byte_len as f64);
     Ok(())
 }
 

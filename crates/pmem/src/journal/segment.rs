@@ -16,7 +16,7 @@ use crate::storage::medium::Medium;
 use crate::{Error, Result};
 
 /// A place is noted about every so many bytes, from which others are found.
-pub(super) const STRIDE: u64 = 64 << 10;
+pub(super) const STRIDE: u64 = 8 << 10;
 
 /// A segment, and where in it records are.
 pub(super) struct Segment {

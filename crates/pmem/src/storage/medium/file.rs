@@ -138,6 +138,11 @@ impl<F: Deref<Target = File> + Send + Sync> Medium for FileMedium<F> {
         self.write_one(offset, data)
     }
 
+    /// The commit that makes it durable sees to the file's size.
+    fn put(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.write_one(offset, data)
+    }
+
     fn write_zeros(&self, offset: u64, len: u64) -> io::Result<()> {
         self.check_range(offset, len);
         self.check_size()?;
