@@ -88,6 +88,7 @@ impl Active {
     /// Puts a batch into the buffer. Returns the sequence of its first record.
     pub(super) fn encode(&mut self, records: &[impl AsRef<[u8]>], time: u64) -> u64 {
         let first = self.buffered;
+        self.buffer.reserve(records.iter().map(|record| frames::size(record.as_ref().len()) as usize).sum());
         for (index, record) in records.iter().enumerate() {
             let payload = record.as_ref();
             let is_anchored = self.buffer.is_empty()
