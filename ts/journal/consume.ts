@@ -1,8 +1,9 @@
 import { wrongType } from '../shared/errors.js'
 import { native } from '../shared/native.js'
+import type { Signal } from '../shared/signal.js'
 import { Follower } from './follow.js'
 import type { Opened } from './opened.js'
-import { type ConsumeOptions, type Signal, positionOf, toConsuming, toName } from './options.js'
+import { type ConsumeOptions, positionOf, toConsuming, toName } from './options.js'
 import type { JournalRecord } from './records.js'
 
 /** The most bytes that a handler gets at once, unless one record alone has more. */

@@ -1,5 +1,5 @@
+import type { Signal } from '../shared/signal.js'
 import type { Opened } from './opened.js'
-import type { Signal } from './options.js'
 import { type JournalRecord, type Range, RecordScan } from './records.js'
 import { waitFor } from './waits.js'
 

@@ -9,6 +9,7 @@ import { type OpenOptions, toOpenArguments } from './options.js'
 export { Cursor } from './cursor.js'
 export { Journal } from './journal.js'
 export type { Bytes, Data, FileURL, Path, Size } from '../shared/arguments.js'
+export type { Signal } from '../shared/signal.js'
 export type {
   AppendOptions,
   CommitOptions,
@@ -18,7 +19,6 @@ export type {
   OpenOptions,
   ReadOptions,
   ReadStreamOptions,
-  Signal,
   WriteStreamOptions,
 } from './options.js'
 export type { JournalRecord } from './records.js'

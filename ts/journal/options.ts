@@ -5,6 +5,7 @@ import { type Size, toBoolean, toInteger } from '../shared/arguments.js'
 import { outOfRange, wrongType, wrongValue } from '../shared/errors.js'
 import { native } from '../shared/native.js'
 import { type Names, toOptions } from '../shared/options.js'
+import { type Signal, toSignal } from '../shared/signal.js'
 import { ANY, first, next } from './calls.js'
 import type { Opened } from './opened.js'
 import type { Range } from './records.js'
@@ -81,14 +82,6 @@ export interface ReadOptions {
 }
 
 const READ_OPTIONS: Names<ReadOptions> = { from: true, to: true, limit: true, skipDamaged: true }
-
-/** What an `AbortSignal` is here. */
-export interface Signal {
-  readonly aborted: boolean
-  readonly reason: unknown
-  addEventListener(type: 'abort', listener: () => void): void
-  removeEventListener(type: 'abort', listener: () => void): void
-}
 
 /** How a journal is followed. */
 export interface FollowOptions {
@@ -188,7 +181,7 @@ function rangeOf(journal: Opened, { from, to, limit, skipDamaged = false }: Read
 /** What is followed of a journal. */
 export function toFollowing(journal: Opened, options: FollowOptions | undefined): { range: Range; signal: Signal | undefined } {
   const { from, signal } = toOptions(options, FOLLOW_OPTIONS)
-  return { range: rangeOf(journal, { from }, Infinity), signal: toSignal(signal) }
+  return { range: rangeOf(journal, { from }, Infinity), signal: toSignal('signal', signal) }
 }
 
 export function toReadStream(journal: Opened, options: ReadStreamOptions | undefined) {
@@ -207,12 +200,12 @@ export function toWriteStream(options: WriteStreamOptions | undefined) {
 /** What Node.js's streams take: options, and a signal that destroys them once they are made. */
 function toStreaming(signal: Signal | undefined, highWaterMark: number) {
   const how = { objectMode: true, highWaterMark: toInteger('highWaterMark', highWaterMark) }
-  return { how, signal: toSignal(signal) as AbortSignal | undefined }
+  return { how, signal: toSignal('signal', signal) as AbortSignal | undefined }
 }
 
 export function toConsuming(options: ConsumeOptions | undefined): { batch: number | undefined; signal: Signal | undefined } {
   const { batch, signal } = toOptions(options, CONSUME_OPTIONS)
-  return { batch: batch === undefined ? undefined : toInteger('batch', batch, 1), signal: toSignal(signal) }
+  return { batch: batch === undefined ? undefined : toInteger('batch', batch, 1), signal: toSignal('signal', signal) }
 }
 
 export function toForce(options: CommitOptions | undefined): boolean {
@@ -247,10 +240,4 @@ function toTime(date: Date): number {
   const time = date.getTime()
   if (Number.isNaN(time)) throw wrongValue('from', 'the Date is invalid')
   return Math.max(0, time * 1000)
-}
-
-function toSignal(signal: Signal | undefined): Signal | undefined {
-  if (signal === undefined) return undefined
-  if (typeof signal === 'object' && signal !== null && 'aborted' in signal && typeof signal.addEventListener === 'function') return signal
-  throw wrongType('signal', 'an AbortSignal', signal)
 }

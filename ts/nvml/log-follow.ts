@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Size } from '../shared/arguments.js'
 import { rewound } from '../shared/errors.js'
 import type { Names } from '../shared/options.js'
+import type { Signal } from '../shared/signal.js'
 import { Backoff, type Early, wake } from '../shared/waiting.js'
 
 /** What of a log is followed, and how. */
@@ -13,7 +14,7 @@ export interface LogFollowOptions {
   /** The most bytes of a chunk. Default: 64 KiB. */
   chunk?: Size
   /** Ends it: once aborted, the iteration throws the signal's reason. */
-  signal?: AbortSignal
+  signal?: Signal
 }
 
 export const FOLLOW_OPTIONS: Names<LogFollowOptions> = { from: true, chunk: true, signal: true }
@@ -31,7 +32,7 @@ export interface Followed {
   /** Reads what there is. */
   read(offset: number, length: number): Buffer
   /** Waits so long, or until it was changed or closed, or `early` is woken. */
-  wait(ms: number, held: number, signal: AbortSignal | undefined): Promise<void>
+  wait(ms: number, held: number, signal: Signal | undefined): Promise<void>
   /** What ends its waits. */
   readonly early: Early
 }
@@ -40,7 +41,7 @@ export interface Followed {
 export interface Following {
   readonly from: number
   readonly size: number
-  readonly signal: AbortSignal | undefined
+  readonly signal: Signal | undefined
 }
 
 /** An iterator over a log's bytes from an offset on: those that there are, and those that come. */
@@ -62,7 +63,7 @@ async function* chunksOf(log: Followed, { from, size, signal }: Following, state
   const backoff = new Backoff()
   let [offset, given, before] = [from, 0, -1]
   while (!state.isOver) {
-    signal?.throwIfAborted()
+    if (signal?.aborted) throw signal.reason
     if (log.closed) return
     // A rewind between the two must be seen as one after both.
     if (before === -1) before = log.rewinds()

@@ -9,7 +9,8 @@ import { INSIDE, requireInside } from '../shared/inside.js'
 import { iterate } from '../shared/iterator.js'
 import { native } from '../shared/native.js'
 import { toOptions } from '../shared/options.js'
-import { type Early, pause, toSignal, wake } from '../shared/waiting.js'
+import { type Signal, toSignal } from '../shared/signal.js'
+import { type Early, pause, wake } from '../shared/waiting.js'
 import * as calls from './log-calls.js'
 import { FOLLOW_OPTIONS, type LogFollowOptions, follow } from './log-follow.js'
 import { LogScan, type Scanning, noteRewind } from './log-scan.js'
@@ -259,7 +260,7 @@ export class Log extends Pool implements Iterable<Buffer> {
       look: () => native.logLook(openHandle(this)),
       rewinds: () => scanning.rewinds(this),
       read: (offset: number, length: number) => this.#read(offset, length),
-      wait: (ms: number, held: number, signal: AbortSignal | undefined) => {
+      wait: (ms: number, held: number, signal: Signal | undefined) => {
         this.#waits.askToBeTold(openHandle(this), held)
         return pause(ms, signal, this.#waits.early)
       },

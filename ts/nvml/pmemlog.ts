@@ -8,6 +8,7 @@ import { type CreateOptions, type OpenOptions, openOrCreate, provides, toCreateA
 export { Log } from './log.js'
 export type { Bytes, Data, FileURL, Path, Size } from '../shared/arguments.js'
 export type { CreateOptions, Engine, OpenOptions } from './pools.js'
+export type { Signal } from '../shared/signal.js'
 export type { LogFollowOptions } from './log-follow.js'
 export type { Encoding, LogReadOptions, LogWriteOptions } from './streams.js'
 

@@ -1,7 +1,7 @@
 /** Waiting for what nobody tells of. */
 
 import { clearTimeout, setTimeout } from 'node:timers'
-import { wrongType } from './errors.js'
+import type { Signal } from './signal.js'
 
 /** What ends pauses before their time. */
 export type Early = Set<() => void>
@@ -10,7 +10,7 @@ export type Early = Set<() => void>
  * Resolves after so many milliseconds, or when it is woken; rejects with the signal's reason once that is aborted. It keeps
  * the process alive, as a read does that has not come yet.
  */
-export function pause(ms: number, signal?: AbortSignal, early?: Early): Promise<void> {
+export function pause(ms: number, signal?: Signal, early?: Early): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason as Error)
     const end = () => {
@@ -58,11 +58,4 @@ export class Backoff {
   reset(): void {
     this.#next = this.#least
   }
-}
-
-/** An AbortSignal, also of another realm. */
-export function toSignal(name: string, value: AbortSignal | undefined): AbortSignal | undefined {
-  if (value === undefined) return undefined
-  if (typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value) return value
-  throw wrongType(name, 'an AbortSignal', value)
 }
