@@ -4,10 +4,10 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync, rmSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { pmem, pmemblk, pmemlog } from 'pmem'
+import { journal, pmem, pmemblk, pmemlog } from 'pmem'
 import { onSmall, smallDisk } from './helpers/disks.js'
 
 const STORES = 128
@@ -35,13 +35,13 @@ function written(folder: string): number {
  */
 function bounded(
   t: ExecutionContext,
-  { most, readMeanwhile: kinds }: { most: number; readMeanwhile: boolean[] },
+  { most, readMeanwhile: kinds, file: name = 'file' }: { most: number; readMeanwhile: boolean[]; file?: string },
   make: (path: string) => void,
   open: (path: string) => { store: (round: number) => void; close: () => void },
 ) {
   const folder = smallDisk(t, 'ext4', 100)
   for (const [history, command] of Object.entries(HISTORIES)) {
-    const path = join(folder, 'file')
+    const path = join(folder, name)
     make(path)
     execFileSync('sh', ['-c', command || ':', 'sh', path, `${path}-copy`])
     for (const readMeanwhile of kinds) {
@@ -69,6 +69,23 @@ onDisk('an append of 64 bytes writes two pages', (t) => {
     (path) => {
       const log = pmemlog.open(path, { engine: 'rust' })
       return { store: () => log.append(Buffer.alloc(64, 1)), close: () => log.close() }
+    },
+  )
+})
+
+onDisk("a journal's append of 64 bytes writes one or two pages", (t) => {
+  bounded(
+    t,
+    { most: 9 * KiB, readMeanwhile: [false, true], file: 'journal/00000000000000000000.seg' },
+    (path) => {
+      rmSync(dirname(path), { recursive: true, force: true })
+      const records = journal.open(dirname(path))
+      records.appendMany(Array<Buffer>(2000).fill(Buffer.alloc(64, 1)))
+      records.close()
+    },
+    (path) => {
+      const records = journal.open(dirname(path))
+      return { store: () => void records.append(Buffer.alloc(64, 1)), close: () => records.close() }
     },
   )
 })

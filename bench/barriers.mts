@@ -2,7 +2,7 @@
 // starts it with a folder on a device that nothing else uses.
 import { fdatasyncSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { pmem, pmemblk, pmemlog } from 'pmem'
+import { journal, pmem, pmemblk, pmemlog } from 'pmem'
 import { type Traffic, traffic } from './device.mjs'
 import { share } from './sampling.mjs'
 
@@ -68,6 +68,21 @@ function log(folder: string): Operation[] {
   ]
 }
 
+function records(folder: string): Operation[] {
+  const opened = journal.open(join(folder, 'journal'))
+  const record = Buffer.alloc(64, 2)
+  const many = Array<Buffer>(64).fill(record)
+  const cursor = opened.cursor('reader')
+  let handled = 0
+  const commit = (): void => cursor.commit((handled += 1))
+  return [
+    repeat('journal append 64 B', () => opened.append(record)),
+    repeat('journal appendMany 64 x 64 B', () => opened.appendMany(many)),
+    concurrent('journal appendAsync 64 B by 64 callers', () => opened.appendAsync(record)),
+    repeat('journal cursor.commit', commit),
+  ]
+}
+
 function blocks(folder: string): Operation[] {
   const opened = pmemblk.create(join(folder, 'blocks'), PAGE, 32 << 20)
   opened.writeMany(0, Buffer.alloc(BLOCKS * PAGE, 1))
@@ -118,7 +133,7 @@ function format(name: string, { writes, flushes, bytes }: Traffic): string {
 }
 
 const folder = process.argv[2]!
-const operations = [plain(folder), log(folder), blocks(folder), region(folder, 'normal'), region(folder, 'random')].flat()
+const operations = [plain(folder), log(folder), records(folder), blocks(folder), region(folder, 'normal'), region(folder, 'random')].flat()
 console.log('Each fdatasync counts as a flush and as a write of nothing.\n')
 console.log(line('for each operation', ['writes', 'flushes', 'KiB']))
 for (const { name, count, run } of operations) {
