@@ -1,8 +1,9 @@
 /**
- * The main job: data is kept in a mapped file, in a log and in an array of blocks, and found again by a second process.
+ * The main job: data is kept in a mapped file, in a log, in an array of blocks and in a journal, and found again by a second
+ * process.
  *
  *     npm start                        over temporary files
- *     npm start -- /mnt/pmem/example   over this file, and example.log and example.blk beside it, which stay
+ *     npm start -- /mnt/pmem/example   over this file, and example.log, .blk and .journal beside it, which stay
  */
 
 import assert from 'node:assert/strict'
@@ -10,7 +11,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { capabilities, pmem, pmemblk, pmemlog } from 'pmem'
+import { capabilities, journal, pmem, pmemblk, pmemlog } from 'pmem'
 
 const SIZE = 4096
 const GREETING = 'Hello from persistent memory'
@@ -24,6 +25,7 @@ const sections = [
   { write: writeRegion, read: readRegion },
   { write: writeLog, read: readLog },
   { write: writeBlocks, read: readBlocks },
+  { write: writeJournal, read: readJournal },
 ]
 
 function writeRegion(path: string): void {
@@ -126,6 +128,29 @@ function readBlocks(base: string): void {
   const text = blocks.readText(BLOCK.index)
   assert.ok(text.startsWith(BLOCK.text), `the text of block ${BLOCK.index} is missing from ${base}.blk`)
   say(`block ${BLOCK.index} of ${blocks.nblock()}: "${text}"`)
+}
+
+function writeJournal(base: string): void {
+  const path = `${base}.journal`
+  using events = journal.open(path)
+  title(`A journal: records in the folder ${path}`)
+  say(events.first === events.next ? 'it is empty' : `it holds the records ${events.first} to ${events.next - 1}`)
+  if (events.recovered.torn > 0) say(`${events.recovered.torn} bytes of a write that was interrupted were cut`)
+
+  const sequence = events.appendMany([
+    JSON.stringify({ type: 'started', process: process.pid }),
+    JSON.stringify({ type: 'ended', process: process.pid }),
+  ])
+  say(`appended the records ${sequence} and ${sequence + 1}: both or neither, durable on return`)
+}
+
+function readJournal(base: string): void {
+  using events = journal.open(`${base}.journal`, { readonly: true })
+  title(`The journal again, opened by process ${process.pid}`)
+  for (const record of events.read({ from: events.next - 2 })) {
+    const event = record.json<{ type: string; process: number }>()
+    say(`record ${record.sequence}: ${event.type}, by process ${event.process}`)
+  }
 }
 
 function engineText(engine: string): string {

@@ -52,10 +52,12 @@ export interface Damage {
 }
 
 /**
- * Opens a journal, or makes it where there is none. What a crash interrupted is cut, which `recovered` tells of.
+ * Opens a journal, or makes it where there is none. What a crash interrupted is cut, which `recovered` tells of. Where this process
+ * has it open for writing already, the handle shares it, with the options of the first opening.
  *
- * @throws `EAGAIN` where another process has it open for writing, or this one has it open in another way; `ERR_PMEM_CORRUPT` where it is
- * damaged, with `path`, `offset` and `sequence`, and it is left as it is; `ENOENT` where it is missing and `create` is false.
+ * @throws `EAGAIN` where another process has it open for writing; `ERR_PMEM_CORRUPT` where it is damaged, with `path`, `offset` and
+ * `sequence`, and it is left as it is; `ENOENT` where it is missing and `create` is false; `ENOTEMPTY` for a folder of something
+ * else; `ERR_PMEM_UNSUPPORTED` for writing over a network.
  *
  * @example
  * import { journal } from 'pmem'

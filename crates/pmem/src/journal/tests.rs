@@ -245,6 +245,30 @@ fn a_killed_writer_leaves_all_it_wrote() {
 }
 
 #[test]
+fn readers_on_other_machines_go_by_what_is_in_the_files() {
+    on_each_medium(|folder| {
+        let journal = open(folder);
+        journal.append(&[&record(0)], None, true).unwrap();
+        let reader = Reader::open(folder, true).unwrap();
+        let view = reader.view();
+        for next in 1..1200 {
+            journal.append(&[&record(next)], None, true).unwrap();
+            if next % 100 == 0 {
+                assert_eq!(view.limits().unwrap().next, next + 1);
+            }
+        }
+        let limits = view.limits().unwrap();
+        let (mut position, mut target) = (JournalPosition::default(), vec![0; 4096]);
+        while position.sequence < 1200 {
+            let read = view.shelf.read(&mut position, limits, false, &mut target, || view.refresh()).unwrap();
+            assert!(matches!(read, JournalRead::Frames(len) if len > 0), "{read:?} at {position:?}");
+        }
+        drop(journal);
+        assert_eq!(view.limits().unwrap().next, 1200);
+    });
+}
+
+#[test]
 fn a_kill_far_behind_the_last_slot_loses_nothing() {
     on_each_medium(|folder| {
         let journal = open(folder);
