@@ -116,7 +116,8 @@ fn go_on(folder: &Path, shelf: &Shelf, chain: &Chain) -> Result<Opened> {
         Some(end) => {
             finish_roll(folder, chain)?;
             let epochs = chain.links.values().map(|link| link.slot.epoch);
-            active.recover(&end, epochs.max().unwrap_or_default() + 1).map_err(failed)?;
+            let raised = !deliberate::is_on("journal: epoch not raised");
+            active.recover(&end, epochs.max().unwrap_or_default() + u64::from(raised)).map_err(failed)?;
         }
     }
     shelf.take(chain);

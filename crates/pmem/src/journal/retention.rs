@@ -2,7 +2,7 @@
 
 use super::active::Active;
 use super::writer::{APPEND, Writer, now};
-use crate::os::errno;
+use crate::os::{deliberate, errno};
 use crate::{Error, Result};
 
 impl Writer {
@@ -19,7 +19,8 @@ impl Writer {
         }
         let segments = self.shelf.all();
         let mut total = size + segments.iter().map(|segment| segment.header.size).sum::<u64>();
-        let needed = if self.options.drop_unread { None } else { self.cursors.least()? };
+        let all_may_go = self.options.drop_unread || deliberate::is_on("journal: cursors not asked");
+        let needed = if all_may_go { None } else { self.cursors.least()? };
         let ends = segments.iter().skip(1).map(|next| next.header.first).chain([active.end.sequence]);
         for (segment, end) in segments.iter().zip(ends) {
             let latest = if end == active.end.sequence { active.latest() } else { segment.latest() };

@@ -207,6 +207,51 @@ fn size_and_age_give_records_up() {
 }
 
 #[test]
+fn a_cursor_keeps_what_it_has_not_come_to() {
+    on_each_medium(|folder| {
+        let bounded = JournalOptions { max_bytes: Some(512 << 10), ..options() };
+        let journal = Journal::open(folder, &bounded).unwrap();
+        journal.append(&[&record(0)], None, true).unwrap();
+        journal.commit_cursor("reader", 1, false).unwrap();
+        let full = (1..5000).find_map(|number| journal.append(&[&record(number)], None, true).err()).unwrap();
+        assert_eq!(full.code(), "ENOSPC");
+        assert!(full.to_string().contains("'reader'"), "{full}");
+        let (first, next) = journal.limits().unwrap();
+        assert_eq!(first, 0);
+        assert_eq!(read(&journal), records(0..next));
+        journal.commit_cursor("reader", next, false).unwrap();
+        journal.append(&[&record(next)], None, true).unwrap();
+        assert!(journal.limits().unwrap().0 > 0);
+    });
+}
+
+#[test]
+fn where_segments_overlap_the_later_epoch_holds() {
+    on_each_medium(|folder| {
+        // One went on in the first segment; the other one was recovered, and began a second one earlier.
+        let (one, other) = (&folder.with_extension("one"), &folder.with_extension("other"));
+        let journal = open(one);
+        for number in 0..150 {
+            journal.append(&[&record(number)], None, true).unwrap();
+        }
+        copy_folder(one, other);
+        for number in 150..250 {
+            journal.append(&[&record(number)], None, true).unwrap();
+        }
+        copy_folder(one, folder);
+        let journal = open(other);
+        let large = vec![1; 60_000];
+        journal.append(&[&large], None, true).unwrap();
+        drop(journal);
+        let second = chain::segment_paths(other).unwrap().pop().unwrap();
+        std::fs::copy(&second, folder.join(second.file_name().unwrap())).unwrap();
+        let all = read(&open(folder));
+        assert_eq!(all[..150], records(0..150));
+        assert_eq!(all[150..], [(150, large)]);
+    });
+}
+
+#[test]
 fn a_time_finds_its_record() {
     on_each_medium(|folder| {
         let journal = open(folder);

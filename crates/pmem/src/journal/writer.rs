@@ -259,6 +259,9 @@ impl Writer {
         if from == to {
             return Ok(());
         }
+        if deliberate::is_on("journal: shown before the flush") {
+            self.publish(to.sequence);
+        }
         let flushed = medium.commit(&[], &[(from.offset, to.offset - from.offset)]);
         let mut active = self.active();
         flushed.map_err(|failed| self.failed(&active, failed))?;
@@ -380,6 +383,9 @@ impl Writer {
             salt: random()?,
         };
         let slot = Active::first_slot(&header);
+        if deliberate::is_on("journal: old segment sealed first") {
+            active.finish(State::Sealed(header.salt)).map_err(|failed| self.failed(active, failed))?;
+        }
         let made = prepared.finish(&self.folder, &header, &slot).inspect_err(|_| self.unmake(&header));
         let (segment, medium) = made?;
         let segment = Arc::new(segment);

@@ -1,6 +1,7 @@
 //! Frames: records as they lie in a file, each of which is known by itself. `docs/journal-format.md` has their layout.
 
 use super::bytes::{u16_at, u32_at, u64_at};
+use crate::os::deliberate;
 
 /// The length of what stands before the payload, in bytes.
 pub(crate) const HEADER: usize = 32;
@@ -112,7 +113,8 @@ pub(crate) fn decode(bytes: &[u8], salt: u64, offset: u64) -> Result<Frame, Brok
     if u32_at(bytes, 4) != crc32c::crc32c_append(u32_at(bytes, 28), &whole[28..]) {
         return Err(Broken::Payload);
     }
-    if u16_at(bytes, 24) != RECORD || frame.flags & !KNOWN_FLAGS != 0 {
+    let is_known = u16_at(bytes, 24) == RECORD && frame.flags & !KNOWN_FLAGS == 0;
+    if !is_known && !deliberate::is_on("frame: what is not known accepted") {
         return Err(Broken::Unknown);
     }
     Ok(frame)
@@ -144,6 +146,7 @@ pub(crate) fn peek(header: &[u8]) -> Frame {
 fn header_checksum(header: &[u8], salt: u64, offset: u64) -> u32 {
     let mut bytes = [0; 40];
     bytes[..8].copy_from_slice(&salt.to_le_bytes());
+    let offset = if deliberate::is_on("frame: known in any place") { 0 } else { offset };
     bytes[8..16].copy_from_slice(&offset.to_le_bytes());
     bytes[16..20].copy_from_slice(&header[..4]);
     bytes[20..].copy_from_slice(&header[8..28]);
