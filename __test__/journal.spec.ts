@@ -468,7 +468,7 @@ test('what a journal and a cursor show', (t) => {
   t.regex(inspect(events), /^Journal \{\s+path: '.*',\s+readonly: false,\s+first: 0,\s+next: 1,\s+byteLength: \d+,\s+segments: 1,\s+pending: 0\s+\}$/)
   t.is(inspect(cursor), "Cursor { name: 'reader', position: 0 }")
   events.close()
-  t.regex(inspect(events), /^Journal \{ path: '.*', closed: true \}$/s)
+  t.regex(inspect(events), /^Journal \{\s+path: '.*',\s+closed: true\s+\}$/s)
   t.is(inspect(cursor), "Cursor { name: 'reader', unusable: 'ERR_PMEM_CLOSED' }")
 })
 
