@@ -252,10 +252,14 @@ impl Journal {
     fn writer(&self) -> Result<&Shared<Writer>> {
         match &self.core {
             Core::Writer(writer) if !self.readonly => Ok(writer),
-            Core::Writer(_) | Core::Reader(_) => {
-                Err(Error::os(errno::EROFS, writer::APPEND, None).with_hint("the journal is open readonly"))
-            }
+            Core::Writer(_) | Core::Reader(_) => Err(self.refused()),
         }
+    }
+
+    #[cold]
+    fn refused(&self) -> Error {
+        let refused = Error::os(errno::EROFS, writer::APPEND, Some(self.shelf().folder()));
+        refused.with_hint("the journal is open readonly")
     }
 
     /// Whether appending is refused.

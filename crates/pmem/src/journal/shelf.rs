@@ -41,6 +41,11 @@ impl Shelf {
         Self { folder: folder.to_path_buf(), segments, doomed }
     }
 
+    /// The journal's.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn segments(&self) -> RwLockReadGuard<'_, Segments> {
         self.segments.read().unwrap_or_else(PoisonError::into_inner)
     }
