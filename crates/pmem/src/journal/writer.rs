@@ -14,7 +14,7 @@ use super::making::{Preparation, Prepared, remove_unfinished};
 use super::shelf::Shelf;
 use super::tail::Tail;
 use super::waits::{Source, Waits};
-use crate::os::{deliberate, errno, seam};
+use crate::os::{deliberate, errno, file, seam};
 use crate::storage::committer::{self, Batch, Committer};
 use crate::storage::frames;
 use crate::storage::medium::Failed;
@@ -386,11 +386,15 @@ impl Writer {
         if deliberate::is_on("journal: old segment sealed first") {
             active.finish(State::Sealed(header.salt)).map_err(|failed| self.failed(active, failed))?;
         }
-        let made = prepared.finish(&self.folder, &header, &slot).inspect_err(|_| self.unmake(&header));
+        let made = prepared.finish(&self.folder, &header, &slot).inspect_err(|_| self.unmake(active, &header));
         let (segment, medium) = made?;
         let segment = Arc::new(segment);
         if !deliberate::is_on("journal: old segment not sealed") {
-            active.finish(State::Sealed(header.salt)).map_err(|failed| self.failed(active, failed))?;
+            let sealed = active.finish(State::Sealed(header.salt));
+            if matches!(sealed, Err(Failed::Write(_))) {
+                self.unmake(active, &header);
+            }
+            sealed.map_err(|failed| self.failed(active, failed))?;
         }
         active.segment.seal(active.end.offset, active.latest());
         self.shelf.add(&segment);
@@ -400,10 +404,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes a segment that was not finished.
-    fn unmake(&self, header: &Header) {
+    /// Removes a segment that was not finished. One that has taken the name of the active segment, which is empty, stays: the
+    /// journal goes on with it once it is opened again.
+    fn unmake(&self, active: &Active, header: &Header) {
         remove_unfinished(&self.folder);
-        let _ = seam::remove(&self.folder.join(super::format::file_name(header.first)));
+        let path = self.folder.join(super::format::file_name(header.first));
+        if !active.is_empty() {
+            let _ = seam::remove(&path);
+        } else if !file::leads_to(&path, &active.segment.file) {
+            let _ = self.latch.set(errno::EIO);
+        }
     }
 
     /// The size of the segment behind this one.

@@ -154,3 +154,34 @@ fn a_full_disk_in_a_roll_appends_nothing() {
         assert_eq!(read(&open(folder)).pop().unwrap(), (sequence, large));
     });
 }
+
+/// An empty segment and the larger one that a batch needs have the same name.
+#[test]
+fn a_roll_of_an_empty_segment_that_fails_loses_no_later_record() {
+    let large = vec![3; 200_000];
+    let mut failures = 0;
+    for (is_pmem, number) in [false, true].iter().flat_map(|is_pmem| (0..8).map(move |number| (*is_pmem, number))) {
+        forced::pmem(is_pmem);
+        let folder = folder();
+        let folder = &folder.path().join("journal");
+        let recorder = recorded(folder);
+        let _attached = recorder.attach();
+        let journal = open(folder);
+        let counts = recorder.counts();
+        match number % 2 {
+            0 => recorder.fail_write(counts.writes + number / 2),
+            _ => recorder.fail_sync(counts.barriers + number / 2),
+        }
+        failures += usize::from(journal.append(&[&large], None, true).is_err());
+        recorder.fail_write(usize::MAX);
+        recorder.fail_sync(usize::MAX);
+        let acknowledged = journal.append(&[b"later"], None, true).is_ok();
+        drop(journal);
+        let journal = open(folder);
+        let is_there = read(&journal).pop().is_some_and(|(_, last)| last == b"later");
+        assert!(is_there || !acknowledged, "{number}");
+        journal.append(&[b"and on"], None, true).unwrap();
+        assert_eq!(Journal::check(folder).unwrap().damage, []);
+    }
+    assert!(failures > 4);
+}
