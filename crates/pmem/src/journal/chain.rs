@@ -1,11 +1,11 @@
 //! The segments of a folder, one after the other.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::format::{Slot, State, Uuid, first_of};
+use super::format::{Slot, State, Uuid, file_name, first_of};
 use super::scan::find_end;
 use super::segment::{Place, Segment};
 use crate::os::errno;
@@ -29,16 +29,35 @@ pub(super) struct Link {
 impl Chain {
     /// Reads the folder's segments; none where it has none. `known` ones are not opened again.
     pub(super) fn load(folder: &Path, is_remote: bool, known: &BTreeMap<u64, Arc<Segment>>) -> Result<Option<Self>> {
+        loop {
+            let paths = segment_paths(folder)?;
+            let chain = Self::of(&paths, folder, is_remote, known)?;
+            if chain.is_some() || paths.is_empty() {
+                return Ok(chain);
+            }
+        }
+    }
+
+    /// [`Chain::load`] of the files that there were a moment ago: some may be gone by now, and others have
+    /// come. None where all are gone.
+    pub(super) fn of(
+        paths: &[PathBuf],
+        folder: &Path,
+        is_remote: bool,
+        known: &BTreeMap<u64, Arc<Segment>>,
+    ) -> Result<Option<Self>> {
         let mut links = BTreeMap::new();
-        for path in segment_paths(folder)? {
+        for path in paths {
             let first = path.file_name().and_then(|name| name.to_str()).and_then(first_of).unwrap_or_default();
-            let link = match known.get(&first) {
-                Some(segment) => Link { slot: segment.slot()?, segment: Arc::clone(segment) },
-                None => {
-                    let (segment, slot) = Segment::open(&path, is_remote)?;
-                    Link { segment: Arc::new(segment), slot }
-                }
+            let known = known.get(&first).filter(|segment| segment.is_still(path));
+            let link = match known {
+                Some(segment) => Some(Link { slot: segment.slot()?, segment: Arc::clone(segment) }),
+                None => Link::open(path, is_remote)?,
             };
+            links.extend(link.map(|link| (first, link)));
+        }
+        while let Some((first, path)) = links.last_key_value().and_then(|(_, last)| last.successor(folder)) {
+            let Some(link) = Link::open(&path, is_remote)? else { break };
             links.insert(first, link);
         }
         if links.is_empty() {
@@ -84,6 +103,26 @@ impl Chain {
 }
 
 impl Link {
+    /// None where the file is gone, which it is once its records were given up.
+    fn open(path: &Path, is_remote: bool) -> Result<Option<Self>> {
+        match Segment::open(path, is_remote) {
+            Err(Error::Os { .. })
+                if path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) =>
+            {
+                Ok(None)
+            }
+            opened => opened.map(|(segment, slot)| Some(Self { segment: Arc::new(segment), slot })),
+        }
+    }
+
+    /// What this one, the last of those that there were, names as the next one: its first sequence, and its file, which may
+    /// have this one's name, where this one has no records.
+    fn successor(&self, folder: &Path) -> Option<(u64, PathBuf)> {
+        let State::Sealed(salt) = self.slot.state else { return None };
+        let first = self.slot.next;
+        (salt != self.segment.header.salt).then(|| (first, folder.join(file_name(first))))
+    }
+
     /// That `next` goes on where this one ends. Where both have a record, the later epoch's holds.
     fn check_successor(&self, next: &Link) -> Result<()> {
         let header = &next.segment.header;

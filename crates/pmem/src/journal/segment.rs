@@ -93,6 +93,12 @@ impl Segment {
         self.end.store(end, Ordering::Relaxed);
     }
 
+    /// Whether it is still what the file of its name holds. An empty one is replaced by one of its name, where a batch needs more
+    /// room than it has; others are not.
+    pub(super) fn is_still(&self, path: &Path) -> bool {
+        self.end.load(Ordering::Relaxed) > DATA_START || file::leads_to(path, &self.file)
+    }
+
     /// How many bytes its frames have up to the record `next`, which may be the one behind its last.
     pub(super) fn used_before(&self, next: u64) -> Result<u64> {
         let end = match self.end.load(Ordering::Relaxed) {

@@ -1,5 +1,6 @@
 //! What a journal promises, on both kinds of media.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -162,6 +163,48 @@ fn readers_elsewhere_see_what_is_durable() {
             let read = view.shelf.read(&mut position, limits(), false, &mut target, || view.refresh()).unwrap();
             assert!(matches!(read, JournalRead::Frames(len) if len > 0), "{read:?} at {position:?}");
         }
+    });
+}
+
+#[test]
+fn a_reader_sees_the_first_segment_replaced_by_a_larger_one() {
+    on_each_medium(|folder| {
+        let journal = open(folder);
+        let reader = Reader::open(folder, false).unwrap();
+        let large = vec![7; 300_000];
+        journal.append(&[&large], None, true).unwrap();
+        let (view, mut position, mut target) = (reader.view(), JournalPosition::default(), vec![0; 400_000]);
+        let limits = view.limits().unwrap();
+        let read = view.shelf.read(&mut position, limits, false, &mut target, || view.refresh()).unwrap();
+        assert_eq!((read, position.sequence), (JournalRead::Frames(frames::size(large.len()) as usize), 1));
+        assert_eq!(view.fresh_limits().unwrap().next, 1);
+    });
+}
+
+#[test]
+fn segments_that_come_and_go_while_a_folder_is_read_are_no_damage() {
+    on_each_medium(|folder| {
+        let journal = open(folder);
+        let empty = chain::segment_paths(folder).unwrap();
+        journal.append(&[&vec![7; 300_000]], None, true).unwrap();
+        let write = |range| {
+            for number in range {
+                journal.append(&[&record(number)], None, false).unwrap();
+            }
+        };
+        write(1..1000);
+        let before = chain::segment_paths(folder).unwrap();
+        write(1000..2000);
+        let of = |paths: &[PathBuf]| chain::Chain::of(paths, folder, false, &BTreeMap::new()).unwrap();
+        let all = chain::segment_paths(folder).unwrap();
+        for paths in [&empty, &before, &all] {
+            assert!(of(paths).unwrap().links.values().map(|link| &link.segment.path).eq(&all));
+        }
+        journal.truncate_before(1900).unwrap();
+        let kept = chain::segment_paths(folder).unwrap();
+        assert!(kept.len() < all.len());
+        assert!(of(&all).unwrap().links.values().map(|link| &link.segment.path).eq(&kept));
+        assert!(of(&before).is_none());
     });
 }
 
