@@ -155,7 +155,7 @@ impl Journal {
             return Self::open_readonly(folder);
         }
         opening::prepare_folder(folder, options)?;
-        let open = |_| opening::open(folder, options, WriterLock::take(folder, options.mode)?);
+        let open = |opened| opening::open(folder, opened, options, WriterLock::take(folder, options.mode)?);
         let writer = WRITERS.open(open_folder(folder)?, folder, OPEN, |_| Ok(()), open)?;
         Ok(Self { core: Core::Writer(writer), readonly: false })
     }
@@ -166,7 +166,8 @@ impl Journal {
             return Ok(Self { core: Core::Writer(writer), readonly: true });
         }
         let is_remote = is_remote(folder);
-        let reader = READERS.open(opened, folder, OPEN, |_| Ok(()), |_| Reader::open(folder, is_remote))?;
+        let reader =
+            READERS.open(opened, folder, OPEN, |_| Ok(()), |opened| Reader::open(folder, opened, is_remote))?;
         Ok(Self { core: Core::Reader(reader), readonly: true })
     }
 
@@ -413,7 +414,8 @@ impl Journal {
     }
 
     /// Calls `wake`, from some thread and once, when there may be a record of `sequence`, or when a second has passed, or on
-    /// [`JournalWait::cancel`]. At once where there is one.
+    /// [`JournalWait::cancel`]. At once where there is one. It may be called in the midst of an append, so that it must neither
+    /// append nor flush itself.
     pub fn wait(&self, sequence: u64, wake: Box<dyn FnOnce() + Send>) -> JournalWait {
         let waits = Arc::clone(self.waits());
         JournalWait { id: waits.add(sequence, wake), waits }

@@ -157,20 +157,25 @@ impl Active {
     /// Makes ready for so many bytes of frames behind those in the buffer, which fit: zeros in place of what a failed write
     /// left, and a slot that says how far frames may reach.
     pub(super) fn make_ready(&mut self, size: u64) -> Result<(), Failed> {
-        if let Some(spoiled) = self.spoiled {
-            let (from, len) = (self.end.offset, spoiled - self.end.offset);
-            if !deliberate::is_on("journal: failed write left there") {
-                self.medium.write_zeros(from, len).map_err(Failed::Write)?;
-            }
-            self.medium.commit(&[], &[(from, len)])?;
-            self.spoiled = None;
-        }
+        self.clear_spoiled()?;
         let needed = self.buffer_end() + size;
         if needed <= self.slot.reach || deliberate::is_on("journal: reach not written") {
             return Ok(());
         }
         let reach = (needed + STRIDE).min(self.header().size);
         self.write_slot(Slot { reach, ..self.slot })
+    }
+
+    /// Zeros in place of what a failed write left. Nothing may end the segment before.
+    pub(super) fn clear_spoiled(&mut self) -> Result<(), Failed> {
+        let Some(spoiled) = self.spoiled else { return Ok(()) };
+        let (from, len) = (self.end.offset, spoiled - self.end.offset);
+        if !deliberate::is_on("journal: failed write left there") {
+            self.medium.write_zeros(from, len).map_err(Failed::Write)?;
+        }
+        self.medium.commit(&[], &[(from, len)])?;
+        self.spoiled = None;
+        Ok(())
     }
 
     /// Writes how the segment ends: behind what is durable by now.

@@ -58,7 +58,7 @@ impl JournalReport {
         let mut end = match (next, slot.state) {
             (Some(first), _) => Some(first),
             (None, State::Open) => published,
-            (None, _) => Some(slot.next),
+            (None, _) => published.max(Some(slot.next)),
         };
         if end.is_none() {
             match find_end(segment, slot, None) {

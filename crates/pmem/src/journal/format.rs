@@ -1,6 +1,7 @@
 //! What lies at the start of a segment, as bytes: its header, and its slots. `docs/journal-format.md` has the layout.
 
 use crate::storage::bytes::{array, put, u32_at, u64_at};
+use crate::storage::frames::HEADER;
 
 /// Where a segment's frames start, in bytes.
 pub(super) const DATA_START: u64 = 4096;
@@ -120,7 +121,8 @@ impl Header {
             created: u64_at(page, 72),
             salt: u64_at(page, 80),
         };
-        if header.size < DATA_START || header.first > END_OF_SEQUENCES {
+        let is_small = header.first <= END_OF_SEQUENCES && header.epoch <= END_OF_SEQUENCES;
+        if header.size < DATA_START || header.kept > header.first || !is_small {
             return Err(Refused::at(48, "its header's numbers are impossible"));
         }
         Ok(header)
@@ -158,17 +160,20 @@ impl Slot {
     }
 
     /// The slot that holds in the first page of a segment with this header. Where the other one is damaged, which a crash
-    /// while it was written also leaves, it may have said more: so frames may reach to the end of the file.
+    /// while it was written also leaves, it may have said more: that frames follow, and up to the end of the file.
     pub(super) fn current(page: &[u8], header: &Header) -> Result<Self, Refused> {
-        let slots = SLOTS.map(|at| &page[at as usize..][..SLOT_LEN]);
-        let decoded = slots.map(|slot| Self::decode(slot, header).filter(|slot| slot.is_possible(header)));
-        let holds = decoded.iter().flatten().max_by_key(|slot| slot.count);
-        let mut slot = *holds.ok_or_else(|| Refused::at(SLOTS[0], "neither slot's checksum is that of its bytes"))?;
-        let is_written = |(slot, bytes): (&Option<Slot>, &&[u8])| slot.is_some() || bytes.iter().all(|&byte| byte == 0);
-        if !decoded.iter().zip(&slots).all(is_written) {
-            slot.reach = header.size;
+        let bytes = |at: u64| &page[at as usize..][..SLOT_LEN];
+        let slots = SLOTS
+            .map(|at| Self::decode(bytes(at), header).filter(|slot| slot.place() == at && slot.is_possible(header)));
+        let holds = slots.iter().flatten().max_by_key(|slot| slot.count);
+        let slot = *holds.ok_or_else(|| Refused::at(SLOTS[0], "neither slot's checksum is that of its bytes"))?;
+        // Behind the first slot there may be none yet.
+        let is_alone = slot.count == 1 && bytes(SLOTS[1]).iter().all(|&byte| byte == 0);
+        if is_alone || slots.iter().all(Option::is_some) {
+            return Ok(slot);
         }
-        Ok(slot)
+        let state = if slot.state == State::Closed { State::Open } else { slot.state };
+        Ok(Self { reach: header.size, state, ..slot })
     }
 
     fn decode(bytes: &[u8], header: &Header) -> Option<Self> {
@@ -195,7 +200,15 @@ impl Slot {
 
     fn is_possible(&self, header: &Header) -> bool {
         let is_ordered = DATA_START <= self.end && self.end <= self.reach && self.reach <= header.size;
-        is_ordered && self.end.is_multiple_of(8) && self.next >= header.first
+        is_ordered && self.end.is_multiple_of(8) && self.are_sequences_possible(header)
+    }
+
+    fn are_sequences_possible(&self, header: &Header) -> bool {
+        let most = (self.end - DATA_START) / HEADER as u64;
+        let is_counted = self.next.checked_sub(header.first).is_some_and(|count| count <= most);
+        let is_small =
+            self.next <= END_OF_SEQUENCES && self.epoch <= END_OF_SEQUENCES && self.count <= END_OF_SEQUENCES;
+        is_counted && is_small && self.kept <= self.next
     }
 }
 

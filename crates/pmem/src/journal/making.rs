@@ -13,7 +13,7 @@ use super::segment::Segment;
 use crate::os::mapping::{Access, is_on_pmem};
 use crate::os::volume::is_copy_on_write;
 use crate::os::{deliberate, errno, file, seam};
-use crate::storage::medium::{FileMedium, Medium, MemoryMedium};
+use crate::storage::medium::{Failed, FileMedium, Medium, MemoryMedium};
 use crate::{Error, Result};
 
 /// The name of a segment that is being made.
@@ -129,10 +129,14 @@ impl Prepared {
         self.size
     }
 
-    /// Makes a segment of it, durably: under its name, in the folder. The header says its size.
+    /// Makes a segment of it, durably, which [`give_name`] has to follow. The header says its size. Where that fails there is
+    /// nothing.
     pub(super) fn finish(self, folder: &Path, header: &Header, slot: &Slot) -> Result<(Segment, Arc<dyn Medium>)> {
+        self.write_start(folder, header, slot).inspect_err(|_| remove_unfinished(folder))
+    }
+
+    fn write_start(self, folder: &Path, header: &Header, slot: &Slot) -> Result<(Segment, Arc<dyn Medium>)> {
         let path = folder.join(file_name(header.first));
-        let unfinished = folder.join(UNFINISHED);
         let failed = |syscall| {
             let path = path.clone();
             move |error: io::Error| Error::io(&error, syscall, Some(&path))
@@ -142,14 +146,24 @@ impl Prepared {
         if !deliberate::is_on("journal: new segment not synced") {
             seam::sync_all(&self.file).map_err(failed("fsync"))?;
         }
-        seam::rename(&unfinished, &path, &self.file).map_err(failed("rename"))?;
-        if !deliberate::is_on("journal: new segment's name not synced") {
-            file::sync_folder(folder).map(drop).map_err(failed("fsync"))?;
-        }
         let file = Arc::new(self.file);
         let medium = medium(&file, header.size).map_err(failed("mmap"))?;
         Ok((Segment::written(*header, &path, file, Arc::clone(&medium)), medium))
     }
+}
+
+/// Gives a segment its name, durably.
+///
+/// # Errors
+/// [`Failed::Write`] where it has none, and what was made is gone; [`Failed::Sync`] where that is not known, for good: also
+/// taking the name away again might not last, and then the segment would come back beside what was appended to the one before.
+pub(super) fn give_name(folder: &Path, segment: &Segment) -> std::result::Result<(), Failed> {
+    let named = seam::rename(&folder.join(UNFINISHED), &segment.path, &segment.file);
+    named.inspect_err(|_| remove_unfinished(folder)).map_err(Failed::Write)?;
+    if deliberate::is_on("journal: new segment's name not synced") {
+        return Ok(());
+    }
+    file::sync_folder(folder).map(drop).map_err(Failed::Sync)
 }
 
 /// The way to write to a segment's file.
@@ -160,15 +174,15 @@ pub(super) fn medium(file: &Arc<File>, len: u64) -> io::Result<Arc<dyn Medium>> 
     Ok(Arc::new(FileMedium::new(Arc::clone(file), len)?))
 }
 
-/// Makes the journal's folder where it is missing. It is durable on return.
+/// Makes the folder of a new journal where it is missing. It is durable on return, also where somebody else made it who was
+/// killed then.
 pub(super) fn make_folder(path: &Path, mode: u32) -> Result<()> {
     let failed = |error: io::Error| Error::io(&error, "mkdir", Some(path));
     match errno::uninterrupted(|| path.metadata()) {
-        Ok(there) if there.is_dir() => return Ok(()),
+        Ok(there) if there.is_dir() => {}
         Ok(_) => return Err(Error::os(errno::ENOTDIR, "mkdir", Some(path)).with_hint("a journal is a folder")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => file::make_folder(path, mode).map_err(failed)?,
         Err(error) => return Err(failed(error)),
     }
-    file::make_folder(path, mode).map_err(failed)?;
     file::sync_folder(file::folder_of(path)).map(drop).map_err(failed)
 }

@@ -8,15 +8,16 @@ use super::JournalOptions;
 use super::active::Active;
 use super::chain::{Chain, Link, segment_paths};
 use super::cursors::Cursors;
-use super::format::{Header, State, Uuid};
+use super::format::{END_OF_SEQUENCES, Header, Slot, State, Uuid};
 use super::lock::WriterLock;
-use super::making::{Prepared, make_folder, medium, remove_unfinished};
+use super::making::{Prepared, give_name, make_folder, medium, remove_unfinished};
 use super::scan::find_end;
-use super::segment::{Segment, is_writable};
+use super::segment::{Place, Segment, is_writable};
 use super::shelf::Shelf;
 use super::tail::Tail;
 use super::writer::{Parts, Writer, first_size, now, random};
 use crate::os::{deliberate, errno, file};
+use crate::storage::frames::Broken;
 use crate::storage::medium::Failed;
 use crate::{Error, Result};
 
@@ -29,21 +30,24 @@ pub(super) fn absent(folder: &Path) -> Error {
 
 /// Makes the folder of a journal, where there may be none. What it holds must be a journal's.
 pub(super) fn prepare_folder(folder: &Path, options: &JournalOptions) -> Result<()> {
-    if options.create {
-        check_contents(folder)?;
-        make_folder(folder, options.mode)?;
-    } else if segment_paths(folder)?.is_empty() {
-        return Err(absent(folder));
+    let has_journal = || segment_paths(folder).map(|paths| !paths.is_empty());
+    if !options.create {
+        return if has_journal()? { Ok(()) } else { Err(absent(folder)) };
     }
-    Ok(())
-}
-
-/// A folder that has no segments, and what no journal has, is somebody else's.
-fn check_contents(folder: &Path) -> Result<()> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
-    if !segment_paths(folder)?.is_empty() {
+    if options.first_sequence > END_OF_SEQUENCES {
+        let most = format!("<= {END_OF_SEQUENCES}");
+        return Err(Error::out_of_range("firstSequence", most, options.first_sequence));
+    }
+    if has_journal().unwrap_or(false) {
         return Ok(());
     }
+    check_contents(folder)?;
+    make_folder(folder, options.mode)
+}
+
+/// A folder without segments that has what no journal has is somebody else's.
+fn check_contents(folder: &Path) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
     let ours = ["cursors", "tail", "lock", "next.tmp"];
     let foreign =
         entries.flatten().map(|entry| entry.file_name()).find(|name| !ours.iter().any(|ours| *name == **ours));
@@ -55,43 +59,45 @@ fn check_contents(folder: &Path) -> Result<()> {
 }
 
 /// The journal in a folder, whose lock this process has.
-pub(super) fn open(folder: &Path, options: &JournalOptions, lock: WriterLock) -> Result<Writer> {
+pub(super) fn open(folder: &Path, opened: File, options: &JournalOptions, lock: WriterLock) -> Result<Writer> {
     remove_unfinished(folder);
     let shelf = Shelf::new(folder);
-    let opened = match Chain::load(folder, false, &shelf.known())? {
+    let start = match Chain::load(folder, false, &shelf.known())? {
         None if options.create => make(folder, options)?,
         None => return Err(absent(folder)),
         Some(chain) => go_on(folder, &shelf, &chain)?,
     };
-    let Opened { active, uuid, first, torn } = opened;
+    let Start { active, uuid, first, torn } = start;
     shelf.add(&active.segment);
     let next = active.durable.sequence;
     let tail = Tail::publish_to(folder, uuid, next, options.mode)?;
     let folder = folder.to_path_buf();
     let cursors = Cursors::new(&folder, uuid, options.mode);
     let options = options.clone();
-    Ok(Writer::new(Parts { folder, options, uuid, shelf, active, first, torn, cursors, tail, lock }))
+    Ok(Writer::new(Parts { folder, options, uuid, shelf, active, first, torn, cursors, tail, lock, opened }))
 }
 
-struct Opened {
+struct Start {
     active: Active,
     uuid: Uuid,
     first: u64,
     torn: u64,
 }
 
-fn make(folder: &Path, options: &JournalOptions) -> Result<Opened> {
+fn make(folder: &Path, options: &JournalOptions) -> Result<Start> {
     let mut uuid = [0; 16];
     getrandom::fill(&mut uuid).map_err(|error| Error::io(&error.into(), "getrandom", None))?;
     let (size, first) = (first_size(options), options.first_sequence);
     let header = Header { uuid, epoch: 0, first, kept: first, size, created: now(), salt: random()? };
     let slot = Active::first_slot(&header);
     let prepared = Prepared::now(folder, size, options.mode)?;
-    let (segment, medium) = prepared.finish(folder, &header, &slot).inspect_err(|_| remove_unfinished(folder))?;
-    Ok(Opened { active: Active::new(Arc::new(segment), medium, slot), uuid, first, torn: 0 })
+    let (segment, medium) = prepared.finish(folder, &header, &slot)?;
+    let failed = |failed: Failed| Error::io(&failed.into_error(), OPEN, Some(folder));
+    give_name(folder, &segment).map_err(failed)?;
+    Ok(Start { active: Active::new(Arc::new(segment), medium, slot), uuid, first, torn: 0 })
 }
 
-fn go_on(folder: &Path, shelf: &Shelf, chain: &Chain) -> Result<Opened> {
+fn go_on(folder: &Path, shelf: &Shelf, chain: &Chain) -> Result<Start> {
     let Link { segment: read, slot } = chain.last();
     let file = Arc::new(file::open(&read.path, false, OPEN)?);
     if !is_writable(&file, &read.path)? {
@@ -100,7 +106,10 @@ fn go_on(folder: &Path, shelf: &Shelf, chain: &Chain) -> Result<Opened> {
     }
     let end = match slot.state {
         State::Open => Some(find_end(read, slot, published(folder, chain.uuid()))?),
-        State::Closed | State::Sealed(_) => None,
+        State::Closed | State::Sealed(_) => {
+            check_published(read, slot, published(folder, chain.uuid()))?;
+            None
+        }
     };
     let failed = |error: std::io::Error| Error::io(&error, "mmap", Some(&read.path));
     let medium = medium(&file, read.header.size).map_err(failed)?;
@@ -114,7 +123,8 @@ fn go_on(folder: &Path, shelf: &Shelf, chain: &Chain) -> Result<Opened> {
     match end {
         None => active.reopen().map_err(failed)?,
         Some(end) => {
-            finish_roll(folder, chain)?;
+            sync_names(folder)?;
+            finish_roll(chain)?;
             let epochs = chain.links.values().map(|link| link.slot.epoch);
             let raised = !deliberate::is_on("journal: epoch not raised");
             active.recover(&end, epochs.max().unwrap_or_default() + u64::from(raised)).map_err(failed)?;
@@ -122,7 +132,15 @@ fn go_on(folder: &Path, shelf: &Shelf, chain: &Chain) -> Result<Opened> {
     }
     shelf.take(chain);
     remove_leftovers(folder, shelf)?;
-    Ok(Opened { active, uuid: chain.uuid(), first: chain.first, torn })
+    Ok(Start { active, uuid: chain.uuid(), first: chain.first, torn })
+}
+
+/// That a journal which was closed has what readers of this boot were shown.
+fn check_published(segment: &Segment, slot: &Slot, published: Option<u64>) -> Result<()> {
+    if published.is_none_or(|published| published <= slot.next) {
+        return Ok(());
+    }
+    Err(segment.broken(Place { sequence: slot.next, offset: slot.end }, Broken::Empty))
 }
 
 /// What readers of this boot were shown.
@@ -130,14 +148,21 @@ fn published(folder: &Path, uuid: Uuid) -> Option<u64> {
     Tail::look(folder, uuid)?.next()
 }
 
+/// Makes durable which segments there are. Whoever named the last one may have been killed then.
+fn sync_names(folder: &Path) -> Result<()> {
+    if deliberate::is_on("journal: found names trusted") {
+        return Ok(());
+    }
+    file::sync_folder(folder).map(drop).map_err(|error| Error::io(&error, "fsync", Some(folder)))
+}
+
 /// Seals the segment before the last one, where a crash came between making the one and sealing the other.
-fn finish_roll(folder: &Path, chain: &Chain) -> Result<()> {
+fn finish_roll(chain: &Chain) -> Result<()> {
     let mut links = chain.links.values().rev();
     let (Some(last), Some(Link { segment, slot })) = (links.next(), links.next()) else { return Ok(()) };
     if slot.state != State::Open || deliberate::is_on("journal: roll not finished") {
         return Ok(());
     }
-    file::sync_folder(folder).map(drop).map_err(|error| Error::io(&error, "fsync", Some(folder)))?;
     let failed = |error: std::io::Error| Error::io(&error, OPEN, Some(&segment.path));
     let file: Arc<File> = Arc::new(file::open(&segment.path, false, OPEN)?);
     let medium = medium(&file, segment.header.size).map_err(failed)?;

@@ -1,5 +1,6 @@
 //! Reading a journal that another process may write.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,8 @@ pub(super) struct Reader {
     view: Arc<View>,
     pub(super) cursors: Cursors,
     pub(super) waits: Arc<Waits>,
+    /// The open folder, whose number nothing else gets as long as it is open.
+    _opened: File,
 }
 
 /// What is known of the journal by now.
@@ -49,7 +52,7 @@ const ATTEMPTS: u32 = 20;
 const CURSOR_MODE: u32 = 0o666;
 
 impl Reader {
-    pub(super) fn open(folder: &Path, is_remote: bool) -> Result<Self> {
+    pub(super) fn open(folder: &Path, opened: File, is_remote: bool) -> Result<Self> {
         let chain = load(folder, is_remote, &Shelf::new(folder))?;
         let uuid = chain.uuid();
         let view = Arc::new(View {
@@ -72,7 +75,7 @@ impl Reader {
         };
         let look = move |seen, most| looking.wait(seen, most);
         let waits = Arc::new(Waits::new(Arc::new(look), Source::Others(Some(Arc::new(interrupt)))));
-        Ok(Self { cursors: Cursors::new(folder, uuid, CURSOR_MODE), waits, view })
+        Ok(Self { cursors: Cursors::new(folder, uuid, CURSOR_MODE), waits, view, _opened: opened })
     }
 
     pub(super) fn view(&self) -> &View {

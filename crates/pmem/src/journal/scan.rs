@@ -113,7 +113,7 @@ pub(super) fn find_end(segment: &Segment, slot: &Slot, published: Option<u64>) -
         return Err(segment.broken(place, broken));
     }
     let rest = Rest::behind(segment, place, slot.reach)?;
-    let is_damage = rest.has_anchored || !is_cut_short(segment, place, broken, slot.reach)?;
+    let is_damage = rest.has_anchored || !is_cut_short(walk.bytes(), place, broken);
     if is_damage && !deliberate::is_on("journal: damage taken for torn") {
         return Err(segment.broken(place, broken));
     }
@@ -121,24 +121,18 @@ pub(super) fn find_end(segment: &Segment, slot: &Slot, published: Option<u64>) -
     Ok(End { place: end, anchor, latest, torn, reach: slot.reach })
 }
 
-/// Whether a broken frame is one that was not written as a whole: where space is zero before, some aligned word of it still
-/// is that was not to be.
-fn is_cut_short(segment: &Segment, place: Place, broken: Broken, limit: u64) -> Result<bool> {
+/// Whether a broken frame, which these bytes begin with, is one that was not written as a whole: where space is zero before,
+/// some aligned word of it still is that was not to be.
+fn is_cut_short(bytes: &[u8], place: Place, broken: Broken) -> bool {
+    let len = match broken {
+        Broken::Empty => return true,
+        Broken::Short(_) | Broken::Unknown | Broken::Sequence => return false,
+        Broken::Header => frames::HEADER,
+        Broken::Payload => frames::peek(bytes).size() as usize,
+    };
     // The sequence of a journal's first record is zero.
     let is_missing = |(index, word): (usize, &[u8])| word == [0; 8] && (index > 1 || place.sequence > 0);
-    let mut bytes = vec![0; frames::HEADER];
-    match broken {
-        Broken::Empty => return Ok(true),
-        Broken::Short(_) | Broken::Unknown | Broken::Sequence => return Ok(false),
-        Broken::Header if limit - place.offset < frames::HEADER as u64 => return Ok(false),
-        Broken::Header => segment.load(place.offset, &mut bytes)?,
-        Broken::Payload => {
-            segment.load(place.offset, &mut bytes)?;
-            bytes.resize(frames::peek(&bytes).size() as usize, 0);
-            segment.load(place.offset, &mut bytes)?;
-        }
-    }
-    Ok(bytes.chunks_exact(8).enumerate().any(is_missing))
+    bytes.get(..len).is_some_and(|frame| frame.chunks_exact(8).enumerate().any(is_missing))
 }
 
 /// What lies behind a place.

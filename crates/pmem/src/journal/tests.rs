@@ -23,6 +23,11 @@ fn open(folder: &Path) -> Journal {
     Journal::open(folder, &options()).unwrap()
 }
 
+/// As another process opens it.
+fn open_reader(folder: &Path) -> Reader {
+    Reader::open(folder, open_folder(folder).unwrap(), false).unwrap()
+}
+
 /// A folder in memory.
 fn folder() -> TempDir {
     let shm = Path::new("/dev/shm");
@@ -149,7 +154,7 @@ fn readers_elsewhere_see_what_is_durable() {
     on_each_medium(|folder| {
         let journal = open(folder);
         journal.append(&[&record(0)], None, true).unwrap();
-        let reader = Reader::open(folder, false).unwrap();
+        let reader = open_reader(folder);
         let limits = || reader.view().limits().unwrap();
         assert_eq!((limits().first, limits().next), (0, 1));
         for number in 1..1500 {
@@ -170,7 +175,7 @@ fn readers_elsewhere_see_what_is_durable() {
 fn a_reader_sees_the_first_segment_replaced_by_a_larger_one() {
     on_each_medium(|folder| {
         let journal = open(folder);
-        let reader = Reader::open(folder, false).unwrap();
+        let reader = open_reader(folder);
         let large = vec![7; 300_000];
         journal.append(&[&large], None, true).unwrap();
         let (view, mut position, mut target) = (reader.view(), JournalPosition::default(), vec![0; 400_000]);
@@ -337,7 +342,7 @@ fn readers_on_other_machines_go_by_what_is_in_the_files() {
     on_each_medium(|folder| {
         let journal = open(folder);
         journal.append(&[&record(0)], None, true).unwrap();
-        let reader = Reader::open(folder, true).unwrap();
+        let reader = Reader::open(folder, open_folder(folder).unwrap(), true).unwrap();
         let view = reader.view();
         for next in 1..1200 {
             journal.append(&[&record(next)], None, true).unwrap();
@@ -383,3 +388,4 @@ fn copy_folder(from: &Path, to: &Path) {
 mod crashes;
 mod damage;
 mod failures;
+mod races;

@@ -1,5 +1,6 @@
 //! Writing a journal: appends in the order of their sequences, commits that share a flush, and new segments.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -10,11 +11,11 @@ use super::active::Active;
 use super::cursors::Cursors;
 use super::format::{DATA_START, END_OF_SEQUENCES, Header, LEAST_SEGMENT, State, Uuid};
 use super::lock::WriterLock;
-use super::making::{Preparation, Prepared, remove_unfinished};
+use super::making::{Preparation, Prepared, give_name};
 use super::shelf::Shelf;
 use super::tail::Tail;
 use super::waits::{Source, Waits};
-use crate::os::{deliberate, errno, file, seam};
+use crate::os::{deliberate, errno};
 use crate::storage::committer::{self, Batch, Committer};
 use crate::storage::frames;
 use crate::storage::medium::Failed;
@@ -46,6 +47,8 @@ pub(super) struct Writer {
     /// The number of the failure after which nothing is acknowledged any more.
     latch: OnceLock<i32>,
     lock: WriterLock,
+    /// The open folder, whose number nothing else gets as long as it is open.
+    _opened: File,
 }
 
 struct Order {
@@ -77,6 +80,7 @@ pub(super) struct Parts {
     pub(super) cursors: Cursors,
     pub(super) tail: Option<Tail>,
     pub(super) lock: WriterLock,
+    pub(super) opened: File,
 }
 
 impl Writer {
@@ -101,6 +105,7 @@ impl Writer {
             tail: parts.tail,
             latch: OnceLock::new(),
             lock: parts.lock,
+            _opened: parts.opened,
         }
     }
 
@@ -265,8 +270,11 @@ impl Writer {
         let flushed = medium.commit(&[], &[(from.offset, to.offset - from.offset)]);
         let mut active = self.active();
         flushed.map_err(|failed| self.failed(&active, failed))?;
-        active.durable = to;
-        self.publish(to.sequence);
+        // Who appended meanwhile may have made more durable, where that takes no turn.
+        if to.sequence > active.durable.sequence {
+            active.durable = to;
+            self.publish(to.sequence);
+        }
         Ok(())
     }
 
@@ -358,7 +366,8 @@ impl Writer {
         active.make_ready(size).map_err(|failed| self.failed(active, failed))
     }
 
-    /// Goes on in a new segment. Where that fails nothing has changed.
+    /// Goes on in a new segment. Where that fails nothing has changed, or, once the new one may have its name, nothing is
+    /// acknowledged any more.
     fn roll(&self, active: &mut Active, size: u64) -> Result<()> {
         if !self.lock.still_holds() {
             let lost = Error::os(errno::EAGAIN, APPEND, Some(&self.folder));
@@ -369,6 +378,7 @@ impl Writer {
         if !deliberate::is_on("journal: roll without a flush") {
             self.flush_active(active)?;
         }
+        active.clear_spoiled().map_err(|failed| self.failed(active, failed))?;
         let size = self.next_size(active).max((DATA_START + size).next_multiple_of(DATA_START));
         let kept = self.make_space(active, size)?;
         let prepared = active.preparation.take().and_then(|preparation| preparation.finish(size));
@@ -386,15 +396,12 @@ impl Writer {
         if deliberate::is_on("journal: old segment sealed first") {
             active.finish(State::Sealed(header.salt)).map_err(|failed| self.failed(active, failed))?;
         }
-        let made = prepared.finish(&self.folder, &header, &slot).inspect_err(|_| self.unmake(active, &header));
-        let (segment, medium) = made?;
+        let (segment, medium) = prepared.finish(&self.folder, &header, &slot)?;
         let segment = Arc::new(segment);
+        give_name(&self.folder, &segment).map_err(|failed| self.failed(active, failed))?;
         if !deliberate::is_on("journal: old segment not sealed") {
             let sealed = active.finish(State::Sealed(header.salt));
-            if matches!(sealed, Err(Failed::Write(_))) {
-                self.unmake(active, &header);
-            }
-            sealed.map_err(|failed| self.failed(active, failed))?;
+            sealed.map_err(|failed| self.failed(active, Failed::Sync(failed.into_error())))?;
         }
         active.segment.seal(active.end.offset, active.latest());
         self.shelf.add(&segment);
@@ -402,18 +409,6 @@ impl Writer {
         *active = Active::new(segment, medium, slot);
         self.shelf.remove_before(kept);
         Ok(())
-    }
-
-    /// Removes a segment that was not finished. One that has taken the name of the active segment, which is empty, stays: the
-    /// journal goes on with it once it is opened again.
-    fn unmake(&self, active: &Active, header: &Header) {
-        remove_unfinished(&self.folder);
-        let path = self.folder.join(super::format::file_name(header.first));
-        if !active.is_empty() {
-            let _ = seam::remove(&path);
-        } else if !file::leads_to(&path, &active.segment.file) {
-            let _ = self.latch.set(errno::EIO);
-        }
     }
 
     /// The size of the segment behind this one.
@@ -504,6 +499,7 @@ impl Writer {
         self.check_latch()?;
         let mut active = self.active();
         self.flush_active(&mut active)?;
+        active.clear_spoiled().map_err(|failed| self.failed(&active, failed))?;
         active.finish(State::Closed).map_err(|failed| self.failed(&active, failed))
     }
 }

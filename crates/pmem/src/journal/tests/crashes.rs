@@ -47,7 +47,7 @@ fn check_all(crashes: Vec<Crash>, original: &Path, allowed: &Allowed, is_deep: b
     for (number, crash) in crashes.iter().enumerate() {
         let folder = materialise(crash, original, number);
         let has_journal = segments(&folder) > 0;
-        let seen = has_journal.then(|| Reader::open(&folder, false).unwrap().view().limits().unwrap().next);
+        let seen = has_journal.then(|| open_reader(&folder).view().limits().unwrap().next);
         let (recorder, recovered);
         {
             recorder = Recorder::new();
@@ -320,7 +320,7 @@ fn what_a_reader_without_a_tail_saw_survives_a_power_cut() {
         journal.append(&[&record(number)], None, false).unwrap();
     }
     std::fs::remove_file(folder.join("tail")).unwrap();
-    let seen = Reader::open(folder, false).unwrap().view().limits().unwrap().next;
+    let seen = open_reader(folder).view().limits().unwrap().next;
     assert_eq!(seen, 5);
     let crashes = (0..30).map(|_| recorder.crash()).collect();
     let allowed = Allowed { first: 0..=0, least: 5, ends: vec![5] };
@@ -383,4 +383,99 @@ fn a_slot_that_was_not_made_durable_is_not_relied_on() {
         let allowed = Allowed { first: 0..=0, least: 5, ends: vec![5, 6] };
         unattached(|| check_all(crashes, folder, &allowed, false));
     }
+}
+
+/// What was acknowledged is there in each crash, and nothing that was rejected.
+fn check_records(crashes: &[Crash], original: &Path, acknowledged: &[Vec<u8>], most: usize) {
+    for (number, crash) in crashes.iter().enumerate() {
+        let folder = materialise(crash, original, number);
+        let all: Vec<_> = read(&open(&folder)).into_iter().map(|(_, data)| data).collect();
+        assert!(all.starts_with(acknowledged), "{} of {} records are left", all.len(), acknowledged.len());
+        assert!(all.len() <= most, "a rejected record is there");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
+/// A write or a sync of a roll that fails, and what is appended after it.
+fn fail_in_roll(folder: &Path, filled: u64, number: usize, is_sync: bool) {
+    let recorder = recorded(folder, number as u64);
+    let _attached = recorder.attach();
+    let mut journal = open(folder);
+    let mut acknowledged: Vec<Vec<u8>> = (0..filled).map(record).collect();
+    for record in &acknowledged {
+        journal.append(&[record], None, true).unwrap();
+    }
+    let counts = recorder.counts();
+    match is_sync {
+        true => recorder.fail_sync(counts.barriers + number),
+        false => recorder.fail_write(counts.writes + number),
+    }
+    // Longer than a segment, shorter than what is left of one, and longer than that.
+    let mut uncertain = 0;
+    for len in [300_000, 100, 8000, 64] {
+        let data = vec![len as u8; len];
+        match journal.append(&[&data], None, true) {
+            Ok(sequence) => {
+                assert_eq!(sequence, acknowledged.len() as u64);
+                acknowledged.push(data);
+            }
+            Err(Error::Uncertain { .. }) => {
+                uncertain = 1;
+                break;
+            }
+            Err(error) => assert_eq!(error.code(), "ENOSPC"),
+        }
+    }
+    recorder.fail_sync(usize::MAX);
+    recorder.fail_write(usize::MAX);
+    let check = |acknowledged: &[Vec<u8>], most| {
+        let crashes: Vec<_> = (0..8).map(|_| recorder.crash()).collect();
+        unattached(|| check_records(&crashes, folder, acknowledged, most));
+    };
+    check(&acknowledged, acknowledged.len() + uncertain);
+    drop(journal);
+    journal = open(folder);
+    let all: Vec<_> = read(&journal).into_iter().map(|(_, data)| data).collect();
+    assert!(all.starts_with(&acknowledged) && all.len() <= acknowledged.len() + uncertain);
+    acknowledged = all;
+    for number in 0..50 {
+        journal.append(&[&record(number)], None, true).unwrap();
+        acknowledged.push(record(number));
+    }
+    check(&acknowledged, acknowledged.len());
+}
+
+#[test]
+fn whatever_fails_in_a_roll_loses_nothing() {
+    on_each_medium(|folder| {
+        // On persistent memory nothing tells of a fence that fails.
+        let kinds: &[bool] = if forced::get() == Some(true) { &[false] } else { &[false, true] };
+        for &is_sync in kinds {
+            for filled in [0, 1, 280] {
+                for number in 0..14 {
+                    println!("{filled} records, number {number}, a sync: {is_sync}");
+                    let folder = folder.join(format!("{filled}-{number}-{is_sync}"));
+                    fail_in_roll(&folder, filled, number, is_sync);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_journal_that_was_just_made_by_who_was_killed_survives_a_power_cut() {
+    on_each_medium(|folder| {
+        for steps in 0..20 {
+            let folder = &folder.join(steps.to_string());
+            let recorder = recorded(folder, steps);
+            let _attached = recorder.attach();
+            recorder.stop_after(steps as usize);
+            drop(Journal::open(folder, &options()));
+            recorder.stop_after(usize::MAX);
+            let journal = open(folder);
+            journal.append(&[&record(0)], None, true).unwrap();
+            let crashes: Vec<_> = (0..10).map(|_| recorder.crash()).collect();
+            unattached(|| check_records(&crashes, folder, &[record(0)], 1));
+        }
+    });
 }

@@ -263,3 +263,32 @@ fn opening_a_damaged_journal_changes_nothing() {
     let after: Vec<_> = chain::segment_paths(folder).unwrap().iter().map(contents).collect();
     assert!(before == after);
 }
+
+#[test]
+fn a_flipped_bit_of_a_journal_that_was_opened_again_is_harmless_or_an_error() {
+    forced::pmem(false);
+    let folder = folder();
+    let folder = folder.path().join("journal");
+    drop(small(&folder));
+    for number in 9..12 {
+        let journal = open(&folder);
+        journal.append(&[&record(number)], None, true).unwrap();
+        let path = chain::segment_paths(&folder).unwrap().remove(0);
+        let original = fs::read(&path).unwrap();
+        for at in (0..4096).filter(|at| original[at / 512 * 512..][..512].iter().any(|&byte| byte != 0)) {
+            let (mut bytes, copy) = (original.clone(), folder.with_extension("flipped"));
+            bytes[at] ^= 1 << (at % 8);
+            let _ = fs::remove_dir_all(&copy);
+            fs::create_dir_all(&copy).unwrap();
+            fs::write(copy.join(path.file_name().unwrap()), &bytes).unwrap();
+            let report = Journal::check(&copy);
+            match Journal::open(&copy, &options()).and_then(|journal| read_from(&journal, 1, false)) {
+                Ok(all) => assert!(all == records(1..number + 1), "byte {at}: {} {report:?}", all.len()),
+                Err(error) => assert!(is_damage(&error), "byte {at}: {error} {report:?}"),
+            }
+            if let Ok(report) = report {
+                assert!(report.records == number || !report.damage.is_empty(), "byte {at}: {report:?}");
+            }
+        }
+    }
+}

@@ -185,3 +185,59 @@ fn a_roll_of_an_empty_segment_that_fails_loses_no_later_record() {
     }
     assert!(failures > 4);
 }
+
+/// A journal with a record, and behind it what a failed write of two more left there, all of it.
+fn with_rest_of_failed_write(folder: &Path, recorder: &Arc<Recorder>) -> Journal {
+    let journal = open(folder);
+    let data = vec![1; 96];
+    journal.append(&[&data], None, true).unwrap();
+    let path = chain::segment_paths(folder).unwrap().remove(0);
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let (segment, _) = segment::Segment::open(&path, false).unwrap();
+    let (mut bytes, offset) = (Vec::new(), format::DATA_START + 128);
+    for sequence in 1..3 {
+        let frame = frames::Frame { len: 128, sequence, time: 5, flags: frames::ANCHORED * (sequence == 1) as u16 };
+        frames::encode(&mut bytes, segment.header.salt, offset + 128 * (sequence - 1), &frame, &data);
+    }
+    fail_write(recorder);
+    journal.append(&[&data, &data], None, true).unwrap_err();
+    crate::os::seam::pwrite(&file, &bytes, offset).unwrap();
+    journal
+}
+
+#[test]
+fn closing_leaves_nothing_of_a_failed_write() {
+    forced::pmem(false);
+    let folder = folder();
+    let folder = &folder.path().join("journal");
+    let recorder = recorded(folder);
+    let _attached = recorder.attach();
+    drop(with_rest_of_failed_write(folder, &recorder));
+    let journal = open(folder);
+    journal.append(&[&[2; 96]], None, true).unwrap();
+    let copy = folder.with_extension("copy");
+    copy_folder(folder, &copy);
+    assert_eq!(read(&open(&copy)).len(), 2);
+}
+
+#[test]
+fn a_roll_leaves_nothing_of_a_failed_write() {
+    forced::pmem(false);
+    let root = folder();
+    for steps in 0..20 {
+        let folder = &root.path().join(steps.to_string());
+        let recorder = recorded(folder);
+        let _attached = recorder.attach();
+        let journal = with_rest_of_failed_write(folder, &recorder);
+        recorder.stop_after(recorder.steps() + steps);
+        let is_there = journal.append(&[&[3; 70_000]], None, true).is_ok();
+        // What a kill leaves.
+        let copy = folder.with_extension("copy");
+        copy_folder(folder, &copy);
+        drop(_attached);
+        let _ = std::fs::remove_file(copy.join("tail"));
+        let all = read(&open(&copy));
+        assert!(all.len() < 4 && (!is_there || all.len() == 2), "{steps}: {}", all.len());
+        recorder.stop_after(0);
+    }
+}

@@ -1,0 +1,60 @@
+//! What several do at once to a journal.
+
+use std::sync::Arc;
+use std::sync::Barrier;
+
+use super::*;
+use crate::os::seam::recorder::Recorder;
+
+#[test]
+fn a_flush_that_ends_late_takes_nothing_back() {
+    forced::pmem(true);
+    let folder = folder();
+    let journal = open(&folder.path().join("journal"));
+    journal.append(&[&record(0)], None, false).unwrap();
+    let (recorder, pause) = (Recorder::new(), Arc::new(Barrier::new(2)));
+    recorder.pause_syncs(&pause);
+    std::thread::scope(|scope| {
+        let flushed = scope.spawn(|| {
+            let _attached = recorder.attach();
+            journal.flush()
+        });
+        pause.wait();
+        journal.append(&[&record(1)], None, true).unwrap();
+        assert_eq!(journal.limits().unwrap().1, 2);
+        recorder.stop_pausing();
+        pause.wait();
+        flushed.join().unwrap().unwrap();
+    });
+    assert_eq!(journal.limits().unwrap().1, 2);
+    assert_eq!(read(&journal), records(0..2));
+}
+
+#[test]
+fn a_reader_sees_a_segment_that_took_the_place_of_an_empty_one() {
+    on_each_medium(|folder| {
+        let journal = open(folder);
+        let reader = open_reader(folder);
+        let large = vec![7; 300_000];
+        journal.append(&[&large], None, true).unwrap();
+        let (view, mut position, mut target) = (reader.view(), JournalPosition::default(), vec![0; 400_000]);
+        let read = view.shelf.read(&mut position, view.limits().unwrap(), false, &mut target, || view.refresh());
+        assert!(matches!(read, Ok(JournalRead::Frames(300_032))), "{read:?}");
+    });
+}
+
+#[test]
+fn a_folder_is_not_taken_for_one_that_is_gone() {
+    // Where numbers of files are used again at once.
+    let root = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let folder = root.path().join("journal");
+    let journal = open(&folder);
+    journal.append(&[b"old"], None, true).unwrap();
+    let reader = Journal::open(&folder, &readonly()).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    for number in 0..50 {
+        let other = open(&root.path().join(number.to_string()));
+        assert_eq!(read(&other), []);
+    }
+    drop((journal, reader));
+}
