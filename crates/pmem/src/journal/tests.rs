@@ -388,4 +388,5 @@ fn copy_folder(from: &Path, to: &Path) {
 mod crashes;
 mod damage;
 mod failures;
+mod hostile;
 mod races;

@@ -479,3 +479,123 @@ fn a_journal_that_was_just_made_by_who_was_killed_survives_a_power_cut() {
         }
     });
 }
+
+/// How many units of what is not durable are looked at in every combination.
+const MOST_UNITS: usize = 8;
+
+/// A journal of a few records, whose files and names are durable.
+fn settled(folder: &Path, count: u64) -> (Arc<Recorder>, crate::os::seam::recorder::Attached, Journal) {
+    let recorder = recorded(folder, 1);
+    let attached = recorder.attach();
+    let journal = open(folder);
+    for number in 0..count {
+        journal.append(&[&record(number)], None, true).unwrap();
+    }
+    crate::os::file::sync_folder(folder).unwrap();
+    recorder.record_every_crash(MOST_UNITS);
+    (recorder, attached, journal)
+}
+
+/// Each combination of what is not durable, at each step of `work`, leaves what is allowed.
+fn check_every(folder: &Path, count: u64, allowed: &Allowed, work: impl FnOnce(Journal)) {
+    let (recorder, _attached, journal) = settled(folder, count);
+    work(journal);
+    let crashes = recorder.take_crashes();
+    assert!(!crashes.is_empty());
+    unattached(|| check_all(crashes, folder, allowed, false));
+}
+
+#[test]
+fn every_crash_of_a_few_steps_leaves_what_was_acknowledged() {
+    on_each_medium(|folder| {
+        let allowed = |ends: &[u64]| Allowed { first: 0..=0, least: 3, ends: ends.to_vec() };
+        check_every(&folder.join("commit"), 3, &allowed(&[3, 4, 6]), |journal| {
+            journal.append(&[&record(3)], None, true).unwrap();
+            journal.append(&[&record(4), &record(5)], None, true).unwrap();
+            std::mem::forget(journal.clone());
+        });
+        check_every(&folder.join("late"), 3, &allowed(&[3, 4, 6]), |journal| {
+            journal.append(&[&record(3)], None, false).unwrap();
+            journal.append(&[&record(4), &record(5)], None, false).unwrap();
+            journal.flush().unwrap();
+            std::mem::forget(journal.clone());
+        });
+        check_every(&folder.join("close"), 3, &allowed(&[3, 4]), |journal| {
+            drop(journal);
+            let journal = open(&folder.join("close"));
+            journal.append(&[&record(3)], None, true).unwrap();
+        });
+        let truncated = Allowed { first: 0..=3, least: 3, ends: vec![3] };
+        check_every(&folder.join("truncation"), 3, &truncated, |journal| {
+            journal.truncate_before(2).unwrap();
+            journal.truncate_before(3).unwrap();
+        });
+    });
+}
+
+/// So many records fill a segment, up to a few.
+fn almost_full(folder: &Path) -> u64 {
+    let journal = open(folder);
+    let mut next = 0;
+    while segments(folder) == 1 {
+        journal.append(&[&record(next)], None, false).unwrap();
+        next += 1;
+    }
+    next - 1
+}
+
+#[test]
+fn every_crash_of_a_roll_leaves_what_was_acknowledged() {
+    on_each_medium(|folder| {
+        let count = almost_full(&folder.with_extension("trial"));
+        let allowed = Allowed { first: 0..=0, least: count - 1, ends: vec![count - 1, count, count + 1] };
+        check_every(&folder.join("roll"), count - 1, &allowed, |journal| {
+            journal.append(&[&record(count - 1)], None, true).unwrap();
+            journal.append(&[&record(count)], None, true).unwrap();
+            std::mem::forget(journal.clone());
+        });
+        let allowed = Allowed { first: 0..=count + 1, least: count - 1, ends: vec![count - 1, count, count + 1] };
+        check_every(&folder.join("truncation"), count - 1, &allowed, |journal| {
+            journal.append(&[&record(count - 1)], None, false).unwrap();
+            journal.append(&[&record(count)], None, false).unwrap();
+            journal.truncate_before(count + 1).unwrap();
+            std::mem::forget(journal.clone());
+        });
+    });
+}
+
+#[test]
+fn every_crash_of_a_recovery_leaves_what_it_shows() {
+    on_each_medium(|folder| {
+        for steps in 0..4 {
+            let folder = &folder.join(steps.to_string());
+            let (recorder, _attached, journal) = settled(folder, 3);
+            let shown = std::fs::read(folder.join("tail")).unwrap();
+            recorder.stop_after(recorder.steps() + steps);
+            let _ = journal.append(&[&record(3)], None, true);
+            let _ = journal.append(&[&record(4), &record(5)], None, false);
+            drop(journal);
+            let tail = OpenOptions::new().write(true).open(folder.join("tail")).unwrap();
+            write_all_at(&tail, &shown, 0).unwrap();
+            recorder.stop_after(usize::MAX);
+            recorder.take_crashes();
+            let next = open_and_forget(folder);
+            let allowed = Allowed { first: 0..=0, least: 3, ends: vec![3, 4, 6] };
+            let crashes = recorder.take_crashes();
+            assert!(crashes.len() > 10 && allowed.ends.contains(&next));
+            unattached(|| check_all(crashes, folder, &allowed, false));
+            // Once it has shown them, they last.
+            let crashes = (0..20).map(|_| recorder.crash()).collect();
+            let allowed = Allowed { first: 0..=0, least: next, ends: vec![next] };
+            unattached(|| check_all(crashes, folder, &allowed, false));
+        }
+    });
+}
+
+/// What a recovery shows, of a process that is killed then.
+fn open_and_forget(folder: &Path) -> u64 {
+    let journal = open(folder);
+    let next = journal.limits().unwrap().1;
+    std::mem::forget(journal);
+    next
+}

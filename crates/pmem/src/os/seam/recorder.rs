@@ -21,6 +21,9 @@ const WORD: u64 = 8;
 /// The number of bytes that are written back from a processor's caches at once.
 const LINE: usize = 64;
 
+/// The number of bytes that a disk writes as a whole.
+const SECTOR: u64 = 512;
+
 /// The device and the number of a file.
 type FileId = (u64, u64);
 
@@ -59,8 +62,19 @@ struct State {
     link_refusal: Option<i32>,
     random: Random,
     crashes: Option<Vec<Crash>>,
+    /// Up to how many units every crash is kept, rather than one.
+    most_units: Option<usize>,
     pause: Option<Arc<Barrier>>,
     failed_fences: HashMap<ThreadId, i32>,
+}
+
+/// What a crash leaves as a whole or not at all, of what is not durable.
+enum Unit {
+    /// That a name leads to another file by now.
+    Name(PathBuf),
+    Size(FileId),
+    /// 512 bytes, by their number.
+    Sector(FileId, u64),
 }
 
 /// How often what was done.
@@ -87,6 +101,7 @@ impl Default for State {
             link_refusal: None,
             random: Random::new(1),
             crashes: None,
+            most_units: None,
             pause: None,
             failed_fences: HashMap::new(),
         }
@@ -167,6 +182,34 @@ impl Disk {
                 self.durable.put_word(word, value);
             }
         }
+    }
+
+    /// The sectors that a crash would change.
+    fn changed_sectors(&self) -> Vec<u64> {
+        let is_changed = |(word, dirty): &(&u64, &Word)| {
+            let is_in = (**word + 1) * WORD <= self.durable.len();
+            dirty.values.last().is_some_and(|&last| last != if is_in { self.durable.word(**word) } else { 0 })
+        };
+        let mut sectors: Vec<u64> =
+            self.dirty.iter().filter(is_changed).map(|(word, _)| word * WORD / SECTOR).collect();
+        sectors.dedup();
+        sectors
+    }
+
+    /// What is durable, with these sectors as they were stored last.
+    fn with(&self, has_size: bool, sectors: impl Iterator<Item = u64>) -> Image {
+        let mut image = self.durable.clone();
+        if has_size {
+            image.resize(self.cached.len());
+        }
+        for sector in sectors {
+            for (word, dirty) in self.dirty.range(words(sector * SECTOR, SECTOR)) {
+                if let Some(&last) = dirty.values.last() {
+                    image.put_word(*word, last);
+                }
+            }
+        }
+        image
     }
 
     /// Any of what is not durable survives a crash: nothing, all, or some words, sectors or pages of it.
@@ -270,6 +313,13 @@ impl Recorder {
         self.state().crashes = Some(Vec::new());
     }
 
+    /// [`Recorder::record_crashes`], and of each step all that it might leave where it has up to `most` units that may survive by
+    /// themselves, of so many otherwise.
+    pub(crate) fn record_every_crash(&self, most: usize) {
+        self.record_crashes();
+        self.state().most_units = Some(most);
+    }
+
     fn pause(&self) {
         let pause = self.state().pause.clone();
         if let Some(pause) = pause {
@@ -370,8 +420,59 @@ impl State {
         if self.crashes.is_none() {
             return;
         }
-        let crash = self.crash();
-        self.crashes.get_or_insert_default().push(crash);
+        let crashes = match self.most_units {
+            None => vec![self.crash()],
+            Some(most) => self.every_crash(most),
+        };
+        self.crashes.get_or_insert_default().extend(crashes);
+    }
+
+    /// What is not durable, unit by unit.
+    fn units(&self) -> Vec<Unit> {
+        let mut units = Vec::new();
+        for (path, name) in &self.names {
+            if name.current != name.durable {
+                units.push(Unit::Name(path.clone()));
+            }
+        }
+        let named = |id: &FileId| self.names.values().any(|name| [name.current, name.durable].contains(&Some(*id)));
+        for (&id, disk) in self.disks.iter().filter(|(id, _)| named(id)) {
+            if disk.durable.len() != disk.cached.len() {
+                units.push(Unit::Size(id));
+            }
+            units.extend(disk.changed_sectors().into_iter().map(|sector| Unit::Sector(id, sector)));
+        }
+        units
+    }
+
+    fn every_crash(&mut self, most: usize) -> Vec<Crash> {
+        let units = self.units();
+        if units.len() <= most {
+            return (0..1 << units.len())
+                .map(|kept: u64| self.crash_with(&units, |index| kept >> index & 1 == 1))
+                .collect();
+        }
+        let choices: Vec<Vec<bool>> =
+            (0..1 << most.min(6)).map(|_| units.iter().map(|_| self.random.below(2) == 0).collect()).collect();
+        choices.iter().map(|kept| self.crash_with(&units, |index| kept[index])).collect()
+    }
+
+    fn crash_with(&self, units: &[Unit], is_kept: impl Fn(usize) -> bool) -> Crash {
+        let kept: Vec<&Unit> =
+            units.iter().enumerate().filter(|(index, _)| is_kept(*index)).map(|(_, unit)| unit).collect();
+        let image = |id: FileId| {
+            let has_size = kept.iter().any(|unit| matches!(unit, Unit::Size(of) if *of == id));
+            let sectors = kept.iter().filter_map(|unit| match unit {
+                Unit::Sector(of, sector) if *of == id => Some(*sector),
+                _ => None,
+            });
+            self.disks[&id].with(has_size, sectors)
+        };
+        let file = |(path, name): (&PathBuf, &Name)| {
+            let is_new = kept.iter().any(|unit| matches!(unit, Unit::Name(of) if of == path));
+            Some((path.clone(), if is_new { name.current } else { name.durable }?))
+        };
+        self.names.iter().filter_map(file).map(|(path, id)| (path, image(id))).collect()
     }
 
     fn crash(&mut self) -> Crash {
