@@ -196,11 +196,12 @@ impl Tail {
         self.mapping.word(at::WAITERS).store(1u32.to_le(), SeqCst);
     }
 
-    /// The sequence behind the last durable record; none once the page is lost.
+    /// The sequence behind the last durable record; none once the page is lost, or overwritten by someone who does not know
+    /// what it is.
     #[inline]
     pub(crate) fn next(&self) -> Option<u64> {
         let next = self.get(at::NEXT);
-        (!self.is_lost()).then_some(next)
+        self.holds().then_some(next)
     }
 
     /// Whether the page was lost: it says nothing any more.
@@ -402,6 +403,19 @@ mod tests {
         cut.set_len(0).unwrap();
         cut.set_len(4096).unwrap();
         assert!(!tail.is_current(folder.path()));
+    }
+
+    #[test]
+    fn a_page_that_is_overwritten_says_nothing() {
+        let folder = folder();
+        let (tail, reader) = (publish(folder.path(), 5), Tail::look(folder.path(), UUID).unwrap());
+        let page = File::options().write(true).open(folder.path().join("tail")).unwrap();
+        seam::pwrite(&page, &[0xff; 4096], 0).unwrap();
+        assert_eq!((reader.next(), seen(folder.path())), (None, None));
+        reader.wait(5, Duration::from_secs(100));
+        tail.publish(6);
+        assert_eq!(reader.next(), None);
+        assert_eq!((publish(folder.path(), 7).next(), seen(folder.path()), reader.next()), (Some(7), Some(7), Some(7)));
     }
 
     #[test]
