@@ -360,6 +360,10 @@ impl Writer {
 
     /// Makes ready for so many bytes of frames, in the committer's turn: in a new segment where this one has no room.
     fn make_room(&self, active: &mut Active, size: u64) -> Result<()> {
+        if active.fits(size) && active.is_ready_for(size) && !self.is_due(active) {
+            return Ok(());
+        }
+        self.check_lock()?;
         if !active.fits(size) || self.is_due(active) {
             self.roll(active, size)?;
         }
@@ -369,12 +373,6 @@ impl Writer {
     /// Goes on in a new segment. Where that fails nothing has changed, or, once the new one may have its name, nothing is
     /// acknowledged any more.
     fn roll(&self, active: &mut Active, size: u64) -> Result<()> {
-        if !self.lock.still_holds() {
-            let lost = Error::os(errno::EAGAIN, APPEND, Some(&self.folder));
-            return Err(
-                lost.with_hint("its file 'lock' was removed, so another process may write too: close the journal")
-            );
-        }
         if !deliberate::is_on("journal: roll without a flush") {
             self.flush_active(active)?;
         }
@@ -446,6 +444,7 @@ impl Writer {
             if sequence <= self.first() {
                 return Ok(());
             }
+            self.check_lock()?;
             if !deliberate::is_on("journal: truncation not written") {
                 active.keep(sequence).map_err(|failed| self.failed(&active, failed))?;
             }
@@ -461,6 +460,16 @@ impl Writer {
             None => Ok(()),
             Some(&errno) => Err(self.uncertain(errno)),
         }
+    }
+
+    /// That no other process can have taken the journal over. Slots are not written after that: they would go over the other
+    /// one's.
+    fn check_lock(&self) -> Result<()> {
+        if self.lock.still_holds() {
+            return Ok(());
+        }
+        let lost = Error::os(errno::EAGAIN, APPEND, Some(&self.folder));
+        Err(lost.with_hint("its file 'lock' was removed, so another process may write too: close the journal"))
     }
 
     #[cold]
@@ -497,6 +506,7 @@ impl Writer {
     /// Says durably that the journal was closed behind its last record.
     fn close(&self) -> Result<()> {
         self.check_latch()?;
+        self.check_lock()?;
         let mut active = self.active();
         self.flush_active(&mut active)?;
         active.clear_spoiled().map_err(|failed| self.failed(&active, failed))?;
