@@ -346,7 +346,7 @@ impl Journal {
     pub fn read(&self, position: &mut JournalPosition, skip_damaged: bool, target: &mut [u8]) -> Result<JournalRead> {
         let limits = self.limits_now()?;
         match &self.core {
-            Core::Writer(writer) => writer.shelf.read(position, limits, skip_damaged, target, || Ok(false)),
+            Core::Writer(writer) => writer.shelf.read(position, limits, skip_damaged, target, || Ok(None)),
             Core::Reader(reader) => {
                 let view = reader.view();
                 view.shelf.read(position, limits, skip_damaged, target, || view.refresh())

@@ -112,11 +112,11 @@ impl View {
         self.next.fetch_max(last.slot.next, Ordering::AcqRel);
     }
 
-    /// Looks at the folder again. Whether that may have brought something new.
-    pub(super) fn refresh(&self) -> Result<bool> {
+    /// Looks at the folder again. Returns the first sequence that is kept by now.
+    pub(super) fn refresh(&self) -> Result<Option<u64>> {
         let chain = load(&self.folder, self.is_remote, &self.shelf)?;
         self.take(&chain);
-        Ok(true)
+        Ok(Some(self.first.load(Ordering::Acquire)))
     }
 
     /// What may be read. Where the writer does not show it, the frames do.

@@ -115,14 +115,14 @@ impl Shelf {
 
     /// Copies frames out: as many as fit into `target`, from the position on, which moves behind them.
     ///
-    /// `refresh` looks for segments that are new, and says whether it could find any.
+    /// `refresh` looks at what has become of the segments, and says what the first sequence is by now; none where that is known.
     pub(super) fn read(
         &self,
         position: &mut JournalPosition,
-        limits: Limits,
+        mut limits: Limits,
         skip_damaged: bool,
         target: &mut [u8],
-        refresh: impl Fn() -> Result<bool>,
+        refresh: impl Fn() -> Result<Option<u64>>,
     ) -> Result<JournalRead> {
         let mut is_fresh = false;
         loop {
@@ -151,11 +151,7 @@ impl Shelf {
                 Ok(Read::Needs(len)) => return Ok(JournalRead::Needs(len)),
                 Ok(Read::Broken(..)) | Err(Error::Damaged { .. }) if !is_fresh => {
                     is_fresh = true;
-                    if refresh()?
-                        && self.holding(position.sequence).is_some_and(|(other, _)| !Arc::ptr_eq(&other, &segment))
-                    {
-                        continue;
-                    }
+                    limits.first = refresh()?.map_or(limits.first, |first| limits.first.max(first));
                 }
                 Ok(Read::Broken(place, broken)) if !skip_damaged => return Err(segment.broken(place, broken)),
                 Err(error) if !skip_damaged || !matches!(error, Error::Damaged { .. }) => return Err(error),

@@ -187,6 +187,31 @@ fn a_reader_sees_the_first_segment_replaced_by_a_larger_one() {
 }
 
 #[test]
+fn a_reader_elsewhere_that_is_overtaken_is_told() {
+    on_each_medium(|folder| {
+        let journal = open(folder);
+        journal.append(&[&record(0)], None, true).unwrap();
+        let reader = Reader::open(folder, false).unwrap();
+        let limits = reader.view().limits().unwrap();
+        for number in 1..1500 {
+            journal.append(&[&record(number)], None, true).unwrap();
+        }
+        // The reader knows the first segment alone, and nothing of this.
+        journal.truncate_before(1400).unwrap();
+        let view = reader.view();
+        let limits = Limits { next: view.limits().unwrap().next, ..limits };
+        let (mut position, mut target) = (JournalPosition::default(), vec![0; 4096]);
+        let error = loop {
+            match view.shelf.read(&mut position, limits, false, &mut target, || view.refresh()) {
+                Ok(read) => assert!(matches!(read, JournalRead::Frames(len) if len > 0), "{read:?} at {position:?}"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::Gap { first: 1400, sequence: 1..1000, .. }), "{error}");
+    });
+}
+
+#[test]
 fn segments_that_come_and_go_while_a_folder_is_read_are_no_damage() {
     on_each_medium(|folder| {
         let journal = open(folder);
