@@ -117,7 +117,8 @@ linux('writers are killed, and nothing is lost, of what they were told and of wh
   const all = records.map(({ data }) => hash(data))
 
   const isAtEnd = (reader: Teller) => Number(reader.lines.at(-1)?.split(' ')[0]) === next - 1
-  await until(() => isAtEnd(follower) && isAtEnd(consumers.at(-1)!))
+  const areAtEnd = () => isAtEnd(follower) && isAtEnd(consumers.at(-1)!)
+  for (let left = 10; left > 0 && !areAtEnd(); left -= 1) await until(areAtEnd)
   await follower.kill()
   await consumers.at(-1)!.kill()
   const seen = told(follower)

@@ -185,6 +185,83 @@ test('the file lock is removed: who wrote finds out, and leaves the next writer 
   t.deepEqual(texts(opened(t, {}, copy)), [...numbered(13), 'more'])
 })
 
+linux('who may read the files and nothing else reads and follows, and moves no cursor', async (t) => {
+  if (process.getuid?.() !== 0) return t.pass()
+  const events = holding(t, numbered(3))
+  events.cursor('worker').commit(0)
+  const where = dirname(events.path)
+  fs.chmodSync(where, 0o755)
+  const other = startProcess(t)
+  const seen = await other.run(async ({ journal, kept }, where) => {
+    process.chdir(where)
+    process.setuid?.(65534)
+    kept.events = journal.open('journal', { readonly: true })
+    const events = kept.events as journal.Journal
+    const failures: unknown[] = []
+    for (const work of [
+      () => journal.open('journal'),
+      () => events.cursor('worker').commit(1),
+      () => events.cursor('other').commit(1),
+      () => events.cursor('worker').delete(),
+      () => events.consume('worker', () => {}),
+    ]) {
+      try {
+        await work()
+        failures.push(undefined)
+      } catch (error) {
+        failures.push((error as NodeJS.ErrnoException).code)
+      }
+    }
+    const texts = Array.from(events, (record) => record.text())
+    return { failures, texts, position: events.cursor('worker').position, sound: journal.check('journal').sound }
+  }, where)
+  t.deepEqual(seen, { failures: Array.from({ length: 5 }, () => 'EACCES'), texts: numbered(3), position: 1, sound: true })
+  const next = other.run(async ({ kept }) => {
+    for await (const record of (kept.events as journal.Journal).follow({ from: 3 })) return record.text()
+    return undefined
+  })
+  events.append('record 3')
+  t.is(await soon(next), 'record 3')
+  return undefined
+})
+
+test('a reader in another process that is slower than retention is told where records begin, and never of damage', async (t) => {
+  const path = journalFolder(t)
+  const writer = await writing(t, path, { segmentSize: 64 * KiB, maxBytes: 512 * KiB })
+  await append(writer, ['record 0'])
+  const reader = opened(t, { readonly: true }, path)
+  const flood = writer.run(async ({ kept }) => {
+    const events = kept.events as journal.Journal
+    for (let number = 1; number < 40_000; number += 1) {
+      events.append(`record ${number}`.padEnd(300), { durable: number % 10 === 0 })
+      if (number % 100 === 0) await new Promise(setImmediate)
+    }
+    return events.append('end')
+  })
+  let [from, gaps] = [0, 0]
+  for (let isOver = false; !isOver;) {
+    try {
+      for await (const record of reader.follow({ from })) {
+        t.is(record.sequence, from)
+        from += 1
+        isOver = record.text() === 'end'
+        if (isOver) break
+        if (!record.text().startsWith(`record ${record.sequence}`)) t.fail(`record ${record.sequence} is ${record.text()}`)
+        if (from % 1000 === 0) await pause(20)
+      }
+    } catch (error) {
+      const { first } = error as { first: number }
+      t.is(code(error), 'ERR_PMEM_GAP', String(error))
+      t.true(first > from, `${first} after ${from}`)
+      from = first
+      gaps += 1
+    }
+  }
+  t.is(from, (await flood) + 1)
+  t.true(gaps > 0)
+  t.true(journal.check(path).sound)
+})
+
 test('the folder with the cursors is removed: cursors are made again', async (t) => {
   const events = holding(t, numbered(3))
   const seen: number[] = []

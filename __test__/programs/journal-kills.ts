@@ -82,7 +82,9 @@ const works = {
   async consume() {
     const events = journal.open(folder, { readonly: true })
     tell('open')
-    await events.consume('consumer', ({ sequence, data }) => tell(`${sequence} ${hash(data)}`))
+    await events.consume('consumer', (records) => {
+      for (const { sequence, data } of records) tell(`${sequence} ${hash(data)}`)
+    }, { batch: 20 })
   },
 }
 
