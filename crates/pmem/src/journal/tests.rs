@@ -191,7 +191,7 @@ fn a_reader_elsewhere_that_is_overtaken_is_told() {
     on_each_medium(|folder| {
         let journal = open(folder);
         journal.append(&[&record(0)], None, true).unwrap();
-        let reader = Reader::open(folder, false).unwrap();
+        let reader = open_reader(folder);
         let limits = reader.view().limits().unwrap();
         for number in 1..1500 {
             journal.append(&[&record(number)], None, true).unwrap();
