@@ -262,6 +262,23 @@ test('a reader in another process that is slower than retention is told where re
   t.true(journal.check(path).sound)
 })
 
+test('a check beside a writer that begins and gives up segments finds no damage', async (t) => {
+  const path = journalFolder(t)
+  const writer = await writing(t, path, { segmentSize: 64 * KiB, maxBytes: MiB })
+  await append(writer, ['record 0'])
+  const flood = writer.run(async ({ kept }) => {
+    const events = kept.events as journal.Journal
+    for (let number = 1; number < 40_000; number += 1) {
+      events.append(`record ${number}`.padEnd(300), { durable: number % 10 === 0 })
+      if (number % 100 === 0) await new Promise(setImmediate)
+    }
+    return 'over'
+  })
+  let checks = 0
+  for (; (await Promise.race([flood, pause(0)])) !== 'over'; checks += 1) t.deepEqual(journal.check(path).damage, undefined)
+  t.true(checks > 2)
+})
+
 test('the folder with the cursors is removed: cursors are made again', async (t) => {
   const events = holding(t, numbered(3))
   const seen: number[] = []

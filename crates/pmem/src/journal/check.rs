@@ -30,6 +30,10 @@ pub(super) fn check(folder: &Path, is_remote: bool) -> Result<JournalReport> {
         return if paths.is_empty() { Err(absent(folder)) } else { Ok(report) };
     };
     let published = Tail::look(folder, last.header.uuid).and_then(|tail| tail.next());
+    // What was shown since the segment was opened may be in the next one, which its slot names then.
+    if let Some((last, slot)) = segments.last_mut() {
+        *slot = last.slot().unwrap_or(*slot);
+    }
     let firsts: Vec<u64> = segments.iter().skip(1).map(|(next, _)| next.header.first).collect();
     for (index, (segment, slot)) in segments.iter().enumerate() {
         report.read(segment, slot, firsts.get(index).copied(), published)?;
