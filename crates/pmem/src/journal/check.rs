@@ -5,6 +5,7 @@ use std::path::Path;
 use super::chain::{Chain, segment_paths};
 use super::format::{Slot, State};
 use super::opening::absent;
+use super::reader::attempt;
 use super::scan::{Walk, find_end};
 use super::segment::{Place, Segment};
 use super::shelf::{Shelf, sound_behind};
@@ -15,34 +16,37 @@ use crate::{Error, Result};
 /// What is sound of the journal in a folder, and what is not.
 pub(super) fn check(folder: &Path, is_remote: bool) -> Result<JournalReport> {
     let mut report = JournalReport::default();
+    // Before the segments are looked at: what is shown by then is in them.
+    let published = published(folder, is_remote)?;
     let paths = segment_paths(folder)?;
     let mut segments = Vec::new();
     for path in &paths {
         match Segment::open(path, is_remote) {
             Ok(opened) => segments.push(opened),
-            // Given up while it was looked at.
-            Err(Error::Os { .. }) if !path.exists() => {}
+            // Given up while it was looked at, and before it those that are older.
+            Err(Error::Os { .. }) if !path.exists() => segments.clear(),
             Err(error) => report.note(error)?,
         }
     }
     report.segments = paths.len() as u64;
-    let Some((last, _)) = segments.last() else {
+    if segments.is_empty() {
         return if paths.is_empty() { Err(absent(folder)) } else { Ok(report) };
-    };
-    let published = Tail::look(folder, last.header.uuid).and_then(|tail| tail.next());
-    // What was shown since the segment was opened may be in the next one, which its slot names then.
-    if let Some((last, slot)) = segments.last_mut() {
-        *slot = last.slot().unwrap_or(*slot);
     }
     let firsts: Vec<u64> = segments.iter().skip(1).map(|(next, _)| next.header.first).collect();
     for (index, (segment, slot)) in segments.iter().enumerate() {
         report.read(segment, slot, firsts.get(index).copied(), published)?;
     }
     if report.damage.is_empty() {
-        let chain = Chain::load(folder, is_remote, &Shelf::new(folder).known());
+        let chain = attempt(|| Chain::load(folder, is_remote, &Shelf::new(folder).known()));
         chain.map(|_| ()).or_else(|error| report.note(error))?;
     }
     Ok(report)
+}
+
+/// What readers of this boot are shown.
+fn published(folder: &Path, is_remote: bool) -> Result<Option<u64>> {
+    let last = segment_paths(folder)?.pop().and_then(|path| Segment::open(&path, is_remote).ok());
+    Ok(last.and_then(|(last, _)| Tail::look(folder, last.header.uuid)?.next()))
 }
 
 impl JournalReport {
@@ -65,7 +69,7 @@ impl JournalReport {
             (None, _) => published.max(Some(slot.next)),
         };
         if end.is_none() {
-            match find_end(segment, slot, None) {
+            match attempt(|| find_end(segment, &segment.slot()?, None)) {
                 Ok(found) => {
                     self.torn += found.torn;
                     end = Some(found.place.sequence);

@@ -90,7 +90,7 @@ fn load(folder: &Path, is_remote: bool, known: &Shelf) -> Result<Chain> {
 }
 
 /// Looks again at what may have changed while it was looked at.
-fn attempt<T>(look: impl Fn() -> Result<T>) -> Result<T> {
+pub(super) fn attempt<T>(look: impl Fn() -> Result<T>) -> Result<T> {
     let mut attempts = 0;
     loop {
         attempts += 1;
