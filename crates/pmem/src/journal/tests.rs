@@ -414,4 +414,5 @@ mod crashes;
 mod damage;
 mod failures;
 mod hostile;
+mod keeping;
 mod races;
