@@ -46,7 +46,7 @@ const POLL: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_millis(500);
 
 /// How long a folder that changes may look wrong: segments are not looked at all at once.
-const ATTEMPTS: u32 = 20;
+const ATTEMPTS: u32 = if cfg!(test) { 4 } else { 20 };
 
 /// The permissions of cursors that readers make, subject to the umask.
 const CURSOR_MODE: u32 = 0o666;
