@@ -13,7 +13,8 @@ export function matrix() {
       [undefined, '1'].map((copied) => ({
         label: [place, forced && 'forced to be pmem', copied && 'no external buffers'].filter(Boolean).join(', '),
         folder,
-        env: { PMEM_IS_PMEM_FORCE: forced, PMEM_NO_EXTERNAL_BUFFERS: copied },
+        // Who is killed has the same files with buffers of either kind.
+        env: { PMEM_IS_PMEM_FORCE: forced, PMEM_NO_EXTERNAL_BUFFERS: copied, ...(copied && { PMEM_TEST_KILLS: '3' }) },
       })),
     ),
   )
