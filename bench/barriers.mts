@@ -68,7 +68,7 @@ function log(folder: string): Operation[] {
   ]
 }
 
-function records(folder: string): Operation[] {
+function journals(folder: string): Operation[] {
   const opened = journal.open(join(folder, 'journal'))
   const record = Buffer.alloc(64, 2)
   const many = Array<Buffer>(64).fill(record)
@@ -133,7 +133,7 @@ function format(name: string, { writes, flushes, bytes }: Traffic): string {
 }
 
 const folder = process.argv[2]!
-const operations = [plain(folder), log(folder), records(folder), blocks(folder), region(folder, 'normal'), region(folder, 'random')].flat()
+const operations = [plain(folder), log(folder), journals(folder), blocks(folder), region(folder, 'normal'), region(folder, 'random')].flat()
 console.log('Each fdatasync counts as a flush and as a write of nothing.\n')
 console.log(line('for each operation', ['writes', 'flushes', 'KiB']))
 for (const { name, count, run } of operations) {

@@ -43,6 +43,8 @@ async function testAll() {
   for (const [index, condition] of matrix().slice(0, few).entries()) {
     // With external buffers and without them is all that makes a difference to other releases of Node.js.
     if (index > 1) condition.env.PMEM_TEST_RUNTIMES = '0'
+    // Nor does it make one to who is killed.
+    if (condition.env.PMEM_NO_EXTERNAL_BUFFERS) condition.env.PMEM_TEST_KILLS = '3'
     await testTypeScript(condition)
   }
   if (pmdk && !quick) {
