@@ -497,7 +497,9 @@ test('workers that are ended in any call leave a journal that goes on', async (t
     }, events.path, round % 6)
     await pause(150 + round * 7)
     await worker.kill()
-    t.is((await t.throwsAsync(working) as NodeJS.ErrnoException).code, 'ENDED')
+    const error: NodeJS.ErrnoException = await t.throwsAsync(working)
+    // Node.js refuses native calls a moment before it stops a thread, which may still tell of that; a journal's errors have codes.
+    t.true(error.code === 'ENDED' || error.code === undefined, error.stack)
     await soon(events.appendAsync('still here'))
     t.is(events.get(events.next - 1)!.text(), 'still here')
   }
