@@ -7,6 +7,9 @@
 use std::fs::File;
 use std::io;
 
+#[cfg(target_os = "linux")]
+use super::errno;
+
 /// How a byte is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hold {
@@ -22,26 +25,23 @@ pub(crate) const AVAILABLE: bool = cfg!(target_os = "linux");
 /// Locks a byte for all duplicates of this open file. False where someone else's lock is in the way, or there are none here.
 #[cfg(target_os = "linux")]
 pub(crate) fn lock(file: &File, byte: u64, hold: Hold) -> io::Result<bool> {
-    use nix::errno::Errno;
-    match nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLK(&linux::request(byte, linux::kind(hold)))) {
-        Ok(_) => Ok(true),
-        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-        Err(errno) => Err(errno.into()),
+    match linux::set(file, byte, linux::kind(hold)) {
+        Err(error) if matches!(errno::of(&error), errno::EAGAIN | errno::EACCES) => Ok(false),
+        locked => locked.map(|()| true),
     }
 }
 
 /// Gives a byte up. Closing the file does too, but a child process that is just being started still has it open.
 #[cfg(target_os = "linux")]
 pub(crate) fn unlock(file: &File, byte: u64) {
-    let request = linux::request(byte, nix::libc::F_UNLCK);
-    let _ = nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLK(&request));
+    let _ = linux::set(file, byte, nix::libc::F_UNLCK);
 }
 
 /// How someone else holds this byte and no other with it.
 #[cfg(target_os = "linux")]
 pub(crate) fn holder(file: &File, byte: u64) -> io::Result<Option<Hold>> {
     let mut found = linux::request(byte, nix::libc::F_WRLCK);
-    nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_GETLK(&mut found))?;
+    errno::uninterrupted(|| nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_GETLK(&mut found)))?;
     if (found.l_start, found.l_len) != (byte as i64, 1) {
         return Ok(None);
     }
@@ -54,7 +54,12 @@ pub(crate) fn holder(file: &File, byte: u64) -> io::Result<Option<Hold>> {
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::fs::File;
+    use std::io;
+
     use super::Hold;
+    use crate::os::errno;
+    use nix::fcntl::{FcntlArg, fcntl};
     use nix::libc::{F_RDLCK, F_WRLCK, SEEK_SET, flock};
 
     pub(super) fn kind(hold: Hold) -> i32 {
@@ -62,6 +67,11 @@ mod linux {
             Hold::Shared => F_RDLCK,
             Hold::Exclusive => F_WRLCK,
         }
+    }
+
+    pub(super) fn set(file: &File, byte: u64, kind: i32) -> io::Result<()> {
+        let request = request(byte, kind);
+        errno::uninterrupted(|| fcntl(file, FcntlArg::F_OFD_SETLK(&request)).map(drop))
     }
 
     /// What the system is asked; it wants no process named.
