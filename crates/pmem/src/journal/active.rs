@@ -8,7 +8,7 @@ use super::scan::End;
 use super::segment::{Place, STRIDE as NOTED, Segment};
 use crate::os::deliberate;
 use crate::storage::frames::{self, Frame};
-use crate::storage::medium::{Failed, Medium};
+use crate::storage::medium::{Failed, Medium, Range};
 
 /// How much further frames may reach than what is known to be durable: what recovery has to look at, and to zero.
 const STRIDE: u64 = if cfg!(test) { 12 << 10 } else { 1 << 20 };
@@ -126,12 +126,10 @@ impl Active {
     /// Writes what is in the buffer, durably, with all that was written before: for media that make what one writer wrote
     /// durable while others write.
     pub(super) fn write_durably(&mut self) -> Result<(), Failed> {
-        let earlier = [(self.durable.offset, self.end.offset - self.durable.offset)];
-        let earlier: &[_] = if earlier[0].1 > 0 { &earlier } else { &[] };
-        match self.medium.commit(&[(self.end.offset, &self.buffer)], earlier) {
-            Ok(()) => {}
+        let earlier = (self.durable.offset, self.end.offset - self.durable.offset);
+        match self.medium.commit(&[(self.end.offset, &self.buffer)], &[earlier]) {
             Err(Failed::Write(error)) => return Err(Failed::Write(self.spoil(error))),
-            Err(failed) => return Err(failed),
+            committed => committed?,
         }
         self.pass_buffer();
         self.durable = self.end;
@@ -162,8 +160,7 @@ impl Active {
         if needed <= self.slot.reach || deliberate::is_on("journal: reach not written") {
             return Ok(());
         }
-        let reach = (needed + STRIDE).min(self.header().size);
-        self.write_slot(Slot { reach, ..self.slot })
+        self.write_slot(Slot { reach: reach_behind(needed, self.header()), ..self.slot })
     }
 
     /// Zeros in place of what a failed write left. Nothing may end the segment before.
@@ -198,21 +195,29 @@ impl Active {
         self.write_slot(Slot { state, ..self.slot })
     }
 
-    /// Writes the slot again that was found. Whoever wrote it may have been killed before it was durable, or have failed to make it so; and
-    /// the next one goes over the one before it, so that there might be none.
-    fn write_found_slot(&self) -> Result<(), Failed> {
-        if deliberate::is_on("journal: found slot trusted") {
+    /// Makes a range durable, and the slot that was found, which is written again for that: whoever wrote it may have been killed before
+    /// it was durable, or have failed to make it so. The next one goes over the one before it, so that there might be none.
+    fn commit_found(&self, range: Range) -> Result<(), Failed> {
+        if !deliberate::is_on("journal: found slot trusted") {
+            let slot = self.slot.encode(self.segment.header.salt);
+            self.medium.write(self.slot.place(), &slot).map_err(Failed::Write)?;
+        }
+        if deliberate::is_on("journal: recovery not synced") {
             return Ok(());
         }
-        let slot = self.slot.encode(self.segment.header.salt);
-        self.medium.write(self.slot.place(), &slot).map_err(Failed::Write)
+        self.medium.commit(&[], &[(self.slot.place(), SLOT_LEN as u64), range])
+    }
+
+    /// Goes to the end that was found, all before which is durable.
+    fn go_to(&mut self, end: &End) {
+        (self.end, self.durable, self.buffered) = (end.place, end.place, end.place.sequence);
+        self.latest = end.latest;
     }
 
     /// Writes that frames may follow a segment that was closed.
     pub(super) fn reopen(&mut self) -> Result<(), Failed> {
-        self.write_found_slot()?;
-        self.medium.commit(&[], &[(self.slot.place(), SLOT_LEN as u64)])?;
-        let reach = (self.end.offset + STRIDE).min(self.header().size);
+        self.commit_found((self.end.offset, 0))?;
+        let reach = reach_behind(self.end.offset, self.header());
         self.write_slot(Slot { state: State::Open, reach, ..self.slot })
     }
 
@@ -223,8 +228,8 @@ impl Active {
 
     /// The slot of a segment that is new.
     pub(super) fn first_slot(header: &Header) -> Slot {
-        let Header { first, kept, epoch, size, .. } = *header;
-        let reach = (DATA_START + STRIDE).min(size);
+        let Header { first, kept, epoch, .. } = *header;
+        let reach = reach_behind(DATA_START, header);
         Slot { count: 1, end: DATA_START, next: first, reach, kept, epoch, latest: 0, state: State::Open }
     }
 
@@ -240,11 +245,8 @@ impl Active {
 
     /// Goes to an end that was found. All before it is durable once this returns.
     pub(super) fn pass(&mut self, end: &End) -> Result<(), Failed> {
-        self.write_found_slot()?;
-        let slot = (self.slot.place(), SLOT_LEN as u64);
-        self.medium.commit(&[], &[slot, (end.anchor.offset, end.place.offset - end.anchor.offset)])?;
-        (self.end, self.durable, self.buffered) = (end.place, end.place, end.place.sequence);
-        self.latest = end.latest;
+        self.commit_found((end.anchor.offset, end.place.offset - end.anchor.offset))?;
+        self.go_to(end);
         Ok(())
     }
 
@@ -262,14 +264,14 @@ impl Active {
         if !deliberate::is_on("journal: torn write left there") {
             self.medium.write_zeros(end.place.offset, end.reach - end.place.offset).map_err(Failed::Write)?;
         }
-        self.write_found_slot()?;
-        if !deliberate::is_on("journal: recovery not synced") {
-            let slot = (self.slot.place(), SLOT_LEN as u64);
-            self.medium.commit(&[], &[slot, (end.anchor.offset, end.reach - end.anchor.offset)])?;
-        }
-        (self.end, self.durable, self.buffered) = (end.place, end.place, end.place.sequence);
-        self.latest = end.latest;
-        let reach = (end.place.offset + STRIDE).min(self.header().size);
+        self.commit_found((end.anchor.offset, end.reach - end.anchor.offset))?;
+        self.go_to(end);
+        let reach = reach_behind(end.place.offset, self.header());
         self.write_slot(Slot { epoch, reach, state: State::Open, ..self.slot })
     }
+}
+
+/// How far frames may reach once they reach so far.
+fn reach_behind(offset: u64, header: &Header) -> u64 {
+    (offset + STRIDE).min(header.size)
 }

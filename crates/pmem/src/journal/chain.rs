@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::format::{Slot, State, Uuid, file_name, first_of};
 use super::scan::find_end;
-use super::segment::{Place, Segment};
+use super::segment::Segment;
+use super::shelf::Segments;
 use crate::os::errno;
 use crate::{Error, Result};
 
@@ -28,7 +29,7 @@ pub(super) struct Link {
 
 impl Chain {
     /// Reads the folder's segments; none where it has none. `known` ones are not opened again.
-    pub(super) fn load(folder: &Path, is_remote: bool, known: &BTreeMap<u64, Arc<Segment>>) -> Result<Option<Self>> {
+    pub(super) fn load(folder: &Path, is_remote: bool, known: &Segments) -> Result<Option<Self>> {
         loop {
             let paths = segment_paths(folder)?;
             let chain = Self::of(&paths, folder, is_remote, known)?;
@@ -40,15 +41,10 @@ impl Chain {
 
     /// [`Chain::load`] of the files that there were a moment ago: some may be gone by now, and others have
     /// come. None where all are gone.
-    pub(super) fn of(
-        paths: &[PathBuf],
-        folder: &Path,
-        is_remote: bool,
-        known: &BTreeMap<u64, Arc<Segment>>,
-    ) -> Result<Option<Self>> {
+    pub(super) fn of(paths: &[PathBuf], folder: &Path, is_remote: bool, known: &Segments) -> Result<Option<Self>> {
         let mut links = BTreeMap::new();
         for path in paths {
-            let first = path.file_name().and_then(|name| name.to_str()).and_then(first_of).unwrap_or_default();
+            let first = first_of(path).unwrap_or_default();
             let known = known.get(&first).filter(|segment| segment.is_still(path));
             let link = match known {
                 Some(segment) => Some(Link { slot: segment.slot()?, segment: Arc::clone(segment) }),
@@ -104,7 +100,7 @@ impl Chain {
 
 impl Link {
     /// None where the file is gone, which it is once its records were given up.
-    fn open(path: &Path, is_remote: bool) -> Result<Option<Self>> {
+    pub(super) fn open(path: &Path, is_remote: bool) -> Result<Option<Self>> {
         match Segment::open(path, is_remote) {
             Err(Error::Os { .. })
                 if path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) =>
@@ -148,14 +144,12 @@ impl Link {
     }
 
     /// That nothing has to follow.
-    pub(super) fn check_last(&self) -> Result<()> {
+    fn check_last(&self) -> Result<()> {
         if !matches!(self.slot.state, State::Sealed(_)) {
             return Ok(());
         }
-        let place = Place { sequence: self.slot.next, offset: self.slot.end };
-        let Segment { path, .. } = &*self.segment;
-        let what = "the segment that follows it is missing".to_owned();
-        Err(Error::Damaged { file: path.clone(), offset: place.offset, sequence: place.sequence, what })
+        let (file, Slot { end: offset, next: sequence, .. }) = (self.segment.path.clone(), self.slot);
+        Err(Error::Damaged { file, offset, sequence, what: "the segment that follows it is missing".to_owned() })
     }
 }
 
@@ -167,9 +161,8 @@ fn mismatch(segment: &Segment, offset: u64, what: String) -> Error {
 pub(super) fn segment_paths(folder: &Path) -> Result<Vec<PathBuf>> {
     let list = || -> io::Result<Vec<PathBuf>> {
         let names = errno::uninterrupted(|| std::fs::read_dir(folder))?.map(|entry| Ok(entry?.path()));
-        let is_segment = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).and_then(first_of).is_some();
-        let mut paths: Vec<_> =
-            names.filter(|path| path.as_ref().is_ok_and(is_segment) || path.is_err()).collect::<io::Result<_>>()?;
+        let is_other = |path: &io::Result<PathBuf>| path.as_ref().is_ok_and(|path| first_of(path).is_none());
+        let mut paths: Vec<_> = names.filter(|path| !is_other(path)).collect::<io::Result<_>>()?;
         paths.sort();
         Ok(paths)
     };

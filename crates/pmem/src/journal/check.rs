@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use super::chain::{Chain, segment_paths};
+use super::chain::{Chain, Link, segment_paths};
 use super::format::{Slot, State};
 use super::opening::absent;
 use super::reader::attempt;
-use super::scan::{Walk, find_end};
+use super::scan::{Walk, find_end, sound_behind};
 use super::segment::{Place, Segment};
-use super::shelf::{Shelf, sound_behind};
+use super::shelf::Segments;
 use super::tail::Tail;
 use super::{JournalDamage, JournalReport};
+use crate::storage::frames::Frame;
 use crate::{Error, Result};
 
 /// What is sound of the journal in a folder, and what is not.
@@ -21,10 +22,10 @@ pub(super) fn check(folder: &Path, is_remote: bool) -> Result<JournalReport> {
     let paths = segment_paths(folder)?;
     let mut segments = Vec::new();
     for path in &paths {
-        match Segment::open(path, is_remote) {
-            Ok(opened) => segments.push(opened),
+        match Link::open(path, is_remote) {
+            Ok(Some(link)) => segments.push(link),
             // Given up while it was looked at, and before it those that are older.
-            Err(Error::Os { .. }) if !path.exists() => segments.clear(),
+            Ok(None) => segments.clear(),
             Err(error) => report.note(error)?,
         }
     }
@@ -32,12 +33,12 @@ pub(super) fn check(folder: &Path, is_remote: bool) -> Result<JournalReport> {
     if segments.is_empty() {
         return if paths.is_empty() { Err(absent(folder)) } else { Ok(report) };
     }
-    let firsts: Vec<u64> = segments.iter().skip(1).map(|(next, _)| next.header.first).collect();
-    for (index, (segment, slot)) in segments.iter().enumerate() {
-        report.read(segment, slot, firsts.get(index).copied(), published)?;
+    for (index, Link { segment, slot }) in segments.iter().enumerate() {
+        let next = segments.get(index + 1).map(|next| next.segment.header.first);
+        report.read(segment, slot, next, published)?;
     }
     if report.damage.is_empty() {
-        let chain = attempt(|| Chain::load(folder, is_remote, &Shelf::new(folder).known()));
+        let chain = attempt(|| Chain::load(folder, is_remote, &Segments::new()));
         chain.map(|_| ()).or_else(|error| report.note(error))?;
     }
     Ok(report)
@@ -90,7 +91,9 @@ impl JournalReport {
                     if end.is_some() {
                         self.note(segment.broken(place, broken))?;
                     }
-                    let Some(place) = sound_behind(segment, place, end.unwrap_or(u64::MAX))? else { break };
+                    let later = place.sequence + 1..end.unwrap_or(u64::MAX);
+                    let is_later = |frame: &Frame, _| later.contains(&frame.sequence);
+                    let Some(place) = sound_behind(segment, place, segment.header.size, is_later)? else { break };
                     walk = Walk::new(segment, place, segment.header.size);
                 }
             }

@@ -1,5 +1,7 @@
 //! What lies at the start of a segment, as bytes: its header, and its slots. `docs/journal-format.md` has the layout.
 
+use std::path::Path;
+
 use crate::storage::bytes::{array, put, u32_at, u64_at};
 use crate::storage::frames::HEADER;
 
@@ -221,9 +223,9 @@ pub(super) fn file_name(first: u64) -> String {
     format!("{first:020}.seg")
 }
 
-/// The first sequence that a segment's file name says.
-pub(super) fn first_of(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".seg")?;
+/// The first sequence that a segment's file name says; none of other files.
+pub(super) fn first_of(path: impl AsRef<Path>) -> Option<u64> {
+    let digits = path.as_ref().file_name()?.to_str()?.strip_suffix(".seg")?;
     if digits.len() != 20 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }

@@ -4,24 +4,21 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::JournalOptions;
 use super::active::Active;
 use super::chain::{Chain, Link, segment_paths};
-use super::cursors::Cursors;
 use super::format::{END_OF_SEQUENCES, Header, Slot, State, Uuid};
 use super::lock::WriterLock;
 use super::making::{Prepared, give_name, make_folder, medium, remove_unfinished};
 use super::scan::find_end;
 use super::segment::{Place, Segment, is_writable};
-use super::shelf::Shelf;
+use super::shelf::{Segments, Shelf};
 use super::tail::Tail;
-use super::writer::{Parts, Writer, first_size, now, random};
+use super::writer::{Writer, first_size, now, random};
+use super::{JournalOptions, OPEN};
 use crate::os::{deliberate, errno, file};
 use crate::storage::frames::Broken;
 use crate::storage::medium::Failed;
 use crate::{Error, Result};
-
-const OPEN: &str = "open";
 
 /// That there is no journal in a folder.
 pub(super) fn absent(folder: &Path) -> Error {
@@ -62,26 +59,23 @@ fn check_contents(folder: &Path) -> Result<()> {
 pub(super) fn open(folder: &Path, opened: File, options: &JournalOptions, lock: WriterLock) -> Result<Writer> {
     remove_unfinished(folder);
     let shelf = Shelf::new(folder);
-    let start = match Chain::load(folder, false, &shelf.known())? {
+    let start = match Chain::load(folder, false, &Segments::new())? {
         None if options.create => make(folder, options)?,
         None => return Err(absent(folder)),
         Some(chain) => go_on(folder, &shelf, &chain)?,
     };
-    let Start { active, uuid, first, torn } = start;
-    shelf.add(&active.segment);
-    let next = active.durable.sequence;
-    let tail = Tail::publish_to(folder, uuid, next, options.mode)?;
-    let folder = folder.to_path_buf();
-    let cursors = Cursors::new(&folder, uuid, options.mode);
-    let options = options.clone();
-    Ok(Writer::new(Parts { folder, options, uuid, shelf, active, first, torn, cursors, tail, lock, opened }))
+    shelf.add(&start.active.segment);
+    Writer::new(folder, opened, options, lock, shelf, start)
 }
 
-struct Start {
-    active: Active,
-    uuid: Uuid,
-    first: u64,
-    torn: u64,
+/// What a journal begins with, or goes on from.
+pub(super) struct Start {
+    pub(super) active: Active,
+    pub(super) uuid: Uuid,
+    /// The first sequence that is kept.
+    pub(super) first: u64,
+    /// How many bytes were cut.
+    pub(super) torn: u64,
 }
 
 fn make(folder: &Path, options: &JournalOptions) -> Result<Start> {

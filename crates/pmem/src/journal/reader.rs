@@ -10,8 +10,7 @@ use super::chain::Chain;
 use super::cursors::Cursors;
 use super::format::{State, Uuid};
 use super::scan::find_end;
-use super::segment::Place;
-use super::shelf::{Limits, Shelf};
+use super::shelf::{Limits, Segments, Shelf};
 use super::tail::Tail;
 use super::waits::{Source, Waits};
 use crate::os::deliberate;
@@ -53,7 +52,7 @@ const CURSOR_MODE: u32 = 0o666;
 
 impl Reader {
     pub(super) fn open(folder: &Path, opened: File, is_remote: bool) -> Result<Self> {
-        let chain = load(folder, is_remote, &Shelf::new(folder))?;
+        let chain = load(folder, is_remote, &Segments::new())?;
         let uuid = chain.uuid();
         let view = Arc::new(View {
             folder: folder.to_path_buf(),
@@ -84,8 +83,8 @@ impl Reader {
 }
 
 /// Reads the folder, again where it changed meanwhile.
-fn load(folder: &Path, is_remote: bool, known: &Shelf) -> Result<Chain> {
-    let chain = attempt(|| Chain::load(folder, is_remote, &known.known()))?;
+fn load(folder: &Path, is_remote: bool, known: &Segments) -> Result<Chain> {
+    let chain = attempt(|| Chain::load(folder, is_remote, known))?;
     chain.ok_or_else(|| super::opening::absent(folder))
 }
 
@@ -114,7 +113,7 @@ impl View {
 
     /// Looks at the folder again. Returns the first sequence that is kept by now.
     pub(super) fn refresh(&self) -> Result<Option<u64>> {
-        let chain = load(&self.folder, self.is_remote, &self.shelf)?;
+        let chain = load(&self.folder, self.is_remote, &self.shelf.known())?;
         self.take(&chain);
         Ok(Some(self.first.load(Ordering::Acquire)))
     }
@@ -176,12 +175,11 @@ impl View {
             return Ok(slot.next);
         }
         // What is being written looks damaged for a moment.
-        let end = attempt(|| find_end(last, &last.slot()?, None))?.place;
-        if end.sequence > known.max(slot.next) && !deliberate::is_on("journal: reader does not flush") {
+        let next = attempt(|| find_end(last, &last.slot()?, None))?.place.sequence;
+        if next > known.max(slot.next) && !deliberate::is_on("journal: reader does not flush") {
             last.sync()?;
         }
-        let Place { sequence, .. } = end;
-        Ok(sequence)
+        Ok(next)
     }
 
     /// Waits until there is more than was `seen`, or the time is over. Returns what is there.

@@ -112,12 +112,16 @@ pub(super) fn find_end(segment: &Segment, slot: &Slot, published: Option<u64>) -
     if published.is_some_and(|published| published > end.sequence) && !deliberate::is_on("journal: tail not asked") {
         return Err(segment.broken(place, broken));
     }
-    let rest = Rest::behind(segment, place, slot.reach)?;
-    let is_damage = rest.has_anchored || !is_cut_short(walk.bytes(), place, broken);
+    let is_anchored = |frame: &Frame, offset: u64| {
+        let most = place.sequence + (offset - place.offset) / frames::HEADER as u64 + 1;
+        frame.is_anchored() && (place.sequence + 1..=most).contains(&frame.sequence)
+    };
+    let has_anchored = sound_behind(segment, place, slot.reach, is_anchored)?.is_some();
+    let is_damage = has_anchored || !is_cut_short(walk.bytes(), place, broken);
     if is_damage && !deliberate::is_on("journal: damage taken for torn") {
         return Err(segment.broken(place, broken));
     }
-    let torn = rest.last_byte.max(place.offset).saturating_sub(end.offset);
+    let torn = last_byte(segment, place.offset, slot.reach)?.max(place.offset).saturating_sub(end.offset);
     Ok(End { place: end, anchor, latest, torn, reach: slot.reach })
 }
 
@@ -135,55 +139,43 @@ fn is_cut_short(bytes: &[u8], place: Place, broken: Broken) -> bool {
     bytes.get(..len).is_some_and(|frame| frame.chunks_exact(8).enumerate().any(is_missing))
 }
 
-/// What lies behind a place.
-struct Rest {
-    /// Where the last byte ends that is not zero.
-    last_byte: u64,
-    /// Whether there is a sound frame before which all was durable.
-    has_anchored: bool,
-}
-
-impl Rest {
-    fn behind(segment: &Segment, place: Place, limit: u64) -> Result<Self> {
-        let mut rest = Self { last_byte: 0, has_anchored: false };
-        let (mut window, mut scratch) = (vec![0; WINDOW], Vec::new());
-        let mut start = place.offset;
-        while start < limit {
-            let len = (limit - start).min(WINDOW as u64) as usize;
-            let bytes = &mut window[..len];
-            segment.load(start, bytes)?;
-            if let Some(last) = bytes.iter().rposition(|&byte| byte != 0) {
-                rest.last_byte = start + last as u64 + 1;
-                rest.look_for_anchored(segment, place, start, &window[..len], &mut scratch)?;
-            }
-            // Headers that cross the window's end are looked at with the next one.
-            start += if len == WINDOW { (len - frames::HEADER) as u64 } else { len as u64 };
-        }
-        rest.last_byte = rest.last_byte.next_multiple_of(frames::ALIGNMENT);
-        Ok(rest)
-    }
-
-    fn look_for_anchored(
-        &mut self,
-        segment: &Segment,
-        place: Place,
-        start: u64,
-        window: &[u8],
-        scratch: &mut Vec<u8>,
-    ) -> Result<()> {
-        let last = window.len().saturating_sub(frames::HEADER);
-        for at in (0..=last).step_by(frames::ALIGNMENT as usize) {
-            let offset = start + at as u64;
-            if offset <= place.offset || u64_at(window, at) == 0 {
+/// The first sound frame behind a place that is wanted, by what it says and where it is. Its header ends before the limit.
+pub(super) fn sound_behind(
+    segment: &Segment,
+    place: Place,
+    limit: u64,
+    is_wanted: impl Fn(&Frame, u64) -> bool,
+) -> Result<Option<Place>> {
+    let (mut window, mut scratch) = (vec![0; WINDOW], Vec::new());
+    let mut start = place.offset + frames::ALIGNMENT;
+    while start + frames::HEADER as u64 <= limit {
+        let len = (limit - start).min(WINDOW as u64) as usize;
+        segment.load(start, &mut window[..len])?;
+        for at in (0..=len - frames::HEADER).step_by(frames::ALIGNMENT as usize) {
+            if u64_at(&window, at) == 0 {
                 continue;
             }
-            let frame = frames::peek(&window[at..]);
-            let most = place.sequence + (offset - place.offset) / frames::HEADER as u64 + 1;
-            let is_possible = frame.is_anchored() && (place.sequence + 1..=most).contains(&frame.sequence);
-            if is_possible && segment.frame(Place { sequence: frame.sequence, offset }, scratch)?.is_ok() {
-                self.has_anchored = true;
+            let (frame, offset) = (frames::peek(&window[at..]), start + at as u64);
+            let place = Place { sequence: frame.sequence, offset };
+            if is_wanted(&frame, offset) && segment.frame(place, &mut scratch)?.is_ok() {
+                return Ok(Some(place));
             }
         }
-        Ok(())
+        // Headers that cross the window's end are looked at with the next one.
+        start += (len - frames::HEADER) as u64 + frames::ALIGNMENT;
     }
+    Ok(None)
+}
+
+/// Where the last word ends that is not zero; 0 where there is none.
+fn last_byte(segment: &Segment, from: u64, limit: u64) -> Result<u64> {
+    let (mut window, mut last_byte) = (vec![0; WINDOW], 0);
+    for start in (from..limit).step_by(WINDOW) {
+        let bytes = &mut window[..(limit - start).min(WINDOW as u64) as usize];
+        segment.load(start, bytes)?;
+        if let Some(last) = bytes.iter().rposition(|&byte| byte != 0) {
+            last_byte = start + last as u64 + 1;
+        }
+    }
+    Ok(last_byte.next_multiple_of(frames::ALIGNMENT))
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::format::{DATA_START, Header, Refused, Slot, may_write};
+use super::OPEN;
+use super::format::{DATA_START, Header, Refused, Slot, first_of, may_write};
 use crate::os::file::{self, descriptor};
 use crate::os::mapping::{Access, Mapping};
 use crate::os::seam;
@@ -199,11 +200,9 @@ impl Segment {
     }
 }
 
-const OPEN: &str = "open";
-
 /// The header, and how the segment ends, of a file of this size.
-pub(super) fn read_start(file: &File, size: u64, path: &Path) -> Result<(Header, Slot)> {
-    let named = path.file_name().and_then(|name| name.to_str()).and_then(super::format::first_of);
+fn read_start(file: &File, size: u64, path: &Path) -> Result<(Header, Slot)> {
+    let named = first_of(path);
     let first = named.unwrap_or_default();
     let refused = |offset, what: String| Error::Damaged { file: path.to_path_buf(), offset, sequence: first, what };
     if size < DATA_START {

@@ -6,19 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 use super::chain::{Chain, Link};
 use super::format::{DATA_START, State};
-use super::scan::Walk;
+use super::scan::{Walk, sound_behind};
 use super::segment::{Place, Segment};
 use super::{JournalPosition, JournalRead};
 use crate::os::seam;
-use crate::storage::bytes::u64_at;
-use crate::storage::frames::{self, Broken};
+use crate::storage::frames::{self, Broken, Frame};
 use crate::{Error, Result};
 
-/// How much is looked at once, in bytes.
-const WINDOW: usize = 256 << 10;
-
 /// By the sequences of their first records.
-type Segments = BTreeMap<u64, Arc<Segment>>;
+pub(super) type Segments = BTreeMap<u64, Arc<Segment>>;
 
 /// A journal's segments.
 pub(super) struct Shelf {
@@ -59,7 +55,7 @@ impl Shelf {
         self.segments().values().cloned().collect()
     }
 
-    /// All, by their first sequences.
+    /// All, by the sequences of their first records.
     pub(super) fn known(&self) -> Segments {
         self.segments().clone()
     }
@@ -241,27 +237,9 @@ fn skip(segment: &Segment, position: &JournalPosition, end: u64) -> Result<Journ
         Err(Error::Damaged { offset, .. }) => Place { sequence: position.sequence, offset },
         Err(error) => return Err(error),
     };
-    Ok(match sound_behind(segment, damaged, end)? {
+    let is_later = |frame: &Frame, _| (damaged.sequence + 1..end).contains(&frame.sequence);
+    Ok(match sound_behind(segment, damaged, segment.header.size, is_later)? {
         Some(Place { sequence, offset }) => JournalPosition { sequence, segment: segment.header.first, offset },
         None => JournalPosition { sequence: end, segment: 0, offset: 0 },
     })
-}
-
-/// The first sound record behind a place, of a sequence before `end`.
-pub(super) fn sound_behind(segment: &Segment, damaged: Place, end: u64) -> Result<Option<Place>> {
-    let (mut window, mut scratch) = (vec![0; WINDOW], Vec::new());
-    let mut at = damaged.offset + frames::ALIGNMENT;
-    while at + frames::HEADER as u64 <= segment.header.size {
-        let len = (segment.header.size - at).min(WINDOW as u64) as usize;
-        segment.load(at, &mut window[..len])?;
-        for within in (0..=len - frames::HEADER).step_by(frames::ALIGNMENT as usize) {
-            let place = Place { sequence: u64_at(&window, within + 8), offset: at + within as u64 };
-            let is_possible = u64_at(&window, within) != 0 && (damaged.sequence + 1..end).contains(&place.sequence);
-            if is_possible && segment.frame(place, &mut scratch)?.is_ok() {
-                return Ok(Some(place));
-            }
-        }
-        at += (len - frames::HEADER) as u64 + frames::ALIGNMENT;
-    }
-    Ok(None)
 }

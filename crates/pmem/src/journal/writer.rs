@@ -1,7 +1,7 @@
 //! Writing a journal: appends in the order of their sequences, commits that share a flush, and new segments.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,6 +12,8 @@ use super::cursors::Cursors;
 use super::format::{DATA_START, END_OF_SEQUENCES, Header, LEAST_SEGMENT, State, Uuid};
 use super::lock::WriterLock;
 use super::making::{Preparation, Prepared, give_name};
+use super::opening::Start;
+use super::segment::Place;
 use super::shelf::Shelf;
 use super::tail::Tail;
 use super::waits::{Source, Waits};
@@ -38,7 +40,7 @@ pub(super) struct Writer {
     uuid: Uuid,
     /// Sequences, in the order in which callers got them. Taken before the active segment.
     order: Mutex<Order>,
-    pub(super) active: Mutex<Active>,
+    active: Mutex<Active>,
     committer: Committer<Job>,
     /// The first sequence that is kept, and the one behind the last durable record.
     first: AtomicU64,
@@ -68,45 +70,41 @@ pub(super) enum Job {
 
 pub(super) type Ticket = Arc<committer::Ticket<Job>>;
 
-/// What a writer is made of.
-pub(super) struct Parts {
-    pub(super) folder: PathBuf,
-    pub(super) options: JournalOptions,
-    pub(super) uuid: Uuid,
-    pub(super) shelf: Shelf,
-    pub(super) active: Active,
-    pub(super) first: u64,
-    pub(super) torn: u64,
-    pub(super) cursors: Cursors,
-    pub(super) tail: Option<Tail>,
-    pub(super) lock: WriterLock,
-    pub(super) opened: File,
-}
-
 impl Writer {
-    pub(super) fn new(parts: Parts) -> Self {
-        let assigned = parts.active.durable.sequence;
+    /// Writes the journal in a folder, whose lock and whose number this process has, from its start on. Readers see from now on
+    /// what is in it.
+    pub(super) fn new(
+        folder: &Path,
+        opened: File,
+        options: &JournalOptions,
+        lock: WriterLock,
+        shelf: Shelf,
+        start: Start,
+    ) -> Result<Self> {
+        let Start { active, uuid, first, torn } = start;
+        let assigned = active.durable.sequence;
+        let tail = Tail::publish_to(folder, uuid, assigned, options.mode)?;
         let next = Arc::new(AtomicU64::new(assigned));
         let shown = Arc::clone(&next);
         let look = move |_, _| shown.load(Ordering::SeqCst);
-        Self {
-            folder: parts.folder,
-            shelf: parts.shelf,
-            cursors: parts.cursors,
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            shelf,
+            cursors: Cursors::new(folder, uuid, options.mode),
             waits: Arc::new(Waits::new(Arc::new(look), Source::Writer)),
-            options: parts.options,
-            torn: parts.torn,
-            uuid: parts.uuid,
+            options: options.clone(),
+            torn,
+            uuid,
             order: Mutex::new(Order { assigned, failures: 0, failure: None }),
-            active: Mutex::new(parts.active),
+            active: Mutex::new(active),
             committer: Committer::new(),
-            first: AtomicU64::new(parts.first),
+            first: AtomicU64::new(first),
             next,
-            tail: parts.tail,
+            tail,
             latch: OnceLock::new(),
-            lock: parts.lock,
-            _opened: parts.opened,
-        }
+            lock,
+            _opened: opened,
+        })
     }
 
     pub(super) fn first(&self) -> u64 {
@@ -160,8 +158,7 @@ impl Writer {
     ) -> Result<Option<u64>> {
         let mut order = self.order();
         let mut active = self.active();
-        let is_free = order.assigned == active.end.sequence && active.fits(size) && active.is_ready_for(size);
-        if !is_free || self.is_due(&active) {
+        if order.assigned != active.end.sequence || !self.has_room(&active, size) {
             return Ok(None);
         }
         self.check_latch()?;
@@ -268,14 +265,7 @@ impl Writer {
             self.publish(to.sequence);
         }
         let flushed = medium.commit(&[], &[(from.offset, to.offset - from.offset)]);
-        let mut active = self.active();
-        flushed.map_err(|failed| self.failed(&active, failed))?;
-        // Who appended meanwhile may have made more durable, where that takes no turn.
-        if to.sequence > active.durable.sequence {
-            active.durable = to;
-            self.publish(to.sequence);
-        }
-        Ok(())
+        self.flushed(&mut self.active(), to, flushed)
     }
 
     /// [`Writer::flush_in_turn`] for whoever has the active segment too.
@@ -285,9 +275,16 @@ impl Writer {
         }
         let (from, to) = (active.durable, active.end);
         let flushed = active.medium.commit(&[], &[(from.offset, to.offset - from.offset)]);
+        self.flushed(active, to, flushed)
+    }
+
+    /// Shows what a flush has made durable, if it has. Who appended meanwhile may have made more durable, where that takes no turn.
+    fn flushed(&self, active: &mut Active, to: Place, flushed: std::result::Result<(), Failed>) -> Result<()> {
         flushed.map_err(|failed| self.failed(active, failed))?;
-        active.durable = to;
-        self.publish(to.sequence);
+        if to.sequence > active.durable.sequence {
+            active.durable = to;
+            self.publish(to.sequence);
+        }
         Ok(())
     }
 
@@ -340,7 +337,7 @@ impl Writer {
     /// Puts one batch of records into the buffer, which is written first where something has to come before.
     fn put(&self, active: &mut Active, records: &[Vec<u8>]) -> Result<()> {
         let size = check(records)?;
-        if !active.fits(size) || !active.is_ready_for(size) || self.is_due(active) {
+        if !self.has_room(active, size) {
             active.write().map_err(|failed| self.failed(active, failed))?;
             self.make_room(active, size)?;
         }
@@ -358,9 +355,14 @@ impl Writer {
         order.failure = Some(error.clone());
     }
 
+    /// Whether so many bytes of frames can be put behind those in the buffer without anything before.
+    fn has_room(&self, active: &Active, size: u64) -> bool {
+        active.fits(size) && active.is_ready_for(size) && !self.is_due(active)
+    }
+
     /// Makes ready for so many bytes of frames, in the committer's turn: in a new segment where this one has no room.
     fn make_room(&self, active: &mut Active, size: u64) -> Result<()> {
-        if active.fits(size) && active.is_ready_for(size) && !self.is_due(active) {
+        if self.has_room(active, size) {
             return Ok(());
         }
         self.check_lock()?;
