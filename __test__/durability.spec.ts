@@ -39,6 +39,7 @@ function soiled(t: ExecutionContext): { path: string; region: pmem.Region } {
 
 const onDisk = process.platform === 'linux' && statfsSync(process.env.PMEM_TEST_DIR ?? '.').type !== TMPFS
 const forced = process.env.PMEM_IS_PMEM_FORCE === '1'
+// What tells of a sync is that pages are clean afterwards: those of tmpfs never are, and what counts as persistent memory syncs none.
 const synced = onDisk ? test : test.skip
 const persisted = onDisk && !forced ? test : test.skip
 

@@ -68,6 +68,16 @@ fn read(journal: &Journal) -> Vec<(u64, Vec<u8>)> {
     read_from(journal, journal.limits().unwrap().0, false).unwrap()
 }
 
+/// Reads all that there is, from record 0 on, each time some of it.
+fn read_through(view: &reader::View, limits: Limits) -> Result<()> {
+    let (mut position, mut target) = (JournalPosition::default(), vec![0; 4096]);
+    while position.sequence < limits.next {
+        let read = view.shelf.read(&mut position, limits, false, &mut target, || view.refresh())?;
+        assert!(matches!(read, JournalRead::Frames(len) if len > 0), "{read:?} at {position:?}");
+    }
+    Ok(())
+}
+
 /// A record that says its number, of a length that varies.
 fn record(number: u64) -> Vec<u8> {
     let mut record = number.to_le_bytes().to_vec();
@@ -161,13 +171,7 @@ fn readers_elsewhere_see_what_is_durable() {
             journal.append(&[&record(number)], None, true).unwrap();
         }
         assert_eq!(limits().next, 1500);
-        let mut position = JournalPosition::default();
-        let mut target = vec![0; 4096];
-        while position.sequence < 1500 {
-            let view = reader.view();
-            let read = view.shelf.read(&mut position, limits(), false, &mut target, || view.refresh()).unwrap();
-            assert!(matches!(read, JournalRead::Frames(len) if len > 0), "{read:?} at {position:?}");
-        }
+        read_through(reader.view(), limits()).unwrap();
     });
 }
 
@@ -200,13 +204,7 @@ fn a_reader_elsewhere_that_is_overtaken_is_told() {
         journal.truncate_before(1400).unwrap();
         let view = reader.view();
         let limits = Limits { next: view.limits().unwrap().next, ..limits };
-        let (mut position, mut target) = (JournalPosition::default(), vec![0; 4096]);
-        let error = loop {
-            match view.shelf.read(&mut position, limits, false, &mut target, || view.refresh()) {
-                Ok(read) => assert!(matches!(read, JournalRead::Frames(len) if len > 0), "{read:?} at {position:?}"),
-                Err(error) => break error,
-            }
-        };
+        let error = read_through(view, limits).unwrap_err();
         assert!(matches!(error, Error::Gap { first: 1400, sequence: 1..1000, .. }), "{error}");
     });
 }
@@ -376,11 +374,8 @@ fn readers_on_other_machines_go_by_what_is_in_the_files() {
             }
         }
         let limits = view.limits().unwrap();
-        let (mut position, mut target) = (JournalPosition::default(), vec![0; 4096]);
-        while position.sequence < 1200 {
-            let read = view.shelf.read(&mut position, limits, false, &mut target, || view.refresh()).unwrap();
-            assert!(matches!(read, JournalRead::Frames(len) if len > 0), "{read:?} at {position:?}");
-        }
+        assert_eq!(limits.next, 1200);
+        read_through(view, limits).unwrap();
         drop(journal);
         assert_eq!(view.limits().unwrap().next, 1200);
     });

@@ -29,7 +29,7 @@ impl Allowed {
 }
 
 /// Writes what a crash left to a folder of its own.
-fn materialise(crash: &Crash, original: &Path, number: usize) -> std::path::PathBuf {
+pub(super) fn materialise(crash: &Crash, original: &Path, number: usize) -> std::path::PathBuf {
     let folder = Path::new(&format!("{}-{number}", original.display())).to_path_buf();
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(folder.join("cursors")).unwrap();

@@ -1,14 +1,24 @@
 //! Full disks and failed flushes.
 
-use std::fs::File;
 use std::sync::Arc;
 
+use super::crashes::materialise;
 use super::*;
 use crate::os::seam::recorder::Recorder;
 
 fn recorded(folder: &Path) -> Arc<Recorder> {
     std::fs::create_dir_all(folder.join("cursors")).unwrap();
     Recorder::new()
+}
+
+/// Runs a test on a file in the page cache, with its recorder attached.
+fn on_recorded_file(test: impl Fn(&Path, &Arc<Recorder>)) {
+    forced::pmem(false);
+    let folder = folder();
+    let folder = &folder.path().join("journal");
+    let recorder = recorded(folder);
+    let _attached = recorder.attach();
+    test(folder, &recorder);
 }
 
 /// Fails the next write, as on a full disk.
@@ -18,18 +28,15 @@ fn fail_write(recorder: &Recorder) {
 
 #[test]
 fn a_failed_write_appends_nothing_and_the_next_one_goes_on() {
-    forced::pmem(false);
-    let folder = folder();
-    let folder = &folder.path().join("journal");
-    let recorder = recorded(folder);
-    let _attached = recorder.attach();
-    let journal = open(folder);
-    journal.append(&[&record(0)], None, true).unwrap();
-    fail_write(&recorder);
-    assert_eq!(journal.append(&[&record(1), &record(2)], None, true).unwrap_err().code(), "ENOSPC");
-    assert_eq!(journal.limits().unwrap(), (0, 1));
-    assert_eq!(journal.append(&[&record(1)], Some(1), true).unwrap(), 1);
-    assert_eq!(read(&journal), records(0..2));
+    on_recorded_file(|folder, recorder| {
+        let journal = open(folder);
+        journal.append(&[&record(0)], None, true).unwrap();
+        fail_write(recorder);
+        assert_eq!(journal.append(&[&record(1), &record(2)], None, true).unwrap_err().code(), "ENOSPC");
+        assert_eq!(journal.limits().unwrap(), (0, 1));
+        assert_eq!(journal.append(&[&record(1)], Some(1), true).unwrap(), 1);
+        assert_eq!(read(&journal), records(0..2));
+    });
 }
 
 #[test]
@@ -38,63 +45,39 @@ fn what_a_failed_write_left_behind_does_not_come_back() {
     let folder = folder();
     let folder = &folder.path().join("journal");
     let recorder = recorded(folder);
-    let _attached = recorder.attach();
-    let journal = open(folder);
-    let first = vec![1; 96];
-    journal.append(&[&first], None, true).unwrap();
-    // The write fails once all of it is there, as one may that is short.
-    let path = chain::segment_paths(folder).unwrap().remove(0);
-    let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
-    let (segment, _) = segment::Segment::open(&path, false).unwrap();
-    let mut bytes = Vec::new();
-    let offset = format::DATA_START + 128;
-    for sequence in 1..3 {
-        let frame = frames::Frame { len: 128, sequence, time: 5, flags: frames::ANCHORED * (sequence == 1) as u16 };
-        frames::encode(&mut bytes, segment.header.salt, offset + 128 * (sequence - 1), &frame, &first);
-    }
-    fail_write(&recorder);
-    journal.append(&[&first, &first], None, true).unwrap_err();
-    crate::os::seam::pwrite(&file, &bytes, offset).unwrap();
-    journal.append(&[&first], None, true).unwrap();
-    let crashes: Vec<_> = (0..30).map(|_| recorder.crash()).collect();
-    recorder.stop_after(0);
-    drop(journal);
-    drop(_attached);
-    for crash in crashes {
-        let copy = folder.with_extension("crash");
-        let _ = std::fs::remove_dir_all(&copy);
-        std::fs::create_dir_all(&copy).unwrap();
-        for (path, image) in crash {
-            let file =
-                File::options().read(true).write(true).create_new(true).open(copy.join(path.file_name().unwrap()));
-            image.write_to(&file.unwrap()).unwrap();
-        }
-        assert_eq!(read(&open(&copy)).len(), 2);
+    let crashes: Vec<_> = {
+        let _attached = recorder.attach();
+        // The write fails once all of it is there, as one may that is short.
+        let journal = with_rest_of_failed_write(folder, &recorder);
+        journal.append(&[&[1; 96]], None, true).unwrap();
+        let crashes = (0..30).map(|_| recorder.crash()).collect();
+        recorder.stop_after(0);
+        crashes
+    };
+    for (number, crash) in crashes.iter().enumerate() {
+        assert_eq!(read(&open(&materialise(crash, folder, number))).len(), 2);
     }
 }
 
 #[test]
 fn a_failure_takes_with_it_what_waits_behind_it() {
-    forced::pmem(false);
-    let folder = folder();
-    let folder = &folder.path().join("journal");
-    let recorder = recorded(folder);
-    let _attached = recorder.attach();
-    let journal = open(folder);
-    let mut tickets = Vec::new();
-    // More than a batch of jobs, so that some wait behind the one that fails.
-    for number in 0..3000 {
-        let (sequence, ticket) = journal.enqueue(vec![vec![number as u8; 4]], None, true).unwrap();
-        assert_eq!(sequence, number);
-        tickets.push(ticket);
-    }
-    fail_write(&recorder);
-    let failures = tickets.iter().filter(|ticket| ticket.wait().is_err()).count();
-    assert_eq!(failures, 3000);
-    assert_eq!(journal.append(&[b"next"], None, true).unwrap(), 0);
-    let (sequence, ticket) = journal.enqueue(vec![b"more".to_vec()], Some(1), true).unwrap();
-    ticket.wait().unwrap();
-    assert_eq!((sequence, read(&journal).len()), (1, 2));
+    on_recorded_file(|folder, recorder| {
+        let journal = open(folder);
+        let mut tickets = Vec::new();
+        // More than a batch of jobs, so that some wait behind the one that fails.
+        for number in 0..3000 {
+            let (sequence, ticket) = journal.enqueue(vec![vec![number as u8; 4]], None, true).unwrap();
+            assert_eq!(sequence, number);
+            tickets.push(ticket);
+        }
+        fail_write(recorder);
+        let failures = tickets.iter().filter(|ticket| ticket.wait().is_err()).count();
+        assert_eq!(failures, 3000);
+        assert_eq!(journal.append(&[b"next"], None, true).unwrap(), 0);
+        let (sequence, ticket) = journal.enqueue(vec![b"more".to_vec()], Some(1), true).unwrap();
+        ticket.wait().unwrap();
+        assert_eq!((sequence, read(&journal).len()), (1, 2));
+    });
 }
 
 #[test]
@@ -207,17 +190,14 @@ fn with_rest_of_failed_write(folder: &Path, recorder: &Arc<Recorder>) -> Journal
 
 #[test]
 fn closing_leaves_nothing_of_a_failed_write() {
-    forced::pmem(false);
-    let folder = folder();
-    let folder = &folder.path().join("journal");
-    let recorder = recorded(folder);
-    let _attached = recorder.attach();
-    drop(with_rest_of_failed_write(folder, &recorder));
-    let journal = open(folder);
-    journal.append(&[&[2; 96]], None, true).unwrap();
-    let copy = folder.with_extension("copy");
-    copy_folder(folder, &copy);
-    assert_eq!(read(&open(&copy)).len(), 2);
+    on_recorded_file(|folder, recorder| {
+        drop(with_rest_of_failed_write(folder, recorder));
+        let journal = open(folder);
+        journal.append(&[&[2; 96]], None, true).unwrap();
+        let copy = folder.with_extension("copy");
+        copy_folder(folder, &copy);
+        assert_eq!(read(&open(&copy)).len(), 2);
+    });
 }
 
 #[test]

@@ -31,19 +31,6 @@ fn a_flush_that_ends_late_takes_nothing_back() {
 }
 
 #[test]
-fn a_reader_sees_a_segment_that_took_the_place_of_an_empty_one() {
-    on_each_medium(|folder| {
-        let journal = open(folder);
-        let reader = open_reader(folder);
-        let large = vec![7; 300_000];
-        journal.append(&[&large], None, true).unwrap();
-        let (view, mut position, mut target) = (reader.view(), JournalPosition::default(), vec![0; 400_000]);
-        let read = view.shelf.read(&mut position, view.limits().unwrap(), false, &mut target, || view.refresh());
-        assert!(matches!(read, Ok(JournalRead::Frames(300_032))), "{read:?}");
-    });
-}
-
-#[test]
 fn a_folder_is_not_taken_for_one_that_is_gone() {
     // Where numbers of files are used again at once.
     let root = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
