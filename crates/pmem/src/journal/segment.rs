@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::OPEN;
 use super::format::{DATA_START, Header, Refused, Slot, first_of, may_write};
+use crate::os::fault::FaultFlag;
 use crate::os::file::{self, descriptor};
 use crate::os::mapping::{Access, Mapping};
 use crate::os::seam;
@@ -42,8 +43,8 @@ pub(super) struct Place {
 
 /// The way to a segment's bytes.
 enum Bytes {
-    /// Those of the writer.
-    Medium(Arc<dyn Medium>),
+    /// Those of the writer, and whether some were lost.
+    Medium(Arc<dyn Medium>, Arc<FaultFlag>),
     Mapped(Mapping),
     /// Of a file on a network, which another machine may make shorter.
     Read,
@@ -67,7 +68,8 @@ impl Segment {
 
     /// A segment that is being written through `medium`.
     pub(super) fn written(header: Header, path: &Path, file: Arc<File>, medium: Arc<dyn Medium>) -> Self {
-        Self::with(header, path, file, Bytes::Medium(medium))
+        let fault = medium.fault_flag();
+        Self::with(header, path, file, Bytes::Medium(medium, fault))
     }
 
     fn with(header: Header, path: &Path, file: Arc<File>, bytes: Bytes) -> Self {
@@ -119,9 +121,9 @@ impl Segment {
     /// Copies out. Bytes that are lost are a fault.
     pub(super) fn load(&self, offset: u64, target: &mut [u8]) -> Result<()> {
         match &self.bytes {
-            Bytes::Medium(medium) => {
+            Bytes::Medium(medium, fault) => {
                 medium.load(offset, target);
-                self.check(medium.fault_flag().is_raised())
+                self.check(fault.is_raised())
             }
             Bytes::Mapped(mapping) => {
                 mapping.load(offset, target);
