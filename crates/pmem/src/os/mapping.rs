@@ -79,9 +79,22 @@ impl Mapping {
         most: NonZeroUsize,
         access: Access,
     ) -> io::Result<Self> {
-        let view = View::new(file, offset, most, access)?;
-        seam::mapped(view.start.as_ptr(), most.get(), file, offset);
-        let watch = Watch::over_pages(view.start.as_ptr(), most.get(), view.page(), Arc::default());
+        let mapping = Self::sharing(file, offset, most, access, Arc::default())?;
+        mapping.len.store(len.get(), Ordering::Release);
+        Ok(mapping)
+    }
+
+    /// [`Mapping::new`] of one of several pieces, which have their flag in common: what is lost of any raises it.
+    pub(crate) fn sharing(
+        file: Descriptor<'_>,
+        offset: u64,
+        len: NonZeroUsize,
+        access: Access,
+        flag: Arc<FaultFlag>,
+    ) -> io::Result<Self> {
+        let view = View::new(file, offset, len, access)?;
+        seam::mapped(view.start.as_ptr(), len.get(), file, offset);
+        let watch = Watch::over_pages(view.start.as_ptr(), len.get(), view.page(), flag);
         Ok(Self { watch, view, len: AtomicUsize::new(len.get()) })
     }
 
