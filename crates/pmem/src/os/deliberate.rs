@@ -70,6 +70,9 @@ pub(crate) const FAULTS: &[&str] = &[
     "tail: boot not looked at",
     "tail: waiters cleared late",
     "waits: not looked at",
+    "growing: no sync",
+    "growing: earlier ranges not flushed",
+    "growing: size not checked",
 ];
 
 /// Whether the fault of this name is switched on.
