@@ -72,6 +72,26 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
+    /// A store is damaged, or no store. Nothing was changed.
+    #[error("the store '{}' is damaged at byte {offset}: {what}; nothing was changed, and what lies elsewhere can be read", file.display())]
+    Broken {
+        /// The file.
+        file: PathBuf,
+        /// Where in it, in bytes.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// Someone else changes a store, for longer than was waited.
+    #[error("'{}' is being changed by {holder}, for {waited} ms by now: end that transaction first, or wait longer by busyTimeout", path.display())]
+    Held {
+        /// The file.
+        path: PathBuf,
+        /// Who changes it.
+        holder: String,
+        /// For how long that one has, in milliseconds.
+        waited: u64,
+    },
     /// A newer version of this package made a file.
     #[error("'{}' was made by a newer version of this package: {what}; nothing was changed", file.display())]
     Newer {
@@ -121,13 +141,13 @@ pub enum Error {
         first: u64,
     },
     /// Making records durable failed, now or before: which of those that are not acknowledged are there is unknown.
-    #[error("{}: {}, {syscall} '{}' (a flush failed, so nothing more is acknowledged: close the journal and open it again, which says what is there)", errno::name(*errno), errno::text(*errno), path.display())]
+    #[error("{}: {}, {syscall} '{}' (a flush failed, so nothing more is acknowledged: close it and open it again, which says what is there)", errno::name(*errno), errno::text(*errno), path.display())]
     Uncertain {
         /// The positive error number.
         errno: i32,
         /// The function that failed.
         syscall: &'static str,
-        /// The journal's folder.
+        /// The journal's folder, or the file.
         path: PathBuf,
     },
     /// The interface asked for is not the one this build has.
@@ -155,11 +175,11 @@ impl Error {
             Error::Uncertain { errno, .. } => Cow::Owned(errno::name(*errno)),
             Error::Conflict { .. } => Cow::Borrowed("ERR_PMEM_CONFLICT"),
             Error::Gap { .. } => Cow::Borrowed("ERR_PMEM_GAP"),
-            Error::Busy { .. } => Cow::Borrowed("ERR_PMEM_BUSY"),
+            Error::Busy { .. } | Error::Held { .. } => Cow::Borrowed("ERR_PMEM_BUSY"),
             Error::Closed(_) => Cow::Borrowed("ERR_PMEM_CLOSED"),
             Error::OutOfRange { .. } => Cow::Borrowed("ERR_OUT_OF_RANGE"),
             Error::InvalidValue { .. } => Cow::Borrowed("ERR_INVALID_ARG_VALUE"),
-            Error::Corrupt { .. } | Error::Damaged { .. } => Cow::Borrowed("ERR_PMEM_CORRUPT"),
+            Error::Corrupt { .. } | Error::Damaged { .. } | Error::Broken { .. } => Cow::Borrowed("ERR_PMEM_CORRUPT"),
             Error::Fault { .. } => Cow::Borrowed("ERR_PMEM_FAULT"),
             Error::Unsupported(_) => Cow::Borrowed("ERR_PMEM_UNSUPPORTED"),
             Error::Version { .. } | Error::Newer { .. } => Cow::Borrowed("ERR_PMEM_VERSION"),

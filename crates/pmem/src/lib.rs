@@ -8,6 +8,7 @@
 
 pub mod capabilities;
 mod error;
+pub mod heap;
 mod journal;
 mod nvml;
 mod os;

@@ -4,7 +4,6 @@ pub(crate) mod beside;
 pub(crate) mod bytes;
 pub(crate) mod committer;
 pub(crate) mod frames;
-#[cfg_attr(not(test), allow(dead_code, reason = "no engine is on it yet"))]
 pub(crate) mod growing;
 pub(crate) mod lock;
 pub(crate) mod medium;

@@ -110,21 +110,11 @@ impl<F: Deref<Target = File> + Send + Sync> Growing<F> {
         self.len.load(Ordering::Acquire)
     }
 
-    /// Whether stores to the mappings are what writes, and caches are written back rather than the file synced.
-    pub(crate) fn is_pmem(&self) -> bool {
-        self.is_pmem
-    }
-
     /// Whether bytes were lost: a page of the file cannot be had. Then any that were read may be zeros, and nothing is
     /// written.
     #[inline]
     pub(crate) fn is_faulted(&self) -> bool {
         self.flag.is_raised()
-    }
-
-    /// The file.
-    pub(crate) fn file(&self) -> &F {
-        &self.file
     }
 
     /// The bytes of a range. None where it leaves the file, or lies in more than one piece. The caller sees to it that
@@ -439,7 +429,7 @@ mod tests {
             recorder.adopt_as_it_is(Path::new(NAME), &file);
             let attached = recorder.attach();
             let growing = Growing::with(Arc::clone(&file), unit(), false, reaches_past).unwrap();
-            assert_eq!((growing.len(), growing.is_pmem()), (len, kind() == Kind::Memory));
+            assert_eq!((growing.len(), growing.is_pmem), (len, kind() == Kind::Memory));
             Self { growing, file, recorder, _attached: attached }
         }
 
@@ -553,7 +543,7 @@ mod tests {
                 let panics = std::panic::AssertUnwindSafe(|| write(&growing));
                 assert!(std::panic::catch_unwind(panics).is_err());
             }
-            assert_eq!((growing.len(), size_of(growing.file()).unwrap()), (3 * unit(), 3 * unit()));
+            assert_eq!((growing.len(), size_of(&growing.file).unwrap()), (3 * unit(), 3 * unit()));
         });
     }
 
@@ -594,7 +584,7 @@ mod tests {
             let setup = Setup::new(unit());
             let steps = setup.count(|| setup.growing.grow(unit() + 2 * STEP + 1).unwrap());
             let writes = 2 * STEP as usize / (1 << 18) + 1;
-            assert_eq!(steps, (writes, if setup.growing.is_pmem() { 1 } else { 2 }));
+            assert_eq!(steps, (writes, if setup.growing.is_pmem { 1 } else { 2 }));
             #[cfg(unix)]
             assert!(std::os::unix::fs::MetadataExt::blocks(&setup.file.metadata().unwrap()) * 512 >= 2 * STEP);
         });
@@ -620,7 +610,7 @@ mod tests {
             }
             let setup = Setup::new(len);
             setup.recorder.fail_write(0);
-            assert!(setup.growing.is_pmem() || matches!(setup.growing.commit(0, b"x", &[]), Err(Failed::Write(_))));
+            assert!(setup.growing.is_pmem || matches!(setup.growing.commit(0, b"x", &[]), Err(Failed::Write(_))));
         });
     }
 
@@ -807,7 +797,7 @@ mod tests {
             assert_eq!(errno::of(&error), errno::ENOSPC);
             assert_eq!((growing.len(), setup.size()), (unit(), unit()));
             assert!(growing.grow(3 * STEP).is_err());
-            if !growing.is_pmem() {
+            if !growing.is_pmem {
                 for _ in 0..2 {
                     let failed = growing.commit(0, b"data", &[]);
                     assert!(matches!(failed, Err(Failed::Sync(error)) if errno::of(&error) == errno::ENOSPC));

@@ -1,0 +1,545 @@
+//! A store: keys and values in one file, in the order of the keys, changed by transactions.
+//!
+//! A commit is one frame in a log, written and made durable by one barrier. What it changed of the tree is in memory until a
+//! checkpoint writes each changed node once, where nothing is that anyone needs. `docs/heap-format.md` has the file's layout.
+//!
+//! ```
+//! # let folder = tempfile::tempdir()?;
+//! use pmem::heap::{Heap, HeapOptions};
+//!
+//! let heap = Heap::open(&folder.path().join("app.store"), &HeapOptions::default())?;
+//! let mut transaction = heap.begin()?;
+//! transaction.set(b"ada", b"1815")?;
+//! transaction.commit()?;
+//! assert_eq!(heap.view()?.get(b"ada")?.as_deref(), Some(&b"1815"[..]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod format;
+mod log;
+mod node;
+mod opening;
+mod space;
+mod store;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod tree;
+mod verify;
+mod writer;
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+
+use crate::storage::registry::{Registry, Shared};
+use crate::{Error, Result};
+use format::Slot;
+use space::Generation;
+use store::Store;
+pub use transaction::{Savepoint, Transaction};
+use tree::Root;
+pub use verify::Report;
+use writer::{Checkpoint, Writer};
+
+/// The longest key, in bytes.
+pub const MOST_KEY: usize = 16 << 20;
+
+/// The longest value, in bytes.
+pub const MOST_VALUE: usize = 1 << 30;
+
+/// How many changed nodes there may be before a checkpoint.
+const MOST_DIRTY: u64 = 16 << 10;
+
+static HEAPS: Registry<Inner> = Registry::new();
+
+/// When commits are durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// On return, and seen by others from then on.
+    #[default]
+    Commit,
+    /// By the next [`Heap::flush`], which makes all before it durable, in their order. Others see them at once.
+    Group,
+}
+
+/// How [`Heap::open`] opens a store.
+#[derive(Clone, Debug)]
+pub struct HeapOptions {
+    /// A store that is missing is made.
+    pub create: bool,
+    /// Nothing is changed.
+    pub readonly: bool,
+    /// A new file's permissions, subject to the umask.
+    pub mode: u32,
+    /// When commits are durable.
+    pub durability: Durability,
+    /// How long [`Heap::begin`] waits for others.
+    pub busy_timeout: Duration,
+    /// How long the file may get, in bytes.
+    pub max_len: Option<u64>,
+    /// Checkpoints are written by a thread of their own.
+    pub background: bool,
+    #[cfg(test)]
+    geometry: Option<format::Geometry>,
+}
+
+impl Default for HeapOptions {
+    fn default() -> Self {
+        Self {
+            create: true,
+            readonly: false,
+            mode: 0o666,
+            durability: Durability::Commit,
+            busy_timeout: Duration::from_secs(5),
+            max_len: None,
+            background: true,
+            #[cfg(test)]
+            geometry: None,
+        }
+    }
+}
+
+/// What a store is and has done, in bytes and counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeapStats {
+    /// The file's length.
+    pub size: u64,
+    /// What the tree, and trees that others still see, need of it.
+    pub used: u64,
+    /// What can be used at once, or once a checkpoint is durable.
+    pub free: u64,
+    /// What only those need who see an older tree.
+    pub pinned: u64,
+    /// How many bytes of the log have commits since the last checkpoint.
+    pub log: u64,
+    /// How many entries there are.
+    pub entries: u64,
+    /// The number of the last commit.
+    pub commits: u64,
+    /// How many checkpoints there were.
+    pub checkpoints: u64,
+    /// How often a commit waited for a checkpoint, since the log was full.
+    pub waits: u64,
+}
+
+/// An open store. Each thread that reads while another one changes it has a clone of its own: then neither waits.
+///
+/// Handles of one file share it. The last one closes it.
+pub struct Heap {
+    inner: Shared<Inner>,
+}
+
+pub(crate) struct Inner {
+    store: Store,
+    options: HeapOptions,
+    desk: Mutex<Desk>,
+    free: Condvar,
+    /// What others see. None while the only handle's transaction changes it in place.
+    published: ArcSwapOption<Version>,
+    /// The last version that is durable, where others see later ones.
+    durable_version: Mutex<Option<Arc<Version>>>,
+    /// How far the log is written, and durable.
+    written: AtomicU64,
+    durable: AtomicU64,
+    handles: AtomicUsize,
+    /// Why nothing can be changed any more.
+    latch: OnceLock<Error>,
+    checkpoint: Mutex<Progress>,
+    finished: Condvar,
+    waits: AtomicU64,
+}
+
+/// Who changes the store.
+struct Desk {
+    /// None while someone does.
+    writer: Option<Box<Writer>>,
+    holder: Option<(std::thread::ThreadId, String, Instant)>,
+}
+
+/// How far a checkpoint is.
+enum Progress {
+    Idle,
+    Running,
+    Done(Slot),
+}
+
+/// A tree as it was after a commit.
+pub(crate) struct Version {
+    root: Root,
+    sequence: u64,
+    entries: u64,
+    /// Its blocks stay as they are as long as it has this.
+    #[allow(dead_code, reason = "it is counted")]
+    generation: Arc<Generation>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Heap").field("path", &self.store.path).finish_non_exhaustive()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Heap {
+    /// Opens a store, which is made where it is missing. Commits that a killed process or a power cut left in the log are found,
+    /// and made durable before anyone sees them.
+    ///
+    /// # Errors
+    /// `EAGAIN` where another process has it open; [`Error::Broken`] for a damaged or another file, which stays as it is;
+    /// [`Error::Newer`]; what the operating system says.
+    pub fn open(path: &Path, options: &HeapOptions) -> Result<Self> {
+        opening::open(path, options).map(Self::with)
+    }
+
+    fn with(inner: Shared<Inner>) -> Self {
+        // A transaction of the only handle changes in place what a second one would read.
+        let turn = locked(&inner.desk);
+        inner.handles.fetch_add(1, Ordering::SeqCst);
+        drop(turn);
+        Self { inner }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.inner.store.path
+    }
+
+    /// The store as it is after the last commit, which stays as it is for whoever holds it.
+    ///
+    /// # Errors
+    /// [`Error::Held`] within this thread's own transaction, through which it can read.
+    pub fn view(&self) -> Result<View> {
+        self.inner.visible().map(|version| View { inner: self.inner.clone(), version })
+    }
+
+    /// Begins a transaction. One at a time changes a store.
+    ///
+    /// # Errors
+    /// [`Error::Held`] where someone else's takes longer than the time to wait; `EROFS` for a readonly store;
+    /// [`Error::Uncertain`] after a flush failed.
+    pub fn begin(&self) -> Result<Transaction> {
+        Transaction::begin(self.inner.clone())
+    }
+
+    /// Makes all that was committed durable. Calls of several threads share a flush.
+    ///
+    /// # Errors
+    /// [`Error::Uncertain`]: it is unknown which of the commits that were not durable are. Nothing is changed any more, and what
+    /// is seen is what was durable before.
+    pub fn flush(&self) -> Result<()> {
+        self.inner.flush()
+    }
+
+    /// Writes all that was committed to its place in the file, so that the log is empty.
+    ///
+    /// # Errors
+    /// As [`Heap::begin`] and [`Heap::flush`].
+    pub fn checkpoint(&self) -> Result<()> {
+        let mut writer = self.inner.take()?;
+        let done = self.inner.checkpoint_now(&mut writer);
+        self.inner.put_back(writer);
+        done
+    }
+
+    /// What the store is and has done.
+    ///
+    /// # Errors
+    /// As [`Heap::begin`].
+    pub fn stats(&self) -> Result<HeapStats> {
+        let writer = self.inner.take()?;
+        let (space, size) = (&writer.space, self.inner.store.geometry.node_size);
+        let stats = HeapStats {
+            size: self.inner.store.file.len(),
+            used: (space.blocks() - space.free()) * size,
+            free: space.free() * size,
+            pinned: space.waiting() * size,
+            log: writer.log_used(),
+            entries: writer.tree.entries,
+            commits: writer.sequence,
+            checkpoints: writer.slot.epoch,
+            waits: self.inner.waits.load(Ordering::Relaxed),
+        };
+        self.inner.put_back(writer);
+        Ok(stats)
+    }
+
+    /// Copies the store as it is now to a new file, dense and durable, while others go on changing it.
+    ///
+    /// # Errors
+    /// `EEXIST`; as [`Heap::open`] of the new file, and what reading says. The new file is removed then.
+    pub fn backup(&self, path: &Path) -> Result<()> {
+        opening::copy(&self.view()?, path, &self.inner.options)
+    }
+
+    /// That all of the last checkpoint is sound: each node and run, in its order, reached once, and all other blocks free. It
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// As [`Heap::begin`]; what reading says.
+    pub fn verify(&self) -> Result<Report> {
+        let writer = self.inner.take()?;
+        let report = verify::verify(&self.inner.store, &writer.slot, &writer.tree.root);
+        self.inner.put_back(writer);
+        report
+    }
+
+    /// Closes this handle. The last one of a store writes a checkpoint, so that opening it again finds an empty log.
+    ///
+    /// # Errors
+    /// As [`Heap::checkpoint`]: the store is closed all the same, and what was durable is there.
+    pub fn close(self) -> Result<()> {
+        if self.inner.handles.load(Ordering::SeqCst) > 1 || self.inner.options.readonly {
+            return Ok(());
+        }
+        match self.checkpoint() {
+            // An aborted transaction, or a commit, is what this handle would wait for.
+            Err(Error::Held { .. }) => Ok(()),
+            done => done,
+        }
+    }
+}
+
+impl std::fmt::Debug for Heap {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.inner.fmt(formatter)
+    }
+}
+
+impl Clone for Heap {
+    fn clone(&self) -> Self {
+        Self::with(self.inner.clone())
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        self.inner.handles.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Inner {
+    /// What waits in the log is found at the next opening, so that nothing is lost if this fails.
+    fn drop(&mut self) {
+        if !self.options.readonly && self.latch.get().is_none() {
+            let _ = self.flush();
+        }
+    }
+}
+
+impl Inner {
+    /// What others see.
+    fn visible(&self) -> Result<Arc<Version>> {
+        if let Some(version) = self.published.load_full() {
+            return Ok(version);
+        }
+        let mut desk = locked(&self.desk);
+        loop {
+            if let Some(version) = self.published.load_full() {
+                return Ok(version);
+            }
+            if desk.holder.as_ref().is_some_and(|(thread, ..)| *thread == std::thread::current().id()) {
+                let holder = "this thread, whose transaction reads for it".to_owned();
+                return Err(Error::Held { path: self.store.path.clone(), holder, waited: 0 });
+            }
+            desk = self.free.wait_timeout(desk, Duration::from_millis(50)).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Takes what is needed to change the store.
+    fn take(&self) -> Result<Box<Writer>> {
+        if self.options.readonly {
+            let error = Error::os(crate::os::errno::EROFS, "begin", Some(&self.store.path));
+            return Err(error.with_hint("the store was opened readonly"));
+        }
+        let (started, mut desk) = (Instant::now(), locked(&self.desk));
+        loop {
+            if let Some(writer) = desk.writer.take() {
+                let thread = std::thread::current();
+                desk.holder = Some((thread.id(), thread.name().unwrap_or("another thread").to_owned(), Instant::now()));
+                drop(desk);
+                if let Err(error) = self.check_latch() {
+                    self.put_back(writer);
+                    return Err(error);
+                }
+                return Ok(writer);
+            }
+            let left = self.options.busy_timeout.saturating_sub(started.elapsed());
+            if left.is_zero() {
+                let (holder, since) = desk.holder.as_ref().map_or_else(
+                    || ("another thread".to_owned(), started),
+                    |(_, name, since)| (format!("the thread '{name}'"), *since),
+                );
+                let waited = since.elapsed().as_millis() as u64;
+                return Err(Error::Held { path: self.store.path.clone(), holder, waited });
+            }
+            desk = self.free.wait_timeout(desk, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn put_back(&self, writer: Box<Writer>) {
+        let mut desk = locked(&self.desk);
+        desk.writer = Some(writer);
+        desk.holder = None;
+        drop(desk);
+        self.free.notify_all();
+    }
+
+    /// Shows others a version.
+    fn publish(&self, version: Arc<Version>) {
+        self.published.store(Some(version));
+    }
+
+    /// A version is durable, with all before it.
+    fn note_durable(&self, version: Option<Arc<Version>>) {
+        if self.options.durability == Durability::Group {
+            *locked(&self.durable_version) = version;
+        }
+    }
+
+    /// Shows what was durable before a flush failed.
+    fn fall_back(&self) {
+        if let Some(version) = locked(&self.durable_version).clone() {
+            self.publish(version);
+        }
+    }
+
+    /// Begins a checkpoint where one is due.
+    fn checkpoint_if_due(this: &Shared<Self>, writer: &mut Writer) -> Result<()> {
+        this.collect_checkpoint(writer, false)?;
+        let is_due = writer.log_used() >= this.store.geometry.log_len / 2 || writer.tree.changes.dirty >= MOST_DIRTY;
+        if !is_due || matches!(*locked(&this.checkpoint), Progress::Running) {
+            return Ok(());
+        }
+        if !this.options.background {
+            return this.checkpoint_now(writer);
+        }
+        this.flush()?;
+        let checkpoint = writer.begin_checkpoint(&this.store, this.options.max_len)?;
+        this.publish(writer.version());
+        this.note_durable(this.published.load_full());
+        *locked(&this.checkpoint) = Progress::Running;
+        let inner = this.clone();
+        let work = move || inner.run_checkpoint(checkpoint);
+        let started = std::thread::Builder::new().name("pmem checkpoint".to_owned()).spawn(work);
+        started.map(drop).map_err(|error| {
+            *locked(&this.checkpoint) = Progress::Idle;
+            this.latch(crate::storage::medium::Failed::Write(error))
+        })
+    }
+
+    fn run_checkpoint(&self, checkpoint: Checkpoint) {
+        let outcome = checkpoint.run(&self.store);
+        let mut progress = locked(&self.checkpoint);
+        match outcome {
+            Ok(slot) => *progress = Progress::Done(slot),
+            Err(failed) => {
+                self.latch(failed);
+                *progress = Progress::Idle;
+            }
+        }
+        drop(progress);
+        self.finished.notify_all();
+    }
+
+    /// Takes over what a checkpoint has done, and waits for it if that is asked for.
+    fn collect_checkpoint(&self, writer: &mut Writer, wait: bool) -> Result<()> {
+        let mut progress = locked(&self.checkpoint);
+        while wait && matches!(*progress, Progress::Running) {
+            progress = self.finished.wait(progress).unwrap_or_else(PoisonError::into_inner);
+        }
+        if let Progress::Done(slot) = *progress {
+            *progress = Progress::Idle;
+            writer.finish_checkpoint(slot, &self.store);
+        }
+        writer.space.release(writer.slot.epoch);
+        drop(progress);
+        self.check_latch()
+    }
+
+    /// Writes a checkpoint, and returns once it is durable.
+    fn checkpoint_now(&self, writer: &mut Writer) -> Result<()> {
+        self.collect_checkpoint(writer, true)?;
+        self.flush()?;
+        let checkpoint = writer.begin_checkpoint(&self.store, self.options.max_len)?;
+        if self.published.load().is_some() {
+            self.publish(writer.version());
+            self.note_durable(self.published.load_full());
+        }
+        let slot = checkpoint.run(&self.store).map_err(|failed| self.latch(failed))?;
+        writer.finish_checkpoint(slot, &self.store);
+        Ok(())
+    }
+}
+
+/// A store as it was after a commit.
+#[derive(Clone)]
+pub struct View {
+    inner: Shared<Inner>,
+    version: Arc<Version>,
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("View").field("commit", &self.version.sequence).finish_non_exhaustive()
+    }
+}
+
+impl View {
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// [`Error::Broken`] where what leads there is damaged; [`Error::Fault`] where bytes are lost.
+    #[inline]
+    pub fn get(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        tree::get(&self.inner.store, &self.version.root, key)
+    }
+
+    /// The entries from `from` on, or from the first one; with `reverse` from it, or from the last one, to the first one.
+    ///
+    /// # Errors
+    /// As [`View::get`].
+    pub fn entries(&self, from: Option<&[u8]>, reverse: bool) -> Result<Cursor<'_>> {
+        let cursor = tree::Cursor::new(&self.inner.store, &self.version.root, from, false, reverse)?;
+        Ok(Cursor(cursor))
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> u64 {
+        self.version.entries
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of the last commit in it.
+    pub fn sequence(&self) -> u64 {
+        self.version.sequence
+    }
+}
+
+/// A key, which is lent, and its value.
+pub type Entry<'k, 'a> = (&'k [u8], Cow<'a, [u8]>);
+
+/// Goes through entries.
+pub struct Cursor<'a>(tree::Cursor<'a>);
+
+impl<'a> Cursor<'a> {
+    /// The next entry: its key, and its value.
+    ///
+    /// # Errors
+    /// As [`View::get`].
+    #[allow(clippy::should_implement_trait, reason = "the key is lent")]
+    pub fn next(&mut self) -> Result<Option<Entry<'_, 'a>>> {
+        self.0.next()
+    }
+}

@@ -1,0 +1,83 @@
+//! Tests of stores.
+
+mod crashes;
+mod model;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::format::Geometry;
+use super::*;
+use crate::os::mapping::forced;
+
+/// Small, so that few entries make several levels and zones, and the log goes round often.
+pub(super) fn options() -> HeapOptions {
+    let geometry = Geometry { node_size: 512, zone_blocks: 512, table_len: 4096, log_len: 16 << 10 };
+    HeapOptions { background: false, geometry: Some(geometry), ..HeapOptions::default() }
+}
+
+/// Runs a test on page-cache files, and on what is taken for persistent memory.
+pub(super) fn on_each_medium(test: impl Fn(&Path)) {
+    for is_pmem in [false, true] {
+        println!("on persistent memory: {is_pmem}");
+        forced::pmem(is_pmem);
+        let shm = Path::new("/dev/shm");
+        let folder = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() }.unwrap();
+        test(folder.path());
+    }
+}
+
+pub(super) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// All that a view has.
+pub(super) fn contents(view: &View) -> Model {
+    let (mut all, mut cursor) = (Model::new(), view.entries(None, false).unwrap());
+    let mut last = None;
+    while let Some((key, value)) = cursor.next().unwrap() {
+        assert!(last.as_deref() < Some(key), "keys are out of order");
+        last = Some(key.to_vec());
+        all.insert(key.to_vec(), value.into_owned());
+    }
+    assert_eq!(all.len() as u64, view.len());
+    all
+}
+
+pub(super) fn check(heap: &Heap) -> Report {
+    let report = heap.verify().unwrap();
+    assert_eq!(report.damage, Vec::<String>::new());
+    report
+}
+
+fn set(heap: &Heap, key: &[u8], value: &[u8]) {
+    let mut transaction = heap.begin().unwrap();
+    transaction.set(key, value).unwrap();
+    transaction.commit().unwrap();
+}
+
+#[test]
+fn what_is_committed_is_there_after_opening_again() {
+    on_each_medium(|folder| {
+        let path = folder.join("a.store");
+        let heap = Heap::open(&path, &options()).unwrap();
+        assert!(heap.view().unwrap().is_empty());
+        set(&heap, b"one", b"1");
+        set(&heap, b"two", &[7; 3000]);
+        set(&heap, &[9; 2000], b"3");
+        let mut transaction = heap.begin().unwrap();
+        transaction.set(b"one", b"no").unwrap();
+        drop(transaction);
+        let model = contents(&heap.view().unwrap());
+        assert_eq!(model.len(), 3);
+        assert_eq!(model[&b"one"[..]], b"1");
+        drop(heap);
+        let heap = Heap::open(&path, &options()).unwrap();
+        assert_eq!(contents(&heap.view().unwrap()), model);
+        heap.checkpoint().unwrap();
+        assert_eq!(contents(&heap.view().unwrap()), model);
+        check(&heap);
+        heap.close().unwrap();
+        let heap = Heap::open(&path, &options()).unwrap();
+        assert_eq!(contents(&heap.view().unwrap()), model);
+        assert_eq!(heap.stats().unwrap().log, 0);
+    });
+}
