@@ -31,7 +31,6 @@
 //! millisecond each, so that 50,000 entries take it a minute a round. `--stores` leaves it out. Its pool, and so what it
 //! opens and closes, is as large as the most that any store here needs.
 
-#[cfg(feature = "heap")]
 mod heap;
 mod lmdb;
 #[cfg(pmemobj)]
@@ -172,9 +171,6 @@ fn usage(problem: &str) -> ! {
 fn wanted(options: &Options) -> Vec<Kind> {
     if !cfg!(pmemobj) {
         eprintln!("libpmemobj is left out: its development files were not there at the build (scripts/bench-heap.mjs)");
-    }
-    if !cfg!(feature = "heap") {
-        eprintln!("pmem's heap is left out: the cargo feature `heap` is off");
     }
     let mut kinds = kinds();
     if let Some(names) = &options.stores {

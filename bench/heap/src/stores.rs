@@ -65,7 +65,6 @@ impl Room {
 /// The kinds that this build has.
 pub fn kinds() -> Vec<Kind> {
     vec![
-        #[cfg(feature = "heap")]
         crate::heap::kind(),
         crate::redb::kind(),
         crate::lmdb::kind(),

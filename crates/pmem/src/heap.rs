@@ -158,7 +158,9 @@ pub(crate) struct Inner {
 struct Desk {
     /// None while someone does.
     writer: Option<Box<Writer>>,
-    holder: Option<(std::thread::ThreadId, String, Instant)>,
+    holder: Option<(std::thread::Thread, Instant)>,
+    /// How many wait for it, who are to be woken.
+    waiting: usize,
 }
 
 /// How far a checkpoint is.
@@ -345,11 +347,11 @@ impl Inner {
             if let Some(version) = self.published.load_full() {
                 return Ok(version);
             }
-            if desk.holder.as_ref().is_some_and(|(thread, ..)| *thread == std::thread::current().id()) {
+            if desk.holder.as_ref().is_some_and(|(thread, _)| thread.id() == std::thread::current().id()) {
                 let holder = "this thread, whose transaction reads for it".to_owned();
                 return Err(Error::Held { path: self.store.path.clone(), holder, waited: 0 });
             }
-            desk = self.free.wait_timeout(desk, Duration::from_millis(50)).unwrap_or_else(PoisonError::into_inner).0;
+            desk = self.wait(desk, Duration::from_millis(50));
         }
     }
 
@@ -359,11 +361,10 @@ impl Inner {
             let error = Error::os(crate::os::errno::EROFS, "begin", Some(&self.store.path));
             return Err(error.with_hint("the store was opened readonly"));
         }
-        let (started, mut desk) = (Instant::now(), locked(&self.desk));
+        let (mut started, mut desk) = (None, locked(&self.desk));
         loop {
             if let Some(writer) = desk.writer.take() {
-                let thread = std::thread::current();
-                desk.holder = Some((thread.id(), thread.name().unwrap_or("another thread").to_owned(), Instant::now()));
+                desk.holder = Some((std::thread::current(), Instant::now()));
                 drop(desk);
                 if let Err(error) = self.check_latch() {
                     self.put_back(writer);
@@ -371,25 +372,36 @@ impl Inner {
                 }
                 return Ok(writer);
             }
+            let started = *started.get_or_insert_with(Instant::now);
             let left = self.options.busy_timeout.saturating_sub(started.elapsed());
             if left.is_zero() {
-                let (holder, since) = desk.holder.as_ref().map_or_else(
-                    || ("another thread".to_owned(), started),
-                    |(_, name, since)| (format!("the thread '{name}'"), *since),
-                );
+                let since = desk.holder.as_ref().map_or(started, |(_, since)| *since);
+                let name = desk.holder.as_ref().and_then(|(thread, _)| thread.name());
+                let holder = name.map_or_else(|| "another thread".to_owned(), |name| format!("the thread '{name}'"));
                 let waited = since.elapsed().as_millis() as u64;
                 return Err(Error::Held { path: self.store.path.clone(), holder, waited });
             }
-            desk = self.free.wait_timeout(desk, left).unwrap_or_else(PoisonError::into_inner).0;
+            desk = self.wait(desk, left);
         }
+    }
+
+    fn wait<'d>(&self, mut desk: MutexGuard<'d, Desk>, time: Duration) -> MutexGuard<'d, Desk> {
+        desk.waiting += 1;
+        let mut desk = self.free.wait_timeout(desk, time).unwrap_or_else(PoisonError::into_inner).0;
+        desk.waiting -= 1;
+        desk
     }
 
     fn put_back(&self, writer: Box<Writer>) {
         let mut desk = locked(&self.desk);
         desk.writer = Some(writer);
         desk.holder = None;
+        let is_awaited = desk.waiting > 0;
         drop(desk);
-        self.free.notify_all();
+        // Waking nobody costs as much as waking someone.
+        if is_awaited {
+            self.free.notify_all();
+        }
     }
 
     /// Shows others a version.

@@ -48,15 +48,10 @@ pub(super) struct Geometry {
 }
 
 impl Geometry {
-    /// A file's on persistent memory, or in the page cache, where two nodes of one sector would be in each other's way.
-    pub(super) fn for_medium(is_pmem: bool) -> Self {
-        Self {
-            node_size: if is_pmem { 1024 } else { 4096 },
-            zone_blocks: 32768,
-            table_len: 128 << 10,
-            log_len: 16 << 20,
-        }
-    }
+    /// A new file's. Nodes of a page measured best also on persistent memory, where smaller ones would be written with less:
+    /// they make a tree of more levels.
+    pub(super) const DEFAULT: Self =
+        Self { node_size: 4096, zone_blocks: 32768, table_len: 128 << 10, log_len: 16 << 20 };
 
     fn is_possible(&self) -> bool {
         let Self { node_size, zone_blocks, table_len, log_len } = *self;
@@ -294,7 +289,7 @@ mod tests {
     use super::*;
 
     fn header() -> Header {
-        Header { geometry: Geometry::for_medium(false), salt: 5, uuid: [7; 16], created: 9 }
+        Header { geometry: Geometry::DEFAULT, salt: 5, uuid: [7; 16], created: 9 }
     }
 
     #[test]

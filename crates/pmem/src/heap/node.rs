@@ -80,6 +80,13 @@ impl<'a> Cell<'a> {
         [self.prefix, self.suffix].concat()
     }
 
+    fn starts_with(&self, prefix: &[u8]) -> bool {
+        match prefix.strip_prefix(self.prefix) {
+            Some(rest) => self.suffix.starts_with(rest),
+            None => self.prefix.starts_with(prefix),
+        }
+    }
+
     fn size(&self, prefix: usize) -> usize {
         SLOT + self.key_len().saturating_sub(prefix) + self.rest.map_or(0, |_| PLACE) + self.payload.len()
     }
@@ -400,10 +407,7 @@ impl PageMut<'_> {
     /// Adds a cell at `index`, if it fits. It does not lie in the node.
     pub(super) fn insert(&mut self, index: usize, cell: &Cell<'_>) -> bool {
         let prefix = self.page().prefix_len();
-        let has_prefix = self.page().prefix().is_some_and(|prefix| {
-            let head = cell.head();
-            head.starts_with(prefix)
-        });
+        let has_prefix = self.page().prefix().is_some_and(|prefix| cell.starts_with(prefix));
         if !has_prefix || self.page().slots_end() + cell.size(prefix) > self.page().content() {
             return self.rebuild(Some((index, cell)));
         }

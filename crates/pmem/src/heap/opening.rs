@@ -16,7 +16,6 @@ use super::tree::{Tree, Value};
 use super::writer::Writer;
 use super::{Desk, Durability, HEAPS, Heap, HeapOptions, Inner, Progress, View, log};
 use crate::os::file::{self, NewFile, descriptor};
-use crate::os::mapping::is_on_pmem;
 use crate::os::{deliberate, seam, volume};
 use crate::storage::growing::Growing;
 use crate::storage::lock::Locked;
@@ -62,7 +61,7 @@ fn make(path: &Path, options: &HeapOptions) -> Result<Shared<Inner>> {
     volume::refuse_network(file::folder_of(path))?;
     let new = NewFile { size: PAGE, mode: options.mode, sparse: false, named: false };
     let mut made = file::make(path, new, OPEN)?;
-    let geometry = Geometry::for_medium(is_on_pmem(made.file()));
+    let geometry = Geometry::DEFAULT;
     #[cfg(test)]
     let geometry = options.geometry.unwrap_or(geometry);
     let mut random = [0; 24];
@@ -181,7 +180,7 @@ fn inner(
     Inner {
         store,
         options: options.clone(),
-        desk: Mutex::new(Desk { writer: writer.map(Box::new), holder: None }),
+        desk: Mutex::new(Desk { writer: writer.map(Box::new), holder: None, waiting: 0 }),
         free: Condvar::new(),
         durable_version: Mutex::new(version.clone().filter(|_| is_group)),
         published: ArcSwapOption::new(version),

@@ -162,8 +162,7 @@ impl<'a> NodeRef<'a> {
     }
 
     /// Puts the key of a cell into `key`.
-    fn key(self, index: usize, key: &mut Vec<u8>) -> Result<()> {
-        let cell = self.cell(index)?;
+    fn key(self, cell: &Cell<'a>, key: &mut Vec<u8>) -> Result<()> {
         key.clear();
         key.extend_from_slice(cell.prefix);
         key.extend_from_slice(cell.suffix);
@@ -173,8 +172,8 @@ impl<'a> NodeRef<'a> {
         Ok(())
     }
 
-    fn value(self, index: usize) -> Result<Cow<'a, [u8]>> {
-        match self.known(self.cell(index)?.stored())? {
+    fn value(self, cell: &Cell<'a>) -> Result<Cow<'a, [u8]>> {
+        match self.known(cell.stored())? {
             Stored::Inline(value) => Ok(Cow::Borrowed(value)),
             Stored::Run(place) => self.run(place),
         }
@@ -199,7 +198,7 @@ pub(super) fn get<'a>(store: &'a Store, root: &'a Root, key: &[u8]) -> Result<Op
         node = node.child(node.child_for(key)?)?;
     }
     let value = match node.find(key)? {
-        Ok(index) => Some(node.value(index)?),
+        Ok(index) => Some(node.value(&node.cell(index)?)?),
         Err(_) => None,
     };
     store.check()?;
@@ -266,8 +265,9 @@ impl<'a> Cursor<'a> {
             *left -= 1;
             let (node, index) = (*node, if self.reverse { *left } else { node.page.count() - *left - 1 });
             if node.page.level() == 0 {
-                node.key(index, &mut self.key)?;
-                let value = node.value(index)?;
+                let cell = node.cell(index)?;
+                node.key(&cell, &mut self.key)?;
+                let value = node.value(&cell)?;
                 self.store.check()?;
                 return Ok(Some((&self.key, value)));
             }
@@ -341,16 +341,9 @@ impl Node {
 
     /// A node of the file, in memory.
     fn load(store: &Store, reference: u64) -> Result<Self> {
-        store.node(reference)?;
-        let mut node = Self::new(store.geometry.node_size as usize);
-        let offset = block_of(reference) * store.geometry.node_size;
-        let bytes = store.file.bytes(offset, node.bytes.len());
-        node.bytes
-            .copy_from_slice(bytes.ok_or_else(|| store.damaged(block_of(reference), "a node lies outside the file"))?);
         // Memory that a file shows may change. What is edited is what was looked at.
-        let is_sound = super::node::validate(&node.bytes);
-        store.check()?;
-        if is_sound { Ok(node) } else { Err(store.damaged(block_of(reference), "a node is not one")) }
+        let bytes = store.node_copy(reference)?;
+        Ok(Self { bytes, links: Vec::new(), block: AtomicU64::new(0), reference: AtomicU64::new(0) })
     }
 
     /// What leads to it in the file, once it is written.
@@ -989,7 +982,7 @@ impl Walk<'_> {
         if let Some(place) = cell.rest {
             self.run(node, place)?;
         }
-        node.key(index, &mut key)?;
+        node.key(&cell, &mut key)?;
         if node.page.level() > 0 {
             if index > 0 && self.last.as_ref().is_some_and(|last| *last >= key) {
                 self.damage.push(format!("the block {} has keys out of order", node.block));
