@@ -1,5 +1,5 @@
 // node scripts/bench-heap.mjs --dir /dev/shm [...]: unpacks libpmemobj's development files where Debian has them, builds
-// bench/heap, and runs it with the arguments. `--features heap` before them is cargo's. Without libpmemobj it compares the rest.
+// bench/heap, and runs it with the arguments. Without libpmemobj it compares the rest.
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { main, root } from './lib/run.mjs'
@@ -18,9 +18,8 @@ async function unpackLibrary() {
 await main(async () => {
   await unpackLibrary()
   const args = process.argv.slice(2)
-  const features = args[0] === '--features' ? args.splice(0, 2) : []
   const manifest = ['--manifest-path', join(root, 'bench/heap/Cargo.toml')]
-  const { status } = spawnSync('cargo', ['run', '--release', '--locked', ...manifest, ...features, '--', ...args], {
+  const { status } = spawnSync('cargo', ['run', '--release', '--locked', ...manifest, '--', ...args], {
     stdio: 'inherit',
   })
   process.exitCode = status ?? 1

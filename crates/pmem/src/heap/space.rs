@@ -215,27 +215,25 @@ impl Space {
     /// What the checkpoint of this epoch writes: what only others see is free in it.
     pub(super) fn write(&mut self, epoch: u64, store: &Store) -> Written {
         let (mut writes, size) = (Vec::new(), self.geometry.zone_blocks);
-        for (number, zone) in self.zones.iter_mut().enumerate().filter(|(_, zone)| zone.is_changed) {
-            let mut bits = zone.used.clone().expect("a zone that changed is there");
-            let (from, to) = (number as u64 * size, (number as u64 + 1) * size);
-            let extents = self.waiting.iter().flat_map(|waiting| &waiting.extents);
-            extents.filter(|(block, _)| (from..to).contains(block)).for_each(|&(block, count)| {
-                mark(&mut bits, block - from, count, false);
-            });
-            let bytes: Vec<u8> = bits.iter().flat_map(|word| word.to_le_bytes()).collect();
-            zone.side ^= SIDE;
-            let offset = self.geometry.bits(number as u64, u64::from(zone.side == SIDE));
-            zone.checksum = checksum(&bytes, store.salt, offset);
-            zone.is_changed = false;
-            writes.push((offset, bytes));
+        let mut waiting = vec![Vec::new(); self.zones.len()];
+        for &(block, count) in self.waiting.iter().flat_map(|waiting| &waiting.extents) {
+            waiting[(block / size) as usize].push((block % size, count));
         }
-        let waiting = |number: usize| -> u32 {
-            let (from, to) = (number as u64 * size, (number as u64 + 1) * size);
-            let extents = self.waiting.iter().flat_map(|waiting| &waiting.extents);
-            extents.filter(|(block, _)| (from..to).contains(block)).map(|(_, count)| *count as u32).sum()
-        };
-        let entry = |(number, zone): (usize, &Zone)| zone.encode(zone.free + waiting(number));
-        let table: Vec<u8> = self.zones.iter().enumerate().flat_map(entry).collect();
+        let mut table = Vec::new();
+        for ((number, zone), waiting) in self.zones.iter_mut().enumerate().zip(waiting) {
+            if zone.is_changed {
+                let mut bits = zone.used.clone().expect("a zone that changed is there");
+                waiting.iter().for_each(|&(first, count)| mark(&mut bits, first, count, false));
+                let bytes: Vec<u8> = bits.iter().flat_map(|word| word.to_le_bytes()).collect();
+                zone.side ^= SIDE;
+                let offset = self.geometry.bits(number as u64, u64::from(zone.side == SIDE));
+                zone.checksum = checksum(&bytes, store.salt, offset);
+                zone.is_changed = false;
+                writes.push((offset, bytes));
+            }
+            let free = waiting.iter().map(|(_, count)| *count as u32).sum::<u32>();
+            table.extend_from_slice(&zone.encode(zone.free + free));
+        }
         let offset = self.geometry.table(epoch % 2);
         let table_checksum = checksum(&table, store.salt, offset);
         writes.push((offset, table));

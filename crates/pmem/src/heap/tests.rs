@@ -81,3 +81,23 @@ fn what_is_committed_is_there_after_opening_again() {
         assert_eq!(heap.stats().unwrap().log, 0);
     });
 }
+
+#[test]
+fn a_commit_is_one_write_and_one_barrier() {
+    on_each_medium(|folder| {
+        let recorder = crate::os::seam::recorder::Recorder::new();
+        let _attached = recorder.attach();
+        let heap = Heap::open(&folder.join("a.store"), &options()).unwrap();
+        // The first one makes the file longer.
+        set(&heap, b"first", b"");
+        for number in 0..40u8 {
+            let (before, checkpoints) = (recorder.counts(), heap.stats().unwrap().checkpoints);
+            set(&heap, &[number % 7], &[number; 30]);
+            let after = recorder.counts();
+            if heap.stats().unwrap().checkpoints == checkpoints {
+                assert_eq!(after.barriers - before.barriers, 1);
+                assert!(forced::get() == Some(true) || after.writes - before.writes == 1);
+            }
+        }
+    });
+}
