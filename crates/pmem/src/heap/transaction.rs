@@ -179,7 +179,7 @@ impl Transaction {
         }
         self.inner.check_latch()?;
         self.write()?;
-        self.discard();
+        self.undo.clear();
         let mut writer = self.writer.take().expect("the transaction is not over");
         self.inner.publish(writer.version());
         // What is committed is: a checkpoint that fails says so at the next commit.
@@ -188,10 +188,10 @@ impl Transaction {
         Ok(())
     }
 
-    /// Gives up what the values were before. There is no way back any more.
+    /// Gives up what the values were before. Only a store that changes no more can go back after this.
     fn discard(&mut self) {
         let writer = self.writer.as_deref_mut().expect("the transaction is not over");
-        for Undo { before, .. } in self.undo.drain(..) {
+        for Undo { before, .. } in &self.undo {
             before.iter().for_each(|value| writer.tree.discard(&self.inner.store, value));
         }
     }
@@ -212,7 +212,9 @@ impl Transaction {
             place = writer.place(&inner.store, self.ops.len());
         }
         let Some((start, end)) = place else { return self.write_apart() };
-        append(inner, writer, start, end, &self.ops)
+        append(inner, writer, start, end, &self.ops)?;
+        self.discard();
+        Ok(())
     }
 
     /// Commits by a checkpoint. An empty frame behind it tells of it, so that nobody takes the one before for the last.
