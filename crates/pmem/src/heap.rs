@@ -29,13 +29,17 @@ mod verify;
 mod writer;
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
+use crate::os::deliberate;
+use crate::storage::medium::Failed;
 use crate::storage::registry::{Registry, Shared};
 use crate::{Error, Result};
 use format::Slot;
@@ -143,14 +147,17 @@ pub(crate) struct Inner {
     published: ArcSwapOption<Version>,
     /// The last version that is durable, where others see later ones.
     durable_version: Mutex<Option<Arc<Version>>>,
-    /// How far the log is written, and durable.
-    written: AtomicU64,
+    /// How far the log is durable.
     durable: AtomicU64,
+    /// Held by who makes more of it durable.
+    flushing: Mutex<()>,
     handles: AtomicUsize,
     /// Why nothing can be changed any more.
     latch: OnceLock<Error>,
     checkpoint: Mutex<Progress>,
     finished: Condvar,
+    /// The thread of the last checkpoint, which may keep the file open for a moment longer.
+    worker: Mutex<Option<JoinHandle<()>>>,
     waits: AtomicU64,
 }
 
@@ -174,6 +181,8 @@ enum Progress {
 pub(crate) struct Version {
     root: Root,
     sequence: u64,
+    /// Where the log ends with it.
+    position: u64,
     entries: u64,
     /// Its blocks stay as they are as long as it has this.
     #[allow(dead_code, reason = "it is counted")]
@@ -217,7 +226,8 @@ impl Heap {
     /// The store as it is after the last commit, which stays as it is for whoever holds it.
     ///
     /// # Errors
-    /// [`Error::Held`] within this thread's own transaction, through which it can read.
+    /// [`Error::Held`] within this thread's own transaction, through which it can read, and where the transaction of another
+    /// thread, which uses this same handle, takes longer than the time to wait.
     pub fn view(&self) -> Result<View> {
         self.inner.visible().map(|version| View { inner: self.inner.clone(), version })
     }
@@ -322,8 +332,15 @@ impl Clone for Heap {
 }
 
 impl Drop for Heap {
+    /// The last one waits for a checkpoint that is being written: then nothing of this process has the file open.
     fn drop(&mut self) {
-        self.inner.handles.fetch_sub(1, Ordering::SeqCst);
+        if self.inner.handles.fetch_sub(1, Ordering::SeqCst) > 1 {
+            return;
+        }
+        let worker = locked(&self.inner.worker).take();
+        if let Some(worker) = worker.filter(|_| !deliberate::is_on("heap: checkpoint not waited for")) {
+            let _ = worker.join();
+        }
     }
 }
 
@@ -342,7 +359,7 @@ impl Inner {
         if let Some(version) = self.published.load_full() {
             return Ok(version);
         }
-        let mut desk = locked(&self.desk);
+        let (started, mut desk) = (Instant::now(), locked(&self.desk));
         loop {
             if let Some(version) = self.published.load_full() {
                 return Ok(version);
@@ -351,8 +368,27 @@ impl Inner {
                 let holder = "this thread, whose transaction reads for it".to_owned();
                 return Err(Error::Held { path: self.store.path.clone(), holder, waited: 0 });
             }
-            desk = self.wait(desk, Duration::from_millis(50));
+            desk = self.wait(desk, started)?;
         }
+    }
+
+    /// Waits until whoever changes the store may be done with it.
+    ///
+    /// # Errors
+    /// [`Error::Held`] once that takes too long.
+    fn wait<'d>(&self, mut desk: MutexGuard<'d, Desk>, started: Instant) -> Result<MutexGuard<'d, Desk>> {
+        let left = self.options.busy_timeout.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            let since = desk.holder.as_ref().map_or(started, |(_, since)| *since);
+            let name = desk.holder.as_ref().and_then(|(thread, _)| thread.name());
+            let holder = name.map_or_else(|| "another thread".to_owned(), |name| format!("the thread '{name}'"));
+            let waited = since.elapsed().as_millis() as u64;
+            return Err(Error::Held { path: self.store.path.clone(), holder, waited });
+        }
+        desk.waiting += 1;
+        let mut desk = self.free.wait_timeout(desk, left).unwrap_or_else(PoisonError::into_inner).0;
+        desk.waiting -= 1;
+        Ok(desk)
     }
 
     /// Takes what is needed to change the store.
@@ -373,23 +409,8 @@ impl Inner {
                 return Ok(writer);
             }
             let started = *started.get_or_insert_with(Instant::now);
-            let left = self.options.busy_timeout.saturating_sub(started.elapsed());
-            if left.is_zero() {
-                let since = desk.holder.as_ref().map_or(started, |(_, since)| *since);
-                let name = desk.holder.as_ref().and_then(|(thread, _)| thread.name());
-                let holder = name.map_or_else(|| "another thread".to_owned(), |name| format!("the thread '{name}'"));
-                let waited = since.elapsed().as_millis() as u64;
-                return Err(Error::Held { path: self.store.path.clone(), holder, waited });
-            }
-            desk = self.wait(desk, left);
+            desk = self.wait(desk, started)?;
         }
-    }
-
-    fn wait<'d>(&self, mut desk: MutexGuard<'d, Desk>, time: Duration) -> MutexGuard<'d, Desk> {
-        desk.waiting += 1;
-        let mut desk = self.free.wait_timeout(desk, time).unwrap_or_else(PoisonError::into_inner).0;
-        desk.waiting -= 1;
-        desk
     }
 
     fn put_back(&self, writer: Box<Writer>) {
@@ -405,21 +426,40 @@ impl Inner {
     }
 
     /// Shows others a version.
-    fn publish(&self, version: Arc<Version>) {
+    ///
+    /// # Errors
+    /// That nothing is changed any more: then what was durable is what is seen.
+    fn publish(&self, version: Arc<Version>) -> Result<()> {
+        if self.options.durability == Durability::Commit {
+            self.published.store(Some(version));
+            return Ok(());
+        }
+        // Whoever latches the store has this too, so that nothing is shown after that.
+        let mut durable = locked(&self.durable_version);
+        self.check_latch()?;
+        if version.position <= self.durable.load(Ordering::Acquire) {
+            *durable = Some(Arc::clone(&version));
+        }
         self.published.store(Some(version));
+        Ok(())
     }
 
     /// A version is durable, with all before it.
-    fn note_durable(&self, version: Option<Arc<Version>>) {
-        if self.options.durability == Durability::Group {
-            *locked(&self.durable_version) = version;
+    fn note_durable(&self, version: Arc<Version>) {
+        let mut durable = locked(&self.durable_version);
+        self.durable.fetch_max(version.position, Ordering::AcqRel);
+        if durable.as_ref().is_some_and(|durable| durable.sequence < version.sequence) {
+            *durable = Some(version);
         }
     }
 
-    /// Shows what was durable before a flush failed.
-    fn fall_back(&self) {
-        if let Some(version) = locked(&self.durable_version).clone() {
-            self.publish(version);
+    /// Nothing is changed any more, for this reason. What is seen is what was durable.
+    fn set_latch(&self, error: &Error) {
+        let durable = locked(&self.durable_version);
+        // First the reason: whoever sees what is older by then finds it.
+        let _ = self.latch.set(error.clone());
+        if let Some(version) = durable.as_ref().filter(|_| !deliberate::is_on("heap: failed flush still seen")) {
+            self.published.store(Some(Arc::clone(version)));
         }
     }
 
@@ -435,20 +475,29 @@ impl Inner {
         }
         this.flush()?;
         let checkpoint = writer.begin_checkpoint(&this.store, this.options.max_len)?;
-        this.publish(writer.version());
-        this.note_durable(this.published.load_full());
+        this.publish(writer.version())?;
         *locked(&this.checkpoint) = Progress::Running;
         let inner = this.clone();
-        let work = move || inner.run_checkpoint(checkpoint);
+        #[cfg(test)]
+        let recorder = crate::os::seam::recorder::attached();
+        let work = move || {
+            #[cfg(test)]
+            let _attached = recorder.as_ref().map(|recorder| recorder.attach());
+            inner.run_checkpoint(checkpoint);
+        };
         let started = std::thread::Builder::new().name("pmem checkpoint".to_owned()).spawn(work);
-        started.map(drop).map_err(|error| {
+        let worker = started.map_err(|error| {
             *locked(&this.checkpoint) = Progress::Idle;
-            this.latch(crate::storage::medium::Failed::Write(error))
-        })
+            this.latch(Failed::Write(error))
+        })?;
+        *locked(&this.worker) = Some(worker);
+        Ok(())
     }
 
     fn run_checkpoint(&self, checkpoint: Checkpoint) {
-        let outcome = checkpoint.run(&self.store);
+        // Whoever waits for it must learn that it is over.
+        let outcome = catch_unwind(AssertUnwindSafe(|| checkpoint.run(&self.store)));
+        let outcome = outcome.unwrap_or_else(|_| Err(Failed::Write(std::io::Error::other("a checkpoint panicked"))));
         let mut progress = locked(&self.checkpoint);
         match outcome {
             Ok(slot) => *progress = Progress::Done(slot),
@@ -482,8 +531,7 @@ impl Inner {
         self.flush()?;
         let checkpoint = writer.begin_checkpoint(&self.store, self.options.max_len)?;
         if self.published.load().is_some() {
-            self.publish(writer.version());
-            self.note_durable(self.published.load_full());
+            self.publish(writer.version())?;
         }
         let slot = checkpoint.run(&self.store).map_err(|failed| self.latch(failed))?;
         writer.finish_checkpoint(slot, &self.store);

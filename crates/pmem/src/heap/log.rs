@@ -20,6 +20,9 @@ pub(super) struct End {
     pub(super) sequence: u64,
     /// The incarnation of its last frame, or of the checkpoint.
     pub(super) incarnation: u64,
+    /// The latest incarnation of any frame, also of those behind the end that are no commits since one before them was lost. What
+    /// is written from now on is of a later one, so that it never makes them commits.
+    pub(super) latest: u64,
     /// From here on the frames may not be durable.
     anchor: u64,
 }
@@ -67,18 +70,20 @@ fn frame(store: &Store, position: u64) -> std::result::Result<(Frame, &[u8]), Br
 /// # Errors
 /// What `apply` says; damage.
 pub(super) fn replay(store: &Store, slot: &Slot, mut apply: impl FnMut(&[u8]) -> Result<()>) -> Result<End> {
-    let mut end =
-        End { position: slot.position, sequence: slot.sequence, incarnation: slot.incarnation, anchor: slot.position };
+    let (position, incarnation) = (slot.position, slot.incarnation);
+    let mut end = End { position, sequence: slot.sequence, incarnation, latest: incarnation, anchor: position };
     while let Some((position, frame, payload)) = next(store, slot, &end)? {
         if frame.is_anchored() {
             end.anchor = position;
         }
         apply(&payload[INCARNATION..])?;
         let incarnation = u64_at(payload, 0);
-        end = End { position: position + frame.size(), sequence: frame.sequence, incarnation, anchor: end.anchor };
+        let latest = end.latest.max(incarnation);
+        let (position, sequence) = (position + frame.size(), frame.sequence);
+        end = End { position, sequence, incarnation, latest, anchor: end.anchor };
         store.check()?;
     }
-    look_behind(store, slot, &end)?;
+    end.latest = look_behind(store, slot, &end)?;
     store.check()?;
     Ok(end)
 }
@@ -102,13 +107,14 @@ fn next<'a>(store: &'a Store, slot: &Slot, end: &End) -> Result<Option<(u64, Fra
     Ok(None)
 }
 
-/// That nothing shows that there was more: neither a commit that followed one which is durable, nor a later checkpoint.
-fn look_behind(store: &Store, slot: &Slot, end: &End) -> Result<()> {
-    let len = store.geometry.log_len;
+/// That nothing shows that there was more: neither a commit that followed one which is durable, nor a later checkpoint. Returns
+/// the latest incarnation of any frame.
+fn look_behind(store: &Store, slot: &Slot, end: &End) -> Result<u64> {
+    let (len, mut latest) = (store.geometry.log_len, end.latest);
     let mut position = end.position;
     while position < slot.position + len {
         let room = (len - position % len).min(slot.position + len - position);
-        let Some(bytes) = store.file.bytes(offset(store, position), room as usize) else { return Ok(()) };
+        let Some(bytes) = store.file.bytes(offset(store, position), room as usize) else { return Ok(latest) };
         for at in (0..room.saturating_sub(HEADER as u64)).step_by(8) {
             let header = &bytes[at as usize..];
             let (size, sequence) = (u64::from(u32_at(header, 0)), u64_at(header, 8));
@@ -120,6 +126,7 @@ fn look_behind(store: &Store, slot: &Slot, end: &End) -> Result<()> {
             if frame.time > slot.epoch && !deliberate::is_on("heap: older slot trusted") {
                 return Err(outdated(store, slot, position + at, &frame));
             }
+            latest = latest.max(u64_at(payload, 0));
             let is_later = frame.is_anchored() && u64_at(payload, 0) >= end.incarnation;
             if is_later && frame.sequence > end.sequence + 1 && !deliberate::is_on("heap: damage taken for torn") {
                 let what =
@@ -129,7 +136,7 @@ fn look_behind(store: &Store, slot: &Slot, end: &End) -> Result<()> {
         }
         position += room;
     }
-    Ok(())
+    Ok(latest)
 }
 
 fn outdated(store: &Store, slot: &Slot, position: u64, frame: &Frame) -> Error {

@@ -130,14 +130,14 @@ fn load(file: File, path: &Path, options: &HeapOptions) -> Result<Inner> {
     let space = Space::load(geometry, slot.blocks, &table);
     let mut tree = Tree::new(slot.root, slot.entries);
     let end = log::replay(&store, &slot, |ops| replay(&store, &mut tree, ops))?;
-    let incarnation = end.incarnation + u64::from(end.position != slot.position);
+    let is_known = deliberate::is_on("heap: incarnation used again");
+    let incarnation = if is_known { end.incarnation } else { end.latest + 1 };
     if !options.readonly {
         log::rewrite(&store, &end).map_err(|failed| Error::io(&failed.into_error(), "fdatasync", Some(path)))?;
     }
-    let writer = Writer::new(tree, space, slot, (end.position, end.sequence), incarnation.max(slot.incarnation));
+    let writer = Writer::new(tree, space, slot, (end.position, end.sequence), incarnation);
     let version = writer.version();
     let inner = inner(store, options, Some(writer), Some(version));
-    inner.written.store(end.position, Ordering::Relaxed);
     inner.durable.store(end.position, Ordering::Relaxed);
     Ok(inner)
 }
@@ -184,12 +184,13 @@ fn inner(
         free: Condvar::new(),
         durable_version: Mutex::new(version.clone().filter(|_| is_group)),
         published: ArcSwapOption::new(version),
-        written: AtomicU64::new(0),
         durable: AtomicU64::new(0),
+        flushing: Mutex::new(()),
         handles: AtomicUsize::new(0),
         latch: OnceLock::new(),
         checkpoint: Mutex::new(Progress::Idle),
         finished: Condvar::new(),
+        worker: Mutex::new(None),
         waits: AtomicU64::new(0),
     }
 }

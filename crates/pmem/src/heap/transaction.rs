@@ -121,7 +121,7 @@ impl Transaction {
             None => writer.tree.remove(&self.inner.store, key),
         };
         if let (true, Err(error)) = (writer.tree.changes.is_torn, &changed) {
-            let _ = self.inner.latch.set(error.clone());
+            self.inner.set_latch(error);
         }
         changed
     }
@@ -159,7 +159,7 @@ impl Transaction {
                 Ok(replaced) => replaced.iter().for_each(|value| writer.tree.discard(store, value)),
                 Err(error) => {
                     // The tree in memory is of no use any more.
-                    let _ = self.inner.latch.set(error.clone());
+                    self.inner.set_latch(&error);
                     return Err(error);
                 }
             }
@@ -181,14 +181,16 @@ impl Transaction {
         self.write()?;
         self.undo.clear();
         let mut writer = self.writer.take().expect("the transaction is not over");
-        self.inner.publish(writer.version());
-        // What is committed is: a checkpoint that fails says so at the next commit.
-        let _ = Inner::checkpoint_if_due(&self.inner, &mut writer);
+        let shown = self.inner.publish(writer.version());
+        if shown.is_ok() {
+            // What is committed is: a checkpoint that fails says so at the next commit.
+            let _ = Inner::checkpoint_if_due(&self.inner, &mut writer);
+        }
         self.inner.put_back(writer);
-        Ok(())
+        shown
     }
 
-    /// Gives up what the values were before. Only a store that changes no more can go back after this.
+    /// Gives up the blocks of what the values were before. Only a store that is latched can go back from there, in memory.
     fn discard(&mut self) {
         let writer = self.writer.as_deref_mut().expect("the transaction is not over");
         for Undo { before, .. } in &self.undo {
@@ -220,13 +222,28 @@ impl Transaction {
     /// Commits by a checkpoint. An empty frame behind it tells of it, so that nobody takes the one before for the last.
     fn write_apart(&mut self) -> Result<()> {
         let writer = self.writer.as_deref_mut().expect("the transaction is not over");
+        let sequence = writer.sequence;
         self.inner.collect_checkpoint(writer, true)?;
         self.inner.flush()?;
         // The blocks of what was there before are free in this checkpoint.
         self.discard();
+        if deliberate::is_on("heap: large commit not taken back") {
+            self.undo.clear();
+        }
+        let written = self.write_all();
+        // What was there before is seen again, at its own number.
+        match (&written, self.writer.as_deref_mut()) {
+            (Err(_), Some(writer)) => writer.sequence = sequence,
+            _ => self.undo.clear(),
+        }
+        written
+    }
+
+    /// Writes a checkpoint of the changes, and the frame behind it.
+    fn write_all(&mut self) -> Result<()> {
         let (inner, writer) = (&self.inner, self.writer.as_deref_mut().expect("the transaction is not over"));
         let latched = |error: Error| {
-            let _ = inner.latch.set(error.clone());
+            inner.set_latch(&error);
             error
         };
         writer.sequence += 1;
@@ -239,7 +256,6 @@ impl Transaction {
         inner.store.file.commit(offset, frame, &[]).map_err(|failed| inner.latch(failed))?;
         writer.position = end;
         writer.sequence += 1;
-        inner.written.store(end, Ordering::Release);
         inner.durable.store(end, Ordering::Release);
         Ok(())
     }
@@ -274,7 +290,6 @@ fn append(inner: &Inner, writer: &mut Writer, start: u64, end: u64, ops: &[u8]) 
     }
     writer.position = end;
     writer.sequence += 1;
-    inner.written.store(end, Ordering::Release);
     if inner.options.durability == Durability::Commit {
         inner.durable.store(end, Ordering::Release);
     }
@@ -303,7 +318,7 @@ impl Drop for Transaction {
         let Some(writer) = self.writer.take() else { return };
         if self.is_in_place {
             let version: Arc<Version> = writer.version();
-            self.inner.publish(version);
+            let _ = self.inner.publish(version);
         }
         self.inner.put_back(writer);
     }

@@ -8,7 +8,7 @@ use super::log::{self, INCARNATION};
 use super::space::{Generation, Space, Written};
 use super::store::Store;
 use super::tree::{Dirty, Extent, Tree};
-use super::{Inner, Version};
+use super::{Inner, Version, locked};
 use crate::os::{deliberate, errno};
 use crate::storage::medium::Failed;
 use crate::{Error, Result};
@@ -66,6 +66,7 @@ impl Writer {
         Arc::new(Version {
             root: self.tree.root.clone(),
             sequence: self.sequence,
+            position: self.position,
             entries: self.tree.entries,
             generation: Arc::clone(&self.generation),
         })
@@ -281,7 +282,7 @@ impl Inner {
             Err(fault) => fault,
             Ok(()) => Error::Uncertain { errno, syscall: "fdatasync", path: self.store.path.clone() },
         };
-        let _ = self.latch.set(error.clone());
+        self.set_latch(&error);
         error
     }
 
@@ -290,31 +291,34 @@ impl Inner {
         self.latch.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// Makes all commits durable that were written.
+    /// Makes all commits durable that are seen. What is seen was written before, so that a version's own end of the log says how
+    /// much there is to be synced for it.
     pub(super) fn flush(&self) -> Result<()> {
+        let Some(wanted) = self.published.load_full() else { return Ok(()) };
+        // After that: what is seen may be older since a flush failed.
         self.check_latch()?;
-        let (written, durable) = (self.written.load(Ordering::Acquire), self.durable.load(Ordering::Acquire));
-        if durable >= written {
+        if self.is_durable(&wanted) {
             return Ok(());
         }
-        let version = self.published.load_full();
+        let _turn = (!deliberate::is_on("heap: flushes not shared")).then(|| locked(&self.flushing));
+        if self.is_durable(&wanted) && !deliberate::is_on("heap: flushes not shared") {
+            return Ok(());
+        }
+        let version = self.published.load_full().unwrap_or(wanted);
+        self.check_latch()?;
+        let durable = self.durable.load(Ordering::Acquire);
         let synced = if deliberate::is_on("heap: log not synced") {
             Ok(())
         } else {
-            self.store.file.sync(&log_ranges(&self.store, durable, written))
+            self.store.file.sync(&log_ranges(&self.store, durable, version.position))
         };
-        match synced {
-            Ok(()) => {
-                self.durable.fetch_max(written, Ordering::AcqRel);
-                self.note_durable(version);
-                Ok(())
-            }
-            Err(failed) => {
-                let error = self.latch(failed);
-                self.fall_back();
-                Err(error)
-            }
-        }
+        synced.map_err(|failed| self.latch(failed))?;
+        self.note_durable(version);
+        Ok(())
+    }
+
+    fn is_durable(&self, version: &Version) -> bool {
+        version.position <= self.durable.load(Ordering::Acquire)
     }
 }
 

@@ -236,6 +236,11 @@ impl Disk {
     }
 }
 
+/// What this thread is attached to.
+pub(crate) fn attached() -> Option<Arc<Recorder>> {
+    ATTACHED.with_borrow(|attached| attached.last().cloned())
+}
+
 impl Recorder {
     pub(crate) fn new() -> Arc<Self> {
         Arc::default()
