@@ -1,7 +1,9 @@
 //! Tests of stores.
 
 mod crashes;
+mod group;
 mod model;
+mod threads;
 
 use std::collections::BTreeMap;
 use std::path::Path;

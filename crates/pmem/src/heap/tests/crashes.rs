@@ -17,7 +17,7 @@ fn materialise(crash: &Crash, path: &Path, number: usize) -> Option<std::path::P
 
 /// That each crash leaves one of the states that may be there; that one which is cut short within recovery does too, and that
 /// opening again finds the same.
-fn check_all(crashes: Vec<Crash>, path: &Path, allowed: &[Model], is_deep: bool) -> usize {
+pub(super) fn check_all(crashes: Vec<Crash>, path: &Path, allowed: &[Model], is_deep: bool) -> usize {
     let mut count = 0;
     for (number, crash) in crashes.iter().enumerate() {
         let Some(copy) = materialise(crash, path, number) else { continue };
@@ -52,7 +52,7 @@ fn check_all(crashes: Vec<Crash>, path: &Path, allowed: &[Model], is_deep: bool)
 }
 
 /// Does work whose files are not the recorder's.
-fn unattached<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+pub(super) fn unattached<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     let is_pmem = forced::get();
     std::thread::scope(|scope| {
         let done = scope.spawn(|| {
