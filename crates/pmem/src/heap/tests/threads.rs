@@ -276,6 +276,28 @@ fn a_sync_that_fails_ends_all_changes() {
 }
 
 #[test]
+fn commits_wait_for_a_checkpoint_where_the_log_is_full() {
+    on_each_medium(|folder| {
+        for durability in [Durability::Commit, Durability::Group] {
+            let path = folder.join(format!("{durability:?}.store"));
+            let heap = Heap::open(&path, &HeapOptions { durability, ..in_background() }).unwrap();
+            // Four of them fill the log, faster than a thread begins.
+            (0..400u64).for_each(|step| set(&heap, &(step % 50).to_be_bytes(), &[step as u8; 3500]));
+            let stats = heap.stats().unwrap();
+            assert!(stats.waits > 0, "{stats:?}");
+            let expected: Model =
+                (350..400).map(|n| ((n % 50u64).to_be_bytes().to_vec(), vec![n as u8; 3500])).collect();
+            assert_eq!(contents(&heap.view().unwrap()), expected);
+            check(&heap);
+            heap.close().unwrap();
+            let heap = Heap::open(&path, &HeapOptions { durability, ..in_background() }).unwrap();
+            assert_eq!(contents(&heap.view().unwrap()), expected);
+            assert_eq!(heap.stats().unwrap().log, 0);
+        }
+    });
+}
+
+#[test]
 fn the_last_handle_waits_for_a_checkpoint() {
     on_each_medium(|folder| {
         let path = folder.join("a.store");
