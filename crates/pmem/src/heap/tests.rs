@@ -2,6 +2,9 @@
 
 mod crashes;
 mod group;
+mod damage;
+mod failures;
+mod full;
 mod model;
 mod threads;
 

@@ -1,0 +1,74 @@
+//! Full stores.
+
+use super::*;
+
+fn limited() -> HeapOptions {
+    HeapOptions { max_len: Some(512 << 10), ..options() }
+}
+
+fn try_set(heap: &Heap, key: &[u8], value: &[u8]) -> Result<()> {
+    let mut transaction = heap.begin()?;
+    transaction.set(key, value)?;
+    transaction.commit()
+}
+
+/// Sets keys until there is no room. Returns how many there are.
+fn fill(heap: &Heap, len: usize) -> u32 {
+    for number in 0u32.. {
+        match try_set(heap, &number.to_be_bytes(), &vec![number as u8; len]) {
+            Ok(()) => {}
+            Err(error) => {
+                assert_eq!(error.code(), "ENOSPC");
+                return number;
+            }
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_full_store_can_be_emptied_and_filled_again() {
+    on_each_medium(|folder| {
+        let path = folder.join("a.store");
+        let mut filled = Vec::new();
+        for round in 0..20 {
+            let heap = Heap::open(&path, &limited()).unwrap();
+            let count = fill(&heap, if round % 2 == 0 { 100 } else { 1500 });
+            assert_eq!(contents(&heap.view().unwrap()).len(), count as usize);
+            filled.push(count);
+            drop(heap);
+            let heap = Heap::open(&path, &limited()).unwrap();
+            assert!(heap.stats().unwrap().size <= 512 << 10);
+            for number in 0..count {
+                let mut transaction = heap.begin().unwrap();
+                assert!(transaction.remove(&number.to_be_bytes()).unwrap());
+                transaction.commit().unwrap_or_else(|error| panic!("round {round}, {number} of {count}: {error}"));
+            }
+            heap.checkpoint().unwrap();
+            assert_eq!(check(&heap).entries, 0);
+        }
+        for pair in filled.chunks(2).skip(1) {
+            for (now, first) in pair.iter().zip(&filled) {
+                assert!(now * 10 >= first * 9, "{filled:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn replacements_leave_the_size_flat() {
+    on_each_medium(|folder| {
+        let heap = Heap::open(&folder.join("a.store"), &options()).unwrap();
+        let mut first = None;
+        for round in 0u32..50_000 {
+            set(&heap, &(round % 500).to_be_bytes(), &[round as u8; 60]);
+            if round % 10_000 == 9_999 {
+                heap.checkpoint().unwrap();
+                let stats = heap.stats().unwrap();
+                let (used, size) = *first.get_or_insert((stats.used, stats.size));
+                assert!(stats.used <= used + used / 10 && stats.size <= size * 2, "{stats:?}, first {used} of {size}");
+            }
+        }
+        check(&heap);
+    });
+}
