@@ -209,6 +209,13 @@ impl Slot {
         [first, first + PAGE]
     }
 
+    /// Whether nothing overflows that is reckoned with its numbers, and its root is one of a file.
+    pub(super) fn is_possible(&self) -> bool {
+        let Self { sequence, position, root, blocks, entries, .. } = *self;
+        let is_small = [sequence, position, entries].into_iter().all(|number| number < 1 << 62);
+        is_small && position.is_multiple_of(8) && root & IN_MEMORY == 0 && blocks < 1 << BLOCK_BITS
+    }
+
     /// The slot's page.
     pub(super) fn encode(&self, salt: u64) -> Vec<u8> {
         let mut page = vec![0; PAGE as usize];

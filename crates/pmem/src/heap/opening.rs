@@ -120,6 +120,9 @@ fn load(file: File, path: &Path, options: &HeapOptions) -> Result<Inner> {
     let growing = Growing::new(locked, geometry.zone_len(), options.readonly).map_err(failed("mmap"))?;
     let store = Store::new(growing, path.to_path_buf(), geometry, header.salt);
     let slot = current_slot(&store)?;
+    if !slot.is_possible() {
+        return Err(broken(0, "a slot's numbers are not possible".to_owned()));
+    }
     if slot.blocks * geometry.node_size > size {
         return Err(broken(size, format!("it was cut: the tree needs {} bytes", slot.blocks * geometry.node_size)));
     }
