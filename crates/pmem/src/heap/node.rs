@@ -477,6 +477,13 @@ impl PageMut<'_> {
     }
 }
 
+/// Whether no reference of a node that was looked at is one in memory, which a file never has.
+pub(super) fn is_of_file(bytes: &[u8]) -> bool {
+    let Some(page) = Page::new(bytes) else { return false };
+    let is_outside = |at: usize| u64_at(bytes, at) & super::format::IN_MEMORY == 0;
+    (0..page.count()).all(|index| page.places(index).is_some_and(|places| places.into_iter().flatten().all(is_outside)))
+}
+
 impl<'a> Page<'a> {
     /// All cells of a node that was looked at, with one more before that of its number.
     pub(super) fn cells_with<'b>(self, more: Option<(usize, &Cell<'b>)>) -> Vec<Cell<'b>>

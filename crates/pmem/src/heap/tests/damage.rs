@@ -132,7 +132,6 @@ fn put_slot(bytes: &mut [u8], salt: u64, slot: &Slot) {
 }
 
 #[test]
-#[ignore = "it panics: references and slots of a file are believed"]
 fn damage_with_right_checksums_is_no_panic() {
     on_each_medium(|folder| {
         for entries in [8, 700] {
@@ -158,7 +157,6 @@ fn damage_with_right_checksums_is_no_panic() {
 }
 
 #[test]
-#[ignore = "it panics: references and slots of a file are believed"]
 fn a_slot_with_impossible_numbers_is_refused() {
     on_each_medium(|folder| {
         let (path, copy) = (folder.join("a"), folder.join("copy"));
