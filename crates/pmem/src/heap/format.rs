@@ -121,6 +121,8 @@ pub(super) struct Header {
     pub(super) uuid: [u8; 16],
     /// In microseconds since 1970.
     pub(super) created: u64,
+    /// Whether this version knows all that who writes must know.
+    pub(super) may_write: bool,
 }
 
 /// Why a page is not what it should be.
@@ -176,7 +178,8 @@ impl Header {
         if !geometry.is_possible() {
             return refused("its header's sizes are not possible");
         }
-        Ok(Self { geometry, salt: u64_at(page, 56), uuid: array(page, 40), created: u64_at(page, 64) })
+        let (salt, created, may_write) = (u64_at(page, 56), u64_at(page, 64), u64_at(page, 32) == 0);
+        Ok(Self { geometry, salt, uuid: array(page, 40), created, may_write })
     }
 }
 
@@ -296,7 +299,7 @@ mod tests {
     use super::*;
 
     fn header() -> Header {
-        Header { geometry: Geometry::DEFAULT, salt: 5, uuid: [7; 16], created: 9 }
+        Header { geometry: Geometry::DEFAULT, salt: 5, uuid: [7; 16], created: 9, may_write: true }
     }
 
     #[test]

@@ -161,7 +161,7 @@ pub(super) fn rewrite(store: &Store, end: &End) -> std::result::Result<(), crate
     while position < end.position {
         let room = (len - position % len).min(end.position - position);
         let at = offset(store, position);
-        let bytes = store.file.bytes(at, room as usize).map(<[u8]>::to_vec).unwrap_or_default();
+        let bytes = store.file.bytes(at, room as usize).expect("the frames were read").to_vec();
         store.file.write(at, &bytes).map_err(Failed::Write)?;
         position += room;
     }

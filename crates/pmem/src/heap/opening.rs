@@ -19,6 +19,7 @@ use crate::os::file::{self, NewFile, descriptor};
 use crate::os::{deliberate, seam, volume};
 use crate::storage::growing::Growing;
 use crate::storage::lock::Locked;
+use crate::storage::medium::Failed;
 use crate::storage::registry::Shared;
 use crate::{Error, Result};
 
@@ -72,6 +73,7 @@ fn make(path: &Path, options: &HeapOptions) -> Result<Shared<Inner>> {
         salt: crate::storage::bytes::u64_at(&random, 0),
         uuid: crate::storage::bytes::array(&random, 8),
         created,
+        may_write: true,
     };
     let file = made.file().try_clone().map_err(failed("dup"))?;
     let known = made.file().try_clone().map_err(failed("dup"))?;
@@ -113,6 +115,10 @@ fn load(file: File, path: &Path, options: &HeapOptions) -> Result<Inner> {
         true => Error::Newer { file: path.to_path_buf(), what: refused.what },
         false => broken(0, refused.what),
     })?;
+    if !header.may_write && !options.readonly {
+        let what = "it may be read here, but not changed: open it readonly".to_owned();
+        return Err(Error::Newer { file: path.to_path_buf(), what });
+    }
     let geometry = header.geometry;
     if size < geometry.first_block(0) * geometry.node_size {
         return Err(broken(size, "it was cut".to_owned()));
@@ -136,6 +142,7 @@ fn load(file: File, path: &Path, options: &HeapOptions) -> Result<Inner> {
     let is_known = deliberate::is_on("heap: incarnation used again");
     let incarnation = if is_known { end.incarnation } else { end.latest + 1 };
     if !options.readonly {
+        settle_slot(&store, &slot).map_err(|failed| Error::io(&failed.into_error(), "fdatasync", Some(path)))?;
         log::rewrite(&store, &end).map_err(|failed| Error::io(&failed.into_error(), "fdatasync", Some(path)))?;
     }
     let writer = Writer::new(tree, space, slot, (end.position, end.sequence), incarnation);
@@ -160,6 +167,19 @@ fn replay(store: &Store, tree: &mut Tree, ops: &[u8]) -> Result<()> {
         Err(store
             .damaged(store.geometry.log_start() / store.geometry.node_size, "a commit is of no kind that is known"))
     }
+}
+
+/// Makes the slot durable that was found, in both copies. Who wrote it may have been killed before its sync, or have failed in it:
+/// then what is committed from now on would be of a checkpoint that is not there after a power cut.
+fn settle_slot(store: &Store, slot: &Slot) -> std::result::Result<(), Failed> {
+    if deliberate::is_on("heap: found slot trusted") {
+        return Ok(());
+    }
+    let page = slot.encode(store.salt);
+    for offset in Slot::places(slot.epoch) {
+        store.file.write(offset, &page).map_err(Failed::Write)?;
+    }
+    store.file.sync(&[])
 }
 
 /// The later of the two slots.

@@ -1,10 +1,11 @@
 //! Tests of stores.
 
 mod crashes;
-mod group;
 mod damage;
 mod failures;
 mod full;
+mod group;
+mod kills;
 mod model;
 mod threads;
 

@@ -76,6 +76,7 @@ pub(crate) const FAULTS: &[&str] = &[
     "heap: checksum not checked",
     "heap: damage taken for torn",
     "heap: failed copy left there",
+    "heap: found slot trusted",
     "heap: failed flush still seen",
     "heap: flushes not shared",
     "heap: incarnation used again",

@@ -48,12 +48,13 @@ fn run(path: &Path, number: usize, is_sync: bool) -> bool {
 }
 
 #[test]
-#[ignore = "a large commit that fails is seen until the store is opened again"]
 fn a_failed_sync_or_write_leaves_before_or_after() {
     on_each_medium(|folder| {
-        for is_sync in [true, false] {
+        // A barrier for stores cannot fail, and nothing but growth is written to the file there.
+        let is_pmem = forced::get() == Some(true);
+        for is_sync in if is_pmem { vec![false] } else { vec![true, false] } {
             let happened = (0..60).filter(|number| run(&folder.join(format!("{is_sync}{number}")), *number, is_sync));
-            assert!(happened.count() > 20, "is sync: {is_sync}");
+            assert!(happened.count() > if is_pmem { 0 } else { 20 }, "is sync: {is_sync}");
         }
     });
 }

@@ -1,0 +1,73 @@
+//! What is found after a process was killed at any step is there after a power cut too, and so is what is committed then.
+
+use std::fs::OpenOptions;
+
+use super::model::change;
+use super::*;
+use crate::os::seam::recorder::{Crash, Random, Recorder};
+
+/// What a crash left of a store.
+fn reopened(crash: &Crash, path: &Path) -> Model {
+    let copy = path.with_extension("crash");
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&copy).unwrap();
+    crash[path].write_to(&file).unwrap();
+    let is_pmem = forced::get();
+    std::thread::scope(|scope| {
+        let opened = scope.spawn(|| {
+            is_pmem.iter().for_each(|is_pmem| forced::pmem(*is_pmem));
+            let heap = Heap::open(&copy, &options()).unwrap_or_else(|error| panic!("{error}"));
+            check(&heap);
+            contents(&heap.view().unwrap())
+        });
+        opened.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// A program that is killed so many steps into a commit and a checkpoint. Returns whether it came to that.
+fn run(path: &Path, seed: u64, steps: usize, durability: Durability) -> bool {
+    let options = HeapOptions { durability, ..options() };
+    let (recorder, mut random, mut model) = (Recorder::new(), Random::new(seed), Model::new());
+    recorder.seed(seed);
+    let _attached = recorder.attach();
+    let heap = Heap::open(path, &options).unwrap();
+    let mut commit = |heap: &Heap, count: u64, model: &mut Model| {
+        let mut transaction = heap.begin()?;
+        (0..count).for_each(|_| change(&mut transaction, model, &mut random, 3));
+        transaction.commit()
+    };
+    for _ in 0..4 {
+        commit(&heap, 10, &mut model).unwrap();
+    }
+    heap.checkpoint().unwrap();
+    let before = recorder.steps();
+    recorder.stop_after(before + steps);
+    let _ = commit(&heap, 8, &mut model);
+    let _ = commit(&heap, 8, &mut model);
+    let _ = heap.checkpoint();
+    let was_killed = recorder.steps() == before + steps;
+    drop(heap);
+    recorder.stop_after(usize::MAX);
+    let heap = Heap::open(path, &options).unwrap();
+    let found = contents(&heap.view().unwrap());
+    for _ in 0..6 {
+        assert_eq!(reopened(&recorder.crash(), path), found, "seed {seed}, killed after {steps}");
+    }
+    set(&heap, b"after", b"1");
+    heap.flush().unwrap();
+    let found = contents(&heap.view().unwrap());
+    for _ in 0..6 {
+        assert_eq!(reopened(&recorder.crash(), path), found, "seed {seed}, killed after {steps}, with a commit");
+    }
+    was_killed
+}
+
+#[test]
+fn what_is_found_after_a_kill_survives_a_power_cut() {
+    on_each_medium(|folder| {
+        for (seed, durability) in [(1, Durability::Commit), (2, Durability::Group), (3, Durability::Commit)] {
+            let path = |steps| folder.join(format!("{seed}-{steps}.store"));
+            let killed = (0..200).take_while(|steps| run(&path(*steps), seed, *steps, durability)).count();
+            assert!(killed > 8, "{killed}");
+        }
+    });
+}
