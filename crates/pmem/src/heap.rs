@@ -135,8 +135,11 @@ pub struct HeapStats {
 ///
 /// Handles of one file share it. The last one closes it.
 pub struct Heap {
-    inner: Shared<Inner>,
+    inner: Share,
 }
+
+/// A share of a store. Views and transactions of one handle have the same one: taking another would look the file up.
+type Share = Arc<Shared<Inner>>;
 
 pub(crate) struct Inner {
     store: Store,
@@ -207,10 +210,10 @@ impl Heap {
     /// `EAGAIN` where another process has it open; [`Error::Broken`] for a damaged or another file, which stays as it is;
     /// [`Error::Newer`]; what the operating system says.
     pub fn open(path: &Path, options: &HeapOptions) -> Result<Self> {
-        opening::open(path, options).map(Self::with)
+        opening::open(path, options).map(|inner| Self::with(Arc::new(inner)))
     }
 
-    fn with(inner: Shared<Inner>) -> Self {
+    fn with(inner: Share) -> Self {
         // A transaction of the only handle changes in place what a second one would read.
         let turn = locked(&inner.desk);
         inner.handles.fetch_add(1, Ordering::SeqCst);
@@ -464,7 +467,7 @@ impl Inner {
     }
 
     /// Begins a checkpoint where one is due.
-    fn checkpoint_if_due(this: &Shared<Self>, writer: &mut Writer) -> Result<()> {
+    fn checkpoint_if_due(this: &Share, writer: &mut Writer) -> Result<()> {
         this.collect_checkpoint(writer, false)?;
         let is_due = writer.log_used() >= this.store.geometry.log_len / 2 || writer.tree.changes.dirty >= MOST_DIRTY;
         if !is_due || matches!(*locked(&this.checkpoint), Progress::Running) {
@@ -542,7 +545,7 @@ impl Inner {
 /// A store as it was after a commit.
 #[derive(Clone)]
 pub struct View {
-    inner: Shared<Inner>,
+    inner: Share,
     version: Arc<Version>,
 }
 

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
@@ -221,7 +221,7 @@ fn inner(
 /// Copies what a view sees to a new file.
 pub(super) fn copy(view: &View, path: &Path, options: &HeapOptions) -> Result<()> {
     let options = HeapOptions { durability: Durability::Commit, readonly: false, max_len: None, ..options.clone() };
-    let copied = fill(view, &Heap::with(make(path, &options)?));
+    let copied = fill(view, &Heap::with(Arc::new(make(path, &options)?)));
     if copied.is_err() && !deliberate::is_on("heap: failed copy left there") {
         let _ = seam::remove(path);
     }

@@ -7,6 +7,7 @@ mod full;
 mod group;
 mod kills;
 mod model;
+mod reading;
 mod threads;
 
 use std::collections::BTreeMap;

@@ -6,10 +6,9 @@ use std::sync::atomic::Ordering;
 
 use super::tree::{self, Value};
 use super::writer::{Writer, log_ranges};
-use super::{Cursor, Durability, Inner, MOST_KEY, MOST_VALUE, Version};
+use super::{Cursor, Durability, Inner, MOST_KEY, MOST_VALUE, Share, Version};
 use crate::os::{deliberate, errno};
 use crate::storage::bytes::u32_at;
-use crate::storage::registry::Shared;
 use crate::{Error, Result};
 
 const SET: u8 = 1;
@@ -17,7 +16,7 @@ const REMOVE: u8 = 2;
 
 /// Changes that come about together or not at all. Dropping it takes them back.
 pub struct Transaction {
-    inner: Shared<Inner>,
+    inner: Share,
     /// None once it is over.
     writer: Option<Box<Writer>>,
     undo: Vec<Undo>,
@@ -47,7 +46,7 @@ impl std::fmt::Debug for Transaction {
 }
 
 impl Transaction {
-    pub(super) fn begin(inner: Shared<Inner>) -> Result<Self> {
+    pub(super) fn begin(inner: Share) -> Result<Self> {
         let mut writer = inner.take()?;
         if let Err(error) = make_room(&inner, &mut writer) {
             inner.put_back(writer);
@@ -297,7 +296,7 @@ fn append(inner: &Inner, writer: &mut Writer, start: u64, end: u64, ops: &[u8]) 
 }
 
 /// Sees to it that blocks which nobody needs any more can be used, where there are few others.
-fn make_room(inner: &Shared<Inner>, writer: &mut Writer) -> Result<()> {
+fn make_room(inner: &Inner, writer: &mut Writer) -> Result<()> {
     inner.collect_checkpoint(writer, false)?;
     if !writer.is_tight() || writer.reserve(&inner.store, inner.options.max_len, false).is_ok() && !writer.is_tight() {
         return Ok(());
