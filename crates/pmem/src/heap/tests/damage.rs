@@ -204,3 +204,37 @@ fn a_lost_slot_beside_its_log_is_damage_and_one_copy_is_enough() {
         }
     });
 }
+
+#[test]
+fn a_commit_that_is_damaged_before_a_durable_one_is_damage_and_the_last_one_is_torn() {
+    on_each_medium(|folder| {
+        let path = folder.join("a.store");
+        let heap = Heap::open(&path, &options()).unwrap();
+        for number in 0..5u8 {
+            set(&heap, &[number], &[number; 50]);
+        }
+        drop(heap);
+        let whole = std::fs::read(&path).unwrap();
+        let frames: Vec<usize> = whole
+            .windows(50)
+            .enumerate()
+            .filter(|(_, at)| at[0] < 5 && at.iter().all(|byte| *byte == at[0]))
+            .map(|(at, _)| at)
+            .collect();
+        let places: Vec<usize> =
+            (1..5u8).map(|number| *frames.iter().find(|at| whole[**at] == number).unwrap()).collect();
+        for (index, place) in places.into_iter().enumerate() {
+            let mut bytes = whole.clone();
+            bytes[place] ^= 1;
+            std::fs::write(&path, &bytes).unwrap();
+            match Heap::open(&path, &options()) {
+                Err(Error::Broken { .. }) => {
+                    assert!(index < 3, "the last commit is torn");
+                    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+                }
+                Err(error) => panic!("{error}"),
+                Ok(heap) => assert_eq!((index, heap.view().unwrap().len()), (3, 4)),
+            }
+        }
+    });
+}

@@ -23,8 +23,17 @@ fn reopened(crash: &Crash, path: &Path) -> Model {
     })
 }
 
-/// A program that is killed so many steps into a commit and a checkpoint. Returns whether it came to that.
-fn run(path: &Path, seed: u64, steps: usize, durability: Durability) -> bool {
+/// What ends a program.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// It is killed after so many steps.
+    Kill(usize),
+    /// The sync of this number fails: what it was to write is in the page cache, and no later sync writes it.
+    Failure(usize),
+}
+
+/// A program that ends within two commits and a checkpoint. Returns whether it came to that.
+fn run(path: &Path, seed: u64, end: End, durability: Durability) -> bool {
     let options = HeapOptions { durability, ..options() };
     let (recorder, mut random, mut model) = (Recorder::new(), Random::new(seed), Model::new());
     recorder.seed(seed);
@@ -39,26 +48,33 @@ fn run(path: &Path, seed: u64, steps: usize, durability: Durability) -> bool {
         commit(&heap, 10, &mut model).unwrap();
     }
     heap.checkpoint().unwrap();
-    let before = recorder.steps();
-    recorder.stop_after(before + steps);
+    let (before, counts) = (recorder.steps(), recorder.counts());
+    match end {
+        End::Kill(steps) => recorder.stop_after(before + steps),
+        End::Failure(number) => recorder.fail_sync(counts.barriers + number),
+    }
     let _ = commit(&heap, 8, &mut model);
     let _ = commit(&heap, 8, &mut model);
     let _ = heap.checkpoint();
-    let was_killed = recorder.steps() == before + steps;
+    let is_over = match end {
+        End::Kill(steps) => recorder.steps() == before + steps,
+        End::Failure(number) => recorder.counts().barriers > counts.barriers + number,
+    };
     drop(heap);
     recorder.stop_after(usize::MAX);
+    recorder.fail_sync(usize::MAX);
     let heap = Heap::open(path, &options).unwrap();
     let found = contents(&heap.view().unwrap());
     for _ in 0..6 {
-        assert_eq!(reopened(&recorder.crash(), path), found, "seed {seed}, killed after {steps}");
+        assert_eq!(reopened(&recorder.crash(), path), found, "seed {seed}, {end:?}");
     }
     set(&heap, b"after", b"1");
     heap.flush().unwrap();
     let found = contents(&heap.view().unwrap());
     for _ in 0..6 {
-        assert_eq!(reopened(&recorder.crash(), path), found, "seed {seed}, killed after {steps}, with a commit");
+        assert_eq!(reopened(&recorder.crash(), path), found, "seed {seed}, {end:?}, with a commit");
     }
-    was_killed
+    is_over
 }
 
 #[test]
@@ -66,8 +82,27 @@ fn what_is_found_after_a_kill_survives_a_power_cut() {
     on_each_medium(|folder| {
         for (seed, durability) in [(1, Durability::Commit), (2, Durability::Group), (3, Durability::Commit)] {
             let path = |steps| folder.join(format!("{seed}-{steps}.store"));
-            let killed = (0..200).take_while(|steps| run(&path(*steps), seed, *steps, durability)).count();
+            let kill = |steps: &usize| run(&path(*steps), seed, End::Kill(*steps), durability);
+            let killed = (0..200).take_while(kill).count();
             assert!(killed > 8, "{killed}");
+        }
+    });
+}
+
+#[test]
+fn what_is_found_after_a_failed_sync_survives_a_power_cut() {
+    on_each_medium(|folder| {
+        // A barrier for stores cannot fail.
+        if forced::get() == Some(true) {
+            return;
+        }
+        for seed in 1..=8 {
+            for durability in [Durability::Commit, Durability::Group] {
+                let path = |number| folder.join(format!("{seed}-{number}-{durability:?}.store"));
+                let fail = |number: &usize| run(&path(*number), seed, End::Failure(*number), durability);
+                let failed = (0..20).take_while(fail).count();
+                assert!(failed >= 3, "{failed}");
+            }
         }
     });
 }
