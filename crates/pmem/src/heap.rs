@@ -493,7 +493,9 @@ impl Inner {
             *locked(&this.checkpoint) = Progress::Idle;
             this.latch(Failed::Write(error))
         })?;
-        *locked(&this.worker) = Some(worker);
+        // The one before has done its work, and may still have the file for a moment.
+        let before = locked(&this.worker).replace(worker);
+        let _ = before.map(JoinHandle::join);
         Ok(())
     }
 
