@@ -572,7 +572,7 @@ impl View {
     /// # Errors
     /// As [`View::get`].
     pub fn entries(&self, from: Option<&[u8]>, reverse: bool) -> Result<Cursor<'_>> {
-        let cursor = tree::Cursor::new(&self.inner.store, &self.version.root, from, false, reverse)?;
+        let cursor = tree::Cursor::new(&self.inner.store, &self.version.root, from, reverse)?;
         Ok(Cursor(cursor))
     }
 

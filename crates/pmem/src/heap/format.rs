@@ -264,12 +264,12 @@ fn is_sealed(page: &[u8]) -> bool {
     u32_at(page, CHECKSUM) == crc32c::crc32c(&page[..CHECKSUM])
 }
 
-/// What seeds the checksum of a block, so that it is known in its place alone.
-fn seeded(salt: u64, block: u64) -> u32 {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&salt.to_le_bytes());
-    bytes[8..].copy_from_slice(&block.to_le_bytes());
-    crc32c::crc32c(&bytes)
+/// A checksum of bytes that are known in their place alone, a block's number or an offset.
+pub(super) fn checksum(bytes: &[u8], salt: u64, place: u64) -> u32 {
+    let mut seed = [0; 16];
+    put(&mut seed, 0, salt.to_le_bytes());
+    put(&mut seed, 8, place.to_le_bytes());
+    crc32c::crc32c_append(crc32c::crc32c(&seed), bytes)
 }
 
 /// Writes the trailer of a node or a run that goes to `block`. Returns its checksum.
@@ -284,7 +284,7 @@ pub(super) fn seal_block(bytes: &mut [u8], salt: u64, block: u64, epoch: u64) ->
 
 fn block_checksum(bytes: &[u8], salt: u64, block: u64) -> u32 {
     let trailer = bytes.len() - TRAILER;
-    let checksum = crc32c::crc32c_append(seeded(salt, block), &bytes[..trailer]);
+    let checksum = checksum(&bytes[..trailer], salt, block);
     crc32c::crc32c_append(checksum, &bytes[trailer + 4..])
 }
 

@@ -71,7 +71,7 @@ impl<'a> Cell<'a> {
         }
     }
 
-    pub(super) fn key_len(&self) -> usize {
+    fn key_len(&self) -> usize {
         self.prefix.len() + self.suffix.len()
     }
 

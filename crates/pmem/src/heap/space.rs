@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
-use super::format::{Geometry, PAGE};
+use super::format::{Geometry, PAGE, checksum};
 use super::store::Store;
 use super::tree::Extent;
 use crate::Result;
@@ -276,13 +276,6 @@ pub(super) fn read_table(store: &Store, epoch: u64, zones: u64, expected: u32) -
     store.check()?;
     let damaged = || store.damaged(offset / store.geometry.node_size, "the table of zones is not what was written");
     sound.map(<[u8]>::to_vec).ok_or_else(damaged)
-}
-
-fn checksum(bytes: &[u8], salt: u64, offset: u64) -> u32 {
-    let mut seed = [0; 16];
-    seed[..8].copy_from_slice(&salt.to_le_bytes());
-    seed[8..].copy_from_slice(&offset.to_le_bytes());
-    crc32c::crc32c_append(crc32c::crc32c(&seed), bytes)
 }
 
 impl Zone {

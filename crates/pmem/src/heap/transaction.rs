@@ -78,7 +78,7 @@ impl Transaction {
     /// # Errors
     /// As [`View::get`](super::View::get).
     pub fn entries(&self, from: Option<&[u8]>, reverse: bool) -> Result<Cursor<'_>> {
-        tree::Cursor::new(&self.inner.store, &self.writer().tree.root, from, false, reverse).map(Cursor)
+        tree::Cursor::new(&self.inner.store, &self.writer().tree.root, from, reverse).map(Cursor)
     }
 
     /// How many entries there are.

@@ -215,30 +215,18 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// Forwards from `from` on, or from behind it where it is `excluded`; backwards from it to the first one, where it is not
-    /// given from the last one on.
-    pub(super) fn new(
-        store: &'a Store,
-        root: &'a Root,
-        from: Option<&[u8]>,
-        excluded: bool,
-        reverse: bool,
-    ) -> Result<Self> {
+    /// Forwards from `from` on, backwards from it to the first one; where it is not given, from the first one or the last one on.
+    pub(super) fn new(store: &'a Store, root: &'a Root, from: Option<&[u8]>, reverse: bool) -> Result<Self> {
         let mut cursor = Self { store, path: Vec::new(), key: Vec::new(), reverse };
         let mut next = top(store, root)?;
         while let Some(node) = next {
             let (level, count) = (node.page.level(), node.page.count());
             let at = match from {
-                None => {
-                    if reverse {
-                        count
-                    } else {
-                        0
-                    }
-                }
+                None if reverse => count,
+                None => 0,
                 Some(key) if level > 0 => node.child_for(key)? + usize::from(reverse),
                 Some(key) => match node.find(key)? {
-                    Ok(index) => index + usize::from(excluded != reverse),
+                    Ok(index) => index + usize::from(reverse),
                     Err(index) => index,
                 },
             };
@@ -407,11 +395,10 @@ impl Node {
     fn child_mut(&mut self, index: usize, store: &Store, changes: &mut Changes) -> Result<&mut Node> {
         let mut reference = self.page().child(index).expect("the node was looked at");
         if reference & IN_MEMORY == 0 {
-            let child = NodeRef::of(store, reference)?;
-            if child.page.level() + 1 != self.page().level() {
-                return child.damaged();
-            }
             let node = Node::load(store, reference)?;
+            if node.page().level() + 1 != self.page().level() {
+                return Err(store.damaged(block_of(reference), "a node is not one"));
+            }
             changes.freed.push((block_of(reference), 1));
             changes.dirty += 1;
             reference = self.add_link(Link::Node(Arc::new(node)));

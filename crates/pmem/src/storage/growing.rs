@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::lock::Locked;
-use super::medium::{Failed, Range};
+use super::medium::{Failed, Range, lost};
 use crate::os::fault::FaultFlag;
 use crate::os::file::{descriptor, size_of, write_zeros};
 use crate::os::flush::native as cache;
@@ -362,7 +362,7 @@ impl<F: Deref<Target = File> + Send + Sync> Growing<F> {
     }
 
     fn check_flag(&self) -> io::Result<()> {
-        if self.is_faulted() { Err(io::Error::other("a page is lost")) } else { Ok(()) }
+        if self.is_faulted() { Err(lost()) } else { Ok(()) }
     }
 
     /// Reads a byte of the page that holds this one.

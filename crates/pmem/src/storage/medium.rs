@@ -11,7 +11,7 @@ use std::io;
 use std::sync::Arc;
 
 pub(crate) use file::FileMedium;
-pub(crate) use memory::MemoryMedium;
+pub(crate) use memory::{MemoryMedium, lost};
 
 use super::lock::Locked;
 use crate::os::fault::FaultFlag;

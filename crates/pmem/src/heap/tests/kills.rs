@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 
+use super::crashes::unattached;
 use super::model::change;
 use super::*;
 use crate::os::seam::recorder::{Crash, Random, Recorder};
@@ -11,15 +12,10 @@ fn reopened(crash: &Crash, path: &Path) -> Model {
     let copy = path.with_extension("crash");
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&copy).unwrap();
     crash[path].write_to(&file).unwrap();
-    let is_pmem = forced::get();
-    std::thread::scope(|scope| {
-        let opened = scope.spawn(|| {
-            is_pmem.iter().for_each(|is_pmem| forced::pmem(*is_pmem));
-            let heap = Heap::open(&copy, &options()).unwrap_or_else(|error| panic!("{error}"));
-            check(&heap);
-            contents(&heap.view().unwrap())
-        });
-        opened.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    unattached(|| {
+        let heap = Heap::open(&copy, &options()).unwrap_or_else(|error| panic!("{error}"));
+        check(&heap);
+        contents(&heap.view().unwrap())
     })
 }
 

@@ -10,9 +10,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::memory::lost;
 use super::words::Words;
-use super::{Failed, Locked, Medium, Range};
+use super::{Failed, Locked, Medium, Range, lost};
 use crate::os::fault::FaultFlag;
 use crate::os::file::{descriptor, write_zeros};
 use crate::os::mapping::{Access, Mapping};

@@ -139,6 +139,6 @@ impl<F: Deref<Target = File> + Send + Sync> Medium for MemoryMedium<F> {
 }
 
 /// That a page is lost, as an error that callers replace by [`crate::Error::Fault`].
-pub(super) fn lost() -> io::Error {
+pub(crate) fn lost() -> io::Error {
     io::Error::other("a page is lost")
 }
