@@ -2,13 +2,17 @@
 
 /** The codes of this package's own errors. Others carry Node.js's codes, such as `ENOSPC` or `ERR_OUT_OF_RANGE`. */
 export type PmemErrorCode =
+  | 'ERR_PMEM_ASYNC'
   | 'ERR_PMEM_BUSY'
+  | 'ERR_PMEM_CLASS'
   | 'ERR_PMEM_CLOSED'
   | 'ERR_PMEM_CONFLICT'
   | 'ERR_PMEM_CORRUPT'
+  | 'ERR_PMEM_DETACHED'
   | 'ERR_PMEM_EOF'
   | 'ERR_PMEM_FAULT'
   | 'ERR_PMEM_GAP'
+  | 'ERR_PMEM_UNCLONEABLE'
   | 'ERR_PMEM_UNSUPPORTED'
   | 'ERR_PMEM_VERSION'
 
@@ -29,6 +33,40 @@ export function closed(what: string, path: string | undefined): PmemError {
 /** What was followed is gone. */
 export function rewound(): PmemError {
   return new PmemError('ERR_PMEM_GAP', 'the log was rewound, and what was in it is gone: follow it anew, from 0 on')
+}
+
+/** What cannot be put into a store. */
+export function unclonable(message: string): TypeError {
+  return Object.assign(new TypeError(message), { code: 'ERR_PMEM_UNCLONEABLE' })
+}
+
+/** A live object whose container is no more. */
+export function detached(path: string | undefined, why: string): PmemError {
+  return new PmemError('ERR_PMEM_DETACHED', `this object is not in the store${path === undefined ? '' : ` '${path}'`} any more: ${why}`)
+}
+
+/** An instance of a class that is not known. */
+export function unknownClass(path: string, name: string): PmemError {
+  return new PmemError('ERR_PMEM_CLASS', `an instance of ${name} is in the store '${path}', which was opened without that class: pass it as classes: { ${name} } to open`)
+}
+
+export function damagedStore(path: string, what: string): PmemError {
+  return Object.assign(new PmemError('ERR_PMEM_CORRUPT', `the store '${path}' is damaged: ${what}`), { path })
+}
+
+export function newerStore(path: string, version: number, wanted: number): PmemError {
+  return Object.assign(new PmemError('ERR_PMEM_VERSION', `the store '${path}' is of version ${version}, and this program knows ${wanted}: nothing was changed`), { path })
+}
+
+/** A change of what was opened readonly. */
+export function readonlyStore(path: string, isSnapshot: boolean): Error {
+  const message = `EROFS: read-only file system, change '${path}' (${isSnapshot ? 'a snapshot stays as it is' : 'the store was opened readonly'})`
+  return Object.assign(new Error(message), { code: 'EROFS', path })
+}
+
+/** A transaction that would end before its work. */
+export function asynchronous(): PmemError {
+  return new PmemError('ERR_PMEM_ASYNC', 'the work of a transaction is synchronous: nothing was changed. Await before it, or between several')
 }
 
 export function unsupported(message: string, options?: ErrorOptions): PmemError {

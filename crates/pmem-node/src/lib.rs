@@ -3,5 +3,6 @@
 
 mod journal;
 mod nvml;
+mod objects;
 mod region;
 mod shared;

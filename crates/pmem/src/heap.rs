@@ -28,6 +28,7 @@ mod tree;
 mod verify;
 mod writer;
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -162,6 +163,8 @@ pub(crate) struct Inner {
     /// The thread of the last checkpoint, which may keep the file open for a moment longer.
     worker: Mutex<Option<JoinHandle<()>>>,
     waits: AtomicU64,
+    /// What a layer above shares of it.
+    layer: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
 /// Who changes the store.
@@ -241,7 +244,46 @@ impl Heap {
     /// [`Error::Held`] where someone else's takes longer than the time to wait; `EROFS` for a readonly store;
     /// [`Error::Uncertain`] after a flush failed.
     pub fn begin(&self) -> Result<Transaction> {
-        Transaction::begin(self.inner.clone())
+        Transaction::begin(self.inner.clone(), self.inner.options.busy_timeout)
+    }
+
+    /// Begins a transaction, unless another one is open: then there is none.
+    ///
+    /// # Errors
+    /// As [`Heap::begin`].
+    pub fn try_begin(&self) -> Result<Option<Transaction>> {
+        match Transaction::begin(self.inner.clone(), Duration::ZERO) {
+            Err(Error::Held { .. }) => Ok(None),
+            begun => begun.map(Some),
+        }
+    }
+
+    /// Waits until nobody changes the store, or for so long. Returns whether that is so: another may be faster then.
+    pub fn wait_free(&self, most: Duration) -> bool {
+        let (started, mut desk) = (Instant::now(), locked(&self.inner.desk));
+        while desk.writer.is_none() {
+            match self.inner.wait(desk, started, most) {
+                Ok(next) => desk = next,
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// How long [`Heap::begin`] waits for others.
+    pub fn busy_timeout(&self) -> Duration {
+        self.inner.options.busy_timeout
+    }
+
+    /// What hashes of this store begin with, so that nobody chooses keys whose hashes are equal.
+    pub(crate) fn salt(&self) -> u64 {
+        self.inner.store.salt
+    }
+
+    /// What the layer above shares among all handles of the store.
+    pub(crate) fn layer<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        let layer = self.inner.layer.get_or_init(|| Arc::new(make()));
+        Arc::clone(layer).downcast().expect("one layer is above")
     }
 
     /// Makes all that was committed durable. Calls of several threads share a flush.
@@ -371,7 +413,7 @@ impl Inner {
                 let holder = "this thread, whose transaction reads for it".to_owned();
                 return Err(Error::Held { path: self.store.path.clone(), holder, waited: 0 });
             }
-            desk = self.wait(desk, started)?;
+            desk = self.wait(desk, started, self.options.busy_timeout)?;
         }
     }
 
@@ -379,8 +421,13 @@ impl Inner {
     ///
     /// # Errors
     /// [`Error::Held`] once that takes too long.
-    fn wait<'d>(&self, mut desk: MutexGuard<'d, Desk>, started: Instant) -> Result<MutexGuard<'d, Desk>> {
-        let left = self.options.busy_timeout.saturating_sub(started.elapsed());
+    fn wait<'d>(
+        &self,
+        mut desk: MutexGuard<'d, Desk>,
+        started: Instant,
+        most: Duration,
+    ) -> Result<MutexGuard<'d, Desk>> {
+        let left = most.saturating_sub(started.elapsed());
         if left.is_zero() {
             let since = desk.holder.as_ref().map_or(started, |(_, since)| *since);
             let name = desk.holder.as_ref().and_then(|(thread, _)| thread.name());
@@ -396,6 +443,11 @@ impl Inner {
 
     /// Takes what is needed to change the store.
     fn take(&self) -> Result<Box<Writer>> {
+        self.take_within(self.options.busy_timeout)
+    }
+
+    /// As `take`, waiting for so long at most.
+    fn take_within(&self, most: Duration) -> Result<Box<Writer>> {
         if self.options.readonly {
             let error = Error::os(crate::os::errno::EROFS, "begin", Some(&self.store.path));
             return Err(error.with_hint("the store was opened readonly"));
@@ -412,7 +464,7 @@ impl Inner {
                 return Ok(writer);
             }
             let started = *started.get_or_insert_with(Instant::now);
-            desk = self.wait(desk, started)?;
+            desk = self.wait(desk, started, most)?;
         }
     }
 

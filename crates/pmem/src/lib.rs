@@ -11,6 +11,7 @@ mod error;
 pub mod heap;
 mod journal;
 mod nvml;
+pub mod objects;
 mod os;
 mod region;
 mod storage;

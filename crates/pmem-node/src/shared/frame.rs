@@ -108,6 +108,25 @@ impl Frame {
         unsafe { self.slots.start.cast::<f64>().add(RESULTS + index).write(number) };
     }
 
+    /// Gives JavaScript bytes, in the staging area, as far as they have room there.
+    pub(crate) fn give_bytes(&self, bytes: &[u8]) {
+        let count = bytes.len().min(STAGING);
+        // SAFETY: the memory has STAGING bytes, nothing of Rust refers to them now, and JavaScript does not run meanwhile.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.staging.start, count) };
+    }
+
+    /// Gives JavaScript numbers, in the staging area; false where they have no room there.
+    pub(crate) fn give_numbers(&self, numbers: &[u64]) -> bool {
+        if numbers.len() > STAGING / size_of::<f64>() {
+            return false;
+        }
+        for (index, number) in numbers.iter().enumerate() {
+            // SAFETY: as in `give_bytes`; the memory is aligned for numbers.
+            unsafe { self.staging.start.cast::<f64>().add(index).write(*number as f64) };
+        }
+        true
+    }
+
     fn slot(&self, index: usize) -> f64 {
         assert!(index < SLOTS);
         // SAFETY: the memory has SLOTS slots, and JavaScript does not run meanwhile.

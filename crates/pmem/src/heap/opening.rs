@@ -215,6 +215,7 @@ fn inner(
         finished: Condvar::new(),
         worker: Mutex::new(None),
         waits: AtomicU64::new(0),
+        layer: OnceLock::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::tree::{self, Value};
 use super::writer::{Writer, log_ranges};
@@ -46,8 +47,8 @@ impl std::fmt::Debug for Transaction {
 }
 
 impl Transaction {
-    pub(super) fn begin(inner: Share) -> Result<Self> {
-        let mut writer = inner.take()?;
+    pub(super) fn begin(inner: Share, most: Duration) -> Result<Self> {
+        let mut writer = inner.take_within(most)?;
         if let Err(error) = make_room(&inner, &mut writer) {
             inner.put_back(writer);
             return Err(error);
@@ -71,6 +72,11 @@ impl Transaction {
     /// As [`View::get`](super::View::get).
     pub fn get(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
         tree::get(&self.inner.store, &self.writer().tree.root, key)
+    }
+
+    /// The number of the last commit before it.
+    pub fn sequence(&self) -> u64 {
+        self.writer().sequence
     }
 
     /// The entries, as [`View::entries`](super::View::entries) gives them.

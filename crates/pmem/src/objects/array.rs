@@ -1,0 +1,97 @@
+//! Arrays: items by their indexes, which begin at the header's first one and may be negative in the file.
+
+use super::changing::{Changing, Outcome};
+use super::header;
+use super::keys::Key;
+use super::values;
+use crate::{Error, Result};
+
+/// The most items of an array.
+const MOST_ITEMS: u64 = (1 << 32) - 1;
+
+impl Changing {
+    /// The first item's index in the file, and the length.
+    fn array(&mut self, id: u64) -> Result<(i64, u64)> {
+        let header = self.header(id)?;
+        if header.kind == header::ARRAY {
+            return Ok((header.base, header.size));
+        }
+        Err(Error::InvalidValue { name: "commands", reason: "the container is no array" })
+    }
+
+    pub(super) fn set_item(&mut self, id: u64, index: u64, value: &[u8]) -> Result<Outcome> {
+        let (base, len) = self.array(id)?;
+        if index >= len {
+            return Ok(Outcome::Outdated);
+        }
+        let key = Key::item(id, base + index as i64);
+        let before = self.transaction.get(&key)?.and_then(|value| values::reference(&value));
+        self.refer(value)?;
+        self.release(before)?;
+        self.transaction.set(&key, value)?;
+        self.changed.insert(id);
+        Ok(Outcome::Done([0.0, len as f64]))
+    }
+
+    /// Removes items and puts others there. The shorter side of the array moves.
+    pub(super) fn splice(&mut self, id: u64, start: u64, removed: u64, inserted: &[&[u8]]) -> Result<Outcome> {
+        let (base, len) = self.array(id)?;
+        if start > len || removed > len - start {
+            return Ok(Outcome::Outdated);
+        }
+        let count = inserted.len() as u64;
+        if len - removed + count > MOST_ITEMS {
+            return Err(Error::out_of_range("length", format!("<= {MOST_ITEMS}"), len - removed + count));
+        }
+        for value in inserted {
+            self.refer(value)?;
+        }
+        for index in start..start + removed {
+            let key = Key::item(id, base + index as i64);
+            let before = self.transaction.get(&key)?.and_then(|value| values::reference(&value));
+            self.release(before)?;
+            if count != removed {
+                self.transaction.remove(&key)?;
+            }
+        }
+        let shift = count as i64 - removed as i64;
+        let tail = len - start - removed;
+        let base = if start < tail {
+            self.move_items(id, base, start, -shift)?;
+            base - shift
+        } else {
+            self.move_items(id, base + (start + removed) as i64, tail, shift)?;
+            base
+        };
+        for (index, value) in (start..).zip(inserted) {
+            self.transaction.set(&Key::item(id, base + index as i64), value)?;
+        }
+        self.changed.insert(id);
+        let header = self.header_mut(id)?;
+        header.base = base;
+        header.size = len - removed + count;
+        Ok(Outcome::Done([header.size as f64, header.size as f64]))
+    }
+
+    /// Moves so many items from an index on, by `shift`.
+    fn move_items(&mut self, id: u64, from: i64, count: u64, shift: i64) -> Result<()> {
+        if shift == 0 {
+            return Ok(());
+        }
+        // In the order in which none is written over before it has moved.
+        let all = 0..count as i64;
+        let order: Box<dyn Iterator<Item = i64>> = if shift < 0 { Box::new(all) } else { Box::new(all.rev()) };
+        for index in order {
+            let key = Key::item(id, from + index);
+            let value = self.transaction.get(&key)?.map(|value| value.into_owned());
+            let value = value.ok_or_else(|| self.broken(format!("an item of the array {id} is missing")))?;
+            self.transaction.set(&Key::item(id, from + index + shift), &value)?;
+            // Of those that nothing moves to, nothing is left.
+            let is_left = if shift < 0 { index >= count as i64 + shift } else { index < shift };
+            if is_left {
+                self.transaction.remove(&key)?;
+            }
+        }
+        Ok(())
+    }
+}

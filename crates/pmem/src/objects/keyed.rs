@@ -1,0 +1,126 @@
+//! Maps, sets and dictionaries: entries by key, numbered in the order in which they were added.
+
+use super::changing::{Changing, Outcome};
+use super::header;
+use super::keys::Key;
+use super::reading::Source;
+use super::values;
+use crate::{Error, Result};
+
+/// The length of an entry's number where others list it.
+const NUMBER: usize = 7;
+
+/// The numbers that a hash leads to.
+fn numbers(list: &[u8]) -> impl Iterator<Item = u64> + '_ {
+    list.chunks_exact(NUMBER).map(|number| values::id_at(number, 0))
+}
+
+/// The number of the entry of a key, and what its value is read with.
+pub(super) fn find<S: Source, R>(
+    source: &S,
+    id: u64,
+    hash: u64,
+    key: &[u8],
+    read: impl FnOnce(&[u8]) -> R,
+) -> Result<Option<(u64, R)>> {
+    let Some(list) = source.get(&Key::hash(id, hash))? else { return Ok(None) };
+    for number in numbers(&list) {
+        let entry = source.get(&Key::entry(id, number))?;
+        if let Some(value) = entry.as_deref().and_then(|entry| entry.strip_prefix(key)) {
+            return Ok(Some((number, read(value))));
+        }
+    }
+    Ok(None)
+}
+
+impl Changing {
+    /// Sets a value by its key; of a set it is empty.
+    pub(super) fn set_keyed(&mut self, id: u64, key: &[u8], value: &[u8]) -> Result<Outcome> {
+        let header = self.header(id)?;
+        if !header.is_keyed() {
+            return self.wrong_kind(id);
+        }
+        if (header.kind == header::SET) != value.is_empty() {
+            return Err(Error::InvalidValue {
+                name: "commands",
+                reason: "a set's entries have no values, and others do",
+            });
+        }
+        let hash = self.hash(key);
+        let found = find(&self.transaction, id, hash, key, values::reference)?;
+        self.refer(value)?;
+        let Some((number, before)) = found else { return self.add_keyed(id, hash, key, value) };
+        self.release(before)?;
+        if !value.is_empty() {
+            self.changed.insert(id);
+            self.put_entry(id, number, key, value)?;
+        }
+        Ok(Outcome::Done([0.0, -1.0]))
+    }
+
+    fn add_keyed(&mut self, id: u64, hash: u64, key: &[u8], value: &[u8]) -> Result<Outcome> {
+        self.changed.insert(id);
+        self.refer(key)?;
+        let header = self.header_mut(id)?;
+        let number = header.base as u64;
+        header.base += 1;
+        header.size += 1;
+        let size = header.size;
+        self.put_entry(id, number, key, value)?;
+        let by_hash = Key::hash(id, hash);
+        let number = &number.to_le_bytes()[..NUMBER];
+        match self.transaction.get(&by_hash)? {
+            None => self.transaction.set(&by_hash, number)?,
+            Some(list) => {
+                let longer = [&list[..], number].concat();
+                self.transaction.set(&by_hash, &longer)?;
+            }
+        }
+        Ok(Outcome::Done([1.0, size as f64]))
+    }
+
+    fn put_entry(&mut self, id: u64, number: u64, key: &[u8], value: &[u8]) -> Result<()> {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(value);
+        self.transaction.set(&Key::entry(id, number), &self.bytes)
+    }
+
+    pub(super) fn delete_keyed(&mut self, id: u64, key: &[u8]) -> Result<Outcome> {
+        if !self.header(id)?.is_keyed() {
+            return self.wrong_kind(id);
+        }
+        let hash = self.hash(key);
+        let Some((number, before)) = find(&self.transaction, id, hash, key, values::reference)? else {
+            return Ok(Outcome::Done([0.0, -1.0]));
+        };
+        self.release(before)?;
+        self.release(values::reference(key))?;
+        self.changed.insert(id);
+        self.transaction.remove(&Key::entry(id, number))?;
+        self.forget_number(id, hash, number)?;
+        let header = self.header_mut(id)?;
+        header.size -= 1;
+        Ok(Outcome::Done([1.0, header.size as f64]))
+    }
+
+    fn forget_number(&mut self, id: u64, hash: u64, number: u64) -> Result<()> {
+        let by_hash = Key::hash(id, hash);
+        let list = self.transaction.get(&by_hash)?.map_or_else(Vec::new, |list| list.into_owned());
+        let rest: Vec<u8> =
+            list.chunks_exact(NUMBER).filter(|other| values::id_at(other, 0) != number).flatten().copied().collect();
+        if rest.is_empty() {
+            self.transaction.remove(&by_hash)?;
+            return Ok(());
+        }
+        self.transaction.set(&by_hash, &rest)
+    }
+
+    /// An object that has another form by now, or a command for another kind.
+    pub(super) fn wrong_kind(&mut self, id: u64) -> Result<Outcome> {
+        if self.header(id)?.kind >= header::OBJECT {
+            return Ok(Outcome::Outdated);
+        }
+        Err(Error::InvalidValue { name: "commands", reason: "the container is of another kind" })
+    }
+}

@@ -1,0 +1,1 @@
+export * from './ts/objects/stores.js'

@@ -1,0 +1,300 @@
+import { wrongType } from '../shared/errors.js'
+import { COMMAND, startCommand, startSplice } from './commands.js'
+import { keepLive, revive } from './live.js'
+import { Unchangeable, checkName, targetOf } from './proxies.js'
+import { COPIED, readCached, readHeader, readItems } from './reading.js'
+import { Container, type Session, containers } from './session.js'
+import type { Glance } from './show.js'
+import { Storing, isPrimitive, store, storeAll } from './storing.js'
+import { KIND, out } from './values.js'
+
+/** How many items are fetched at once at most. */
+const MOST = 256
+
+/** What a command gives where another thread has made the array shorter meanwhile. */
+const OUTDATED = -1
+
+/** The items of an array. */
+class ArrayContainer extends Container {
+  #length = 0
+  /** Some of the items, from one on, as long as nothing changes. */
+  #window: unknown[] = []
+  #start = 0
+  #most = 1
+  #version = -1
+
+  get length(): number {
+    this.look()
+    if (this.epoch !== this.session.epoch) {
+      this.#length = readHeader(this.session, this.id).size
+      this.epoch = this.session.epoch
+      this.#version = -1
+    }
+    return this.#length
+  }
+
+  override glance(most: number): Glance {
+    return { plain: Array.from({ length: Math.min(most, this.length) }, (_, index) => this.item(index)), size: this.length }
+  }
+
+  /** An item; undefined where there is none. */
+  item(index: number): unknown {
+    const { length } = this
+    if (index >= length) return undefined
+    const isSame = this.#version === this.version
+    let at = isSame ? index - this.#start : -1
+    if (at < 0 || at >= this.#window.length) {
+      this.#fetch(index, isSame && at === this.#window.length)
+      at = 0
+    }
+    const value = this.#window[at]
+    if (typeof value !== 'object' && typeof value !== 'symbol') return value
+    if (value === COPIED) return readItems(this.session, this.id, index, 1)[0]
+    return (this.#window[at] = revive(this.session, value))
+  }
+
+  /** @param goesOn whether it is the item behind those that were fetched last */
+  #fetch(index: number, goesOn: boolean): void {
+    this.#most = goesOn ? Math.min(2 * this.#most, MOST) : 1
+    this.#window = readItems(this.session, this.id, index, this.#most, readCached)
+    this.#start = index
+    this.#version = this.version
+  }
+
+  /** All items, each as a reader gets it. */
+  items(): unknown[] {
+    return Array.from({ length: this.length }, (_, index) => this.item(index))
+  }
+
+  set(index: number, value: unknown): void {
+    this.touch()
+    const { length } = this
+    if (index === length) return void this.splice(length, 0, [value])
+    if (index > length) throw new RangeError(`the array has ${length} items, and one at ${index} would leave a gap: stored arrays have none`)
+    const result = store(this.session, this, `[${index}]`, value, (write) => {
+      startCommand(COMMAND.arraySet, this.id)
+      out.uint32(index)
+      write(value)
+    })
+    this.change()
+    if (result === OUTDATED) this.set(index, value)
+  }
+
+  setLength(value: unknown): void {
+    const length = Number(value)
+    if (length >>> 0 !== length) throw new RangeError('Invalid array length')
+    this.touch()
+    const before = this.length
+    if (length > before) throw new RangeError(`the array has ${before} items, and ${length} would leave gaps: stored arrays have none`)
+    if (length < before) this.splice(length, before - length, [])
+  }
+
+  /** Removes items and puts others there; the length then. */
+  splice(start: number, removed: number, values: readonly unknown[]): number {
+    this.touch()
+    const result = values.every(isPrimitive) ? this.#splicePrimitives(start, removed, values) : this.#spliceAny(start, removed, values)
+    this.version += 1
+    if (result === OUTDATED) this.change()
+    else this.#length = result
+    return result
+  }
+
+  #splicePrimitives(start: number, removed: number, values: readonly unknown[]): number {
+    out.clear()
+    startSplice(this.id, start, removed, values.length)
+    for (const value of values) out.primitive(value)
+    return this.session.apply(out)
+  }
+
+  #spliceAny(start: number, removed: number, values: readonly unknown[]): number {
+    const storing = new Storing(this.session)
+    values.forEach((value, index) => storing.add(value, { container: this, step: `[${start + index}]` }))
+    return storeAll(this.session, storing, () => {
+      startSplice(this.id, start, removed, values.length)
+      for (const value of values) storing.write(value)
+    })
+  }
+
+  push(values: readonly unknown[]): number {
+    for (;;) {
+      const length = this.splice(this.length, 0, values)
+      if (length !== OUTDATED) return length
+    }
+  }
+
+  /** Does what reads and writes, without another thread between. */
+  atomically<T>(work: () => T): T {
+    this.touch()
+    return this.session.atomically(work)
+  }
+}
+
+type Items = unknown[]
+
+function of(array: unknown, method: string): ArrayContainer {
+  const container = containers.get(array as object)
+  if (container instanceof ArrayContainer) return container
+  throw new TypeError(`Array.prototype.${method} of a live array called on another object`)
+}
+
+/** An index as the methods of arrays take one. */
+function toIndex(value: unknown, length: number, absent: number): number {
+  if (value === undefined) return absent
+  const index = Math.trunc(Number(value)) || 0
+  return index < 0 ? Math.max(length + index, 0) : Math.min(index, length)
+}
+
+/** The methods that change an array: each is one transaction. All others are those of every array. */
+const methods: Record<string, (this: Items, ...args: never[]) => unknown> = {
+  push(this: Items, ...values: unknown[]) {
+    return of(this, 'push').push(values)
+  },
+  pop(this: Items) {
+    const container = of(this, 'pop')
+    return container.atomically(() => take(container, container.length - 1))
+  },
+  shift(this: Items) {
+    const container = of(this, 'shift')
+    return container.atomically(() => take(container, 0))
+  },
+  unshift(this: Items, ...values: unknown[]) {
+    return of(this, 'unshift').splice(0, 0, values)
+  },
+  splice(this: Items, ...args: [start?: number, removed?: number, ...values: unknown[]]) {
+    const container = of(this, 'splice')
+    return container.atomically(() => splice(container, args))
+  },
+  sort(this: Items, compare?: (one: unknown, other: unknown) => number) {
+    if (compare !== undefined && typeof compare !== 'function') throw wrongType('compare', 'a function', compare)
+    return rewrite(this, 'sort', (items) => items.toSorted(compare))
+  },
+  reverse(this: Items) {
+    return rewrite(this, 'reverse', (items) => items.toReversed())
+  },
+  fill(this: Items, value: unknown, start?: number, end?: number) {
+    return rewrite(this, 'fill', (items) => items.fill(value, start, end))
+  },
+  copyWithin(this: Items, target: number, start: number, end?: number) {
+    return rewrite(this, 'copyWithin', (items) => items.copyWithin(target, start, end))
+  },
+}
+
+function take(container: ArrayContainer, index: number): unknown {
+  if (container.length === 0) return undefined
+  const item = container.item(index)
+  container.splice(index, 1, [])
+  return item
+}
+
+function splice(container: ArrayContainer, args: readonly unknown[]): Items {
+  const { length } = container
+  const start = toIndex(args[0], length, 0)
+  const most = length - start
+  const removed = args.length === 0 ? 0 : args.length === 1 ? most : Math.min(Math.max(Math.trunc(Number(args[1])) || 0, 0), most)
+  const gone = Array.from({ length: removed }, (_, index) => container.item(start + index))
+  container.splice(start, removed, args.slice(2))
+  return gone
+}
+
+/** Changes a copy of all items, and writes them at once. */
+function rewrite(array: Items, method: string, change: (items: Items) => Items): Items {
+  const container = of(array, method)
+  return container.atomically(() => {
+    const items = change(container.items())
+    container.splice(0, Math.min(items.length, container.length), items)
+    return array
+  })
+}
+
+/** The index that a property's name is; -1 where it is none. */
+function indexOf(key: string): number {
+  const first = key.charCodeAt(0)
+  if (!(first >= 48 && first <= 57)) return -1
+  const index = Number(key)
+  return index >>> 0 === index && index !== 2 ** 32 - 1 && String(index) === key ? index : -1
+}
+
+class ArrayHandler extends Unchangeable<Items> {
+  readonly #container: ArrayContainer
+
+  constructor(container: ArrayContainer) {
+    super()
+    this.#container = container
+  }
+
+  get(target: Items, key: PropertyKey, receiver: unknown): unknown {
+    if (typeof key !== 'string') return Reflect.get(target, key, receiver)
+    if (key === 'length') return this.#container.length
+    const index = indexOf(key)
+    if (index >= 0) return this.#container.item(index)
+    return Object.hasOwn(methods, key) ? methods[key] : Reflect.get(target, key, receiver)
+  }
+
+  set(_: Items, key: PropertyKey, value: unknown, receiver: unknown): boolean {
+    const container = this.#container
+    if (containers.get(receiver as object) !== container) {
+      return Reflect.defineProperty(receiver as object, key, { value, writable: true, enumerable: true, configurable: true })
+    }
+    checkName(container, key)
+    if (key === 'length') container.setLength(value)
+    else container.set(this.#indexOf(key), value)
+    return true
+  }
+
+  #indexOf(key: string): number {
+    const index = indexOf(key)
+    if (index >= 0) return index
+    throw new RangeError(`'${key}' is no index, and a live array has no other properties that would be stored`)
+  }
+
+  has(target: Items, key: PropertyKey): boolean {
+    const index = typeof key === 'string' ? indexOf(key) : -1
+    return index >= 0 ? index < this.#container.length : Reflect.has(target, key)
+  }
+
+  ownKeys(): string[] {
+    return [...Array.from({ length: this.#container.length }, (_, index) => String(index)), 'length']
+  }
+
+  getOwnPropertyDescriptor(_: Items, key: PropertyKey): PropertyDescriptor | undefined {
+    if (typeof key !== 'string') return undefined
+    const { length } = this.#container
+    if (key === 'length') return { value: length, writable: true, enumerable: false, configurable: false }
+    const index = indexOf(key)
+    if (index < 0 || index >= length) return undefined
+    return { value: this.#container.item(index), writable: true, enumerable: true, configurable: true }
+  }
+
+  defineProperty(_: Items, key: PropertyKey, descriptor: PropertyDescriptor): boolean {
+    checkName(this.#container, key)
+    if (key === 'length') {
+      if (descriptor.writable === false) throw new TypeError('a live array cannot be frozen')
+      if ('value' in descriptor) this.#container.setLength(descriptor.value)
+      return true
+    }
+    const index = this.#indexOf(key)
+    checkDescriptor(descriptor, index < this.#container.length)
+    if ('value' in descriptor || index >= this.#container.length) this.#container.set(index, descriptor.value)
+    return true
+  }
+
+  deleteProperty(_: Items, key: PropertyKey): boolean {
+    if (key === 'length') return false
+    const index = typeof key === 'string' ? indexOf(key) : -1
+    if (index < 0 || index >= this.#container.length) return true
+    throw new RangeError(`deleting the item ${index} would leave a gap, and stored arrays have none: use splice`)
+  }
+}
+
+/** Only what is stored as a whole can be defined: a value without restrictions. */
+export function checkDescriptor(descriptor: PropertyDescriptor, exists: boolean): void {
+  const { get, set, writable = exists, enumerable = exists, configurable = exists } = descriptor
+  if (get || set) throw new TypeError('an accessor cannot be stored')
+  if (!writable || !enumerable || !configurable) throw new TypeError('a stored property is writable, enumerable and configurable')
+}
+
+/** The live object of an array that has none yet. */
+export function newArray(session: Session, id: number): object {
+  const container = new ArrayContainer(session, KIND.array, id)
+  return keepLive(container, new Proxy<Items>(targetOf<Items>([], container, 'Array'), new ArrayHandler(container)))
+}

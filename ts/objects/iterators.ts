@@ -1,0 +1,52 @@
+/** Iterators over live objects. */
+
+/** What goes through entries. */
+export interface Steps {
+  /** Goes to the next one; false at the end, which stays so. */
+  next(): boolean
+  /** Makes it end. */
+  end(): void
+  readonly key: unknown
+  readonly value: unknown
+}
+
+/** What an iterator gives of an entry. */
+export type Pick<T> = (key: unknown, value: unknown) => T
+
+export const pickKey: Pick<unknown> = (key) => key
+export const pickValue: Pick<unknown> = (_, value) => value
+export const pickEntry: Pick<[unknown, unknown]> = (key, value) => [key, value]
+
+class LiveIterator<T> implements Iterator<T, undefined, undefined> {
+  readonly #steps: Steps
+  readonly #pick: Pick<T>
+
+  constructor(steps: Steps, pick: Pick<T>) {
+    this.#steps = steps
+    this.#pick = pick
+  }
+
+  next(): IteratorResult<T, undefined> {
+    if (!this.#steps.next()) return { value: undefined, done: true }
+    return { value: this.#pick(this.#steps.key, this.#steps.value), done: false }
+  }
+
+  return(value?: undefined): IteratorResult<T, undefined> {
+    this.#steps.end()
+    return { value, done: true }
+  }
+}
+
+Object.setPrototypeOf(LiveIterator.prototype, Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())) as object)
+
+/** An iterator with all that a Map's has. Nothing is read before its first step. */
+export function iterate<T>(steps: Steps, pick: Pick<T>): MapIterator<T> {
+  return new LiveIterator(steps, pick) as unknown as MapIterator<T>
+}
+
+/** The first of what an iterator would give. */
+export function firstOf<T>(steps: Steps, pick: Pick<T>, most: number): T[] {
+  const found: T[] = []
+  while (found.length < most && steps.next()) found.push(pick(steps.key, steps.value))
+  return found
+}

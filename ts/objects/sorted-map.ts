@@ -1,0 +1,321 @@
+import { wrongType } from '../shared/errors.js'
+import { type Names, toOptions } from '../shared/options.js'
+import { toBoolean, toInteger } from '../shared/arguments.js'
+import * as calls from './calls.js'
+import { COMMAND, startCommand } from './commands.js'
+import { firstOf, iterate, pickEntry, pickKey, pickValue, type Steps } from './iterators.js'
+import { containerOf, keepLive, revive } from './live.js'
+import { closedProxy } from './proxies.js'
+import { readHeader } from './reading.js'
+import { Container, type Session } from './session.js'
+import type { Glance } from './show.js'
+import { type SortedKey, sortedKeyOf, writeSortedKey } from './sorted-keys.js'
+import { stepTo } from './steps.js'
+import { Storing, storeAll } from './storing.js'
+import { KIND, Writer, out } from './values.js'
+
+/** How many entries are fetched at once at most. */
+const MOST = 256
+
+/** What part of a sorted map is read. */
+export interface RangeOptions<K extends SortedKey = SortedKey> {
+  /** The least key. */
+  from?: K
+  /** A key that all are greater than. */
+  after?: K
+  /** A key that all are less than. */
+  to?: K
+  /** The greatest key. */
+  through?: K
+  /** From the greatest key to the least. Default: false. */
+  reverse?: boolean
+  /** How many entries at most. */
+  limit?: number
+}
+
+const RANGE_OPTIONS: Names<RangeOptions> = { from: true, after: true, to: true, through: true, reverse: true, limit: true }
+
+/** What of the bounds there is, as the native side has it. */
+const BOUND = { reverse: 1, from: 2, isAfter: 4, to: 8, isThrough: 16 } as const
+
+/** The entries of a sorted map. */
+class SortedContainer extends Container {
+  #size = 0
+
+  get size(): number {
+    this.look()
+    if (this.epoch !== this.session.epoch) {
+      this.#size = readHeader(this.session, this.id).size
+      this.epoch = this.session.epoch
+    }
+    return this.#size
+  }
+
+  override glance(most: number): Glance {
+    return { plain: new Map(firstOf(new RangeCursor(this, {}), pickEntry, most)), size: this.size }
+  }
+
+  get(key: SortedKey): { value: unknown } | undefined {
+    this.look()
+    writeSortedKey(out.clear(), key)
+    const reader = calls.sortedGet(this.session.handle(), this.id, out)
+    return reader && { value: revive(this.session, reader.value()) }
+  }
+
+  setMany(entries: readonly (readonly [SortedKey, unknown])[]): void {
+    this.touch()
+    const storing = new Storing(this.session)
+    const keys = entries.map(([key]) => keyBytes(key))
+    for (const [key, value] of entries) storing.add(value, { container: this, step: stepTo(key) })
+    storeAll(this.session, storing, () => {
+      entries.forEach(([, value], index) => {
+        startCommand(COMMAND.sortedSet, this.id)
+        out.uint32(keys[index]!.length)
+        out.raw(keys[index]!)
+        storing.write(value)
+      })
+    })
+    this.version += 1
+    this.#changed()
+  }
+
+  delete(key: SortedKey): boolean {
+    this.touch()
+    startCommand(COMMAND.sortedDelete, (out.clear(), this.id))
+    const start = out.length
+    out.uint32(0)
+    writeSortedKey(out, key)
+    out.setUint32(start, out.length - start - 4)
+    const wasThere = this.session.apply(out) === 1
+    this.#changed()
+    return wasThere
+  }
+
+  #changed(): void {
+    this.version += 1
+    const size = calls.applied()
+    // Below 0 where it is as it was.
+    if (size >= 0) this.#size = size
+  }
+
+  clear(): void {
+    this.touch()
+    startCommand(COMMAND.clear, (out.clear(), this.id))
+    this.session.apply(out)
+    this.version += 1
+    this.#size = 0
+  }
+}
+
+const scratch = new Writer()
+
+/** The bytes of a key, for a while. */
+function keyBytes(key: SortedKey): Buffer {
+  scratch.length = 0
+  writeSortedKey(scratch, key)
+  return Buffer.from(scratch.bytes.subarray(0, scratch.length))
+}
+
+/** Goes through a range. */
+class RangeCursor implements Steps {
+  readonly #container: SortedContainer
+  readonly #isReverse: boolean
+  #from: Buffer | undefined
+  #isAfter: boolean
+  #to: Buffer | undefined
+  #isThrough: boolean
+  #left: number
+  #keys: Buffer[] = []
+  #values: unknown[] = []
+  #index = 0
+  #most = 1
+  #version = -1
+  #epoch = -1
+  #isOver = false
+  key: unknown
+  value: unknown
+
+  constructor(container: SortedContainer, options: RangeOptions) {
+    const { from, after, to, through, reverse = false, limit } = options
+    if (from !== undefined && after !== undefined) throw wrongType('options.after', 'absent where there is "from"', after)
+    if (to !== undefined && through !== undefined) throw wrongType('options.through', 'absent where there is "to"', through)
+    this.#container = container
+    this.#isReverse = toBoolean('reverse', reverse)
+    const [low, high] = [from ?? after, to ?? through]
+    this.#from = low === undefined ? undefined : keyBytes(low)
+    this.#to = high === undefined ? undefined : keyBytes(high)
+    this.#isAfter = after !== undefined
+    this.#isThrough = through !== undefined
+    this.#left = limit === undefined ? Infinity : toInteger('limit', limit)
+  }
+
+  next(): boolean {
+    if (this.#isOver || this.#left === 0) return false
+    const container = this.#container
+    container.look()
+    const isSame = this.#version === container.version && this.#epoch === container.session.epoch
+    if (!isSame || this.#index === this.#keys.length) this.#fetch(isSame)
+    const index = this.#index
+    if (index === this.#keys.length) {
+      this.#isOver = true
+      return false
+    }
+    this.#index += 1
+    this.#left -= 1
+    this.#passed(this.#keys[index]!)
+    this.key = sortedKeyOf(this.#keys[index]!)
+    this.value = revive(container.session, this.#values[index])
+    return true
+  }
+
+  /** What follows lies behind this key. */
+  #passed(key: Buffer): void {
+    if (this.#isReverse) {
+      this.#to = key
+      this.#isThrough = false
+    } else {
+      this.#from = key
+      this.#isAfter = true
+    }
+  }
+
+  #fetch(isSame: boolean): void {
+    const { session, id, version } = this.#container
+    this.#most = isSame ? Math.min(2 * this.#most, MOST) : 1
+    this.#version = version
+    this.#epoch = session.epoch
+    this.#write()
+    const reader = calls.range(session.handle(), id, out, Math.min(this.#most, this.#left))
+    const count = calls.count()
+    this.#index = 0
+    this.#keys = []
+    this.#values = []
+    for (let index = 0; index < count; index += 1) {
+      const length = reader.uint32()
+      this.#keys.push(Buffer.from(reader.bytes.subarray(reader.at, reader.at + length)))
+      reader.at += length
+      this.#values.push(reader.value())
+    }
+  }
+
+  #write(): void {
+    out.clear()
+    const has = (bound: number, is: boolean) => (is ? bound : 0)
+    const ends = has(BOUND.from, this.#from !== undefined) | has(BOUND.to, this.#to !== undefined)
+    const hows = has(BOUND.reverse, this.#isReverse) | has(BOUND.isAfter, this.#isAfter) | has(BOUND.isThrough, this.#isThrough)
+    out.byte(ends | hows)
+    for (const end of [this.#from, this.#to]) {
+      out.uint32(end?.length ?? 0)
+      if (end) out.raw(end)
+    }
+  }
+
+  end(): void {
+    this.#isOver = true
+  }
+}
+
+function of(object: unknown, method: string): SortedContainer {
+  return containerOf(object, SortedContainer, `SortedMap.prototype.${method}`)
+}
+
+/**
+ * A map in the order of its keys, which are numbers, bigints, strings by their UTF-16 units, and arrays of them, in this order: tuples
+ * such as `[status, id]` make an index. A store's `sortedMap` makes it.
+ */
+export class SortedMap<K extends SortedKey = SortedKey, V = unknown> implements Map<K, V> {
+  private constructor() {
+    throw new TypeError('SortedMap has no constructor: store.sortedMap makes it')
+  }
+
+  /** How many entries there are. */
+  get size(): number {
+    return of(this, 'size').size
+  }
+
+  /** The value of a key; undefined where there is none. */
+  get(key: K): V | undefined {
+    return of(this, 'get').get(key)?.value as V | undefined
+  }
+
+  /** Whether there is a key. */
+  has(key: K): boolean {
+    return of(this, 'has').get(key) !== undefined
+  }
+
+  /** Sets the value of a key. */
+  set(key: K, value: V): this {
+    of(this, 'set').setMany([[key, value]])
+    return this
+  }
+
+  /** Sets all of these entries, or none. */
+  setMany(entries: Iterable<readonly [K, V]>): this {
+    of(this, 'setMany').setMany([...entries])
+    return this
+  }
+
+  /** The values of these keys, in their order; undefined for those that are not there. */
+  getMany(keys: Iterable<K>): (V | undefined)[] {
+    return Array.from(keys, (key) => this.get(key))
+  }
+
+  /** Removes a key. Returns whether it was there. */
+  delete(key: K): boolean {
+    return of(this, 'delete').delete(key)
+  }
+
+  /** Removes all entries. */
+  clear(): void {
+    of(this, 'clear').clear()
+  }
+
+  /** The entries whose keys lie in a range, in their order; all of them without options. */
+  range(options?: RangeOptions<K>): MapIterator<[K, V]> {
+    const container = of(this, 'range')
+    container.look()
+    return iterate(new RangeCursor(container, toOptions<RangeOptions>(options, RANGE_OPTIONS)), pickEntry) as MapIterator<[K, V]>
+  }
+
+  /** The entry with the least key; undefined where there is none. */
+  first(): [K, V] | undefined {
+    return firstOf(new RangeCursor(of(this, 'first'), {}), pickEntry, 1)[0] as [K, V] | undefined
+  }
+
+  /** The entry with the greatest key; undefined where there is none. */
+  last(): [K, V] | undefined {
+    return firstOf(new RangeCursor(of(this, 'last'), { reverse: true }), pickEntry, 1)[0] as [K, V] | undefined
+  }
+
+  entries(): MapIterator<[K, V]> {
+    return iterate(new RangeCursor(of(this, 'entries'), {}), pickEntry) as MapIterator<[K, V]>
+  }
+
+  keys(): MapIterator<K> {
+    return iterate(new RangeCursor(of(this, 'keys'), {}), pickKey) as MapIterator<K>
+  }
+
+  values(): MapIterator<V> {
+    return iterate(new RangeCursor(of(this, 'values'), {}), pickValue) as MapIterator<V>
+  }
+
+  forEach(callback: (value: V, key: K, map: Map<K, V>) => void, thisArgument?: unknown): void {
+    const cursor = new RangeCursor(of(this, 'forEach'), {})
+    if (typeof callback !== 'function') throw wrongType('callback', 'a function', callback)
+    while (cursor.next()) callback.call(thisArgument, cursor.value as V, cursor.key as K, this)
+  }
+
+  declare [Symbol.iterator]: () => MapIterator<[K, V]>
+
+  get [Symbol.toStringTag](): string {
+    return 'SortedMap'
+  }
+}
+
+Object.defineProperty(SortedMap.prototype, Symbol.iterator, { value: SortedMap.prototype.entries, configurable: true, writable: true })
+
+/** The live object of a sorted map that has none yet. */
+export function newSortedMap(session: Session, id: number): object {
+  const container = new SortedContainer(session, KIND.sortedMap, id)
+  return keepLive(container, closedProxy(SortedMap.prototype as object, container, 'SortedMap'))
+}
