@@ -36,7 +36,7 @@ export interface Make {
   set<T = any>(values?: Iterable<T> | null): TwinSet<T>
   array<T = any>(values?: Iterable<T>): T[]
   object<T extends object = Fields>(fields?: T): T
-  /** Keeps a primitive value that has to be the same in each twin. */
+  /** Keeps plain values that have to be the same in each twin. */
   note(...values: unknown[]): void
 }
 
@@ -135,6 +135,22 @@ function runOverTwins(t: ExecutionContext, body: Case, run: (store: Store, work:
   store.close()
   const again = opened(t, path)
   t.deepEqual(formOf(objects.toPlain(again.root)), form, 'opened again')
+}
+
+/** A table of cases whose results, and what they made, are the same over persistent collections as over plain ones. */
+export function alike(title: string, body: (make: Make) => unknown): void {
+  const noting: Case = (_, make) => make.note(body(make))
+  stored(`persistent: ${title}`, (t) => runOverTwins(t, noting, (_, work) => work()))
+  stored(`persistent, in a transaction: ${title}`, (t) => runOverTwins(t, noting, (store, work) => store.transaction(work)))
+}
+
+/** What a call gives, or the name of what it throws. */
+export function outcome(work: () => unknown): unknown {
+  try {
+    return work()
+  } catch (error) {
+    return `throws a ${(error as Error).name}`
+  }
 }
 
 abstract class Maker {
