@@ -48,6 +48,7 @@ export interface Store {
   array<T = any>(values?: Iterable<T>): T[]
   object<T extends object = Fields>(fields?: T): T
   transaction<R>(work: () => R): R
+  sortedMap<K = any, V = any>(entries?: Entries<K, V>): Map<K, V>
   snapshot(): { readonly root: any; close(): void }
   close(): void
 }
@@ -56,7 +57,7 @@ interface Objects {
   open(path: string, options?: { readonly root?: () => unknown; readonly classes?: Record<string, unknown> }): Store
   isPersistent(value: unknown): boolean
   toPlain<T>(value: T): T
-  readonly Persistent: new () => object
+  readonly Persistent: new () => any
 }
 
 const { objects: found } = all as unknown as { objects?: Objects }
@@ -231,8 +232,8 @@ export function formOf(value: unknown, seen = new Map<object, number>()): unknow
   const form = (part: unknown) => formOf(part, seen)
   const pairs = (entries: Iterable<[unknown, unknown]>) => [...entries].map(([key, part]) => [form(key), form(part)])
   if (value instanceof Date) return ['Date', value.getTime()]
-  if (value instanceof ArrayBuffer) return ['ArrayBuffer', ...new Uint8Array(value)]
-  if (ArrayBuffer.isView(value)) return [tagOf(value), ...new Uint8Array(value.buffer, value.byteOffset, value.byteLength)]
+  if (value instanceof ArrayBuffer) return ['ArrayBuffer', Buffer.from(value).toString('hex')]
+  if (ArrayBuffer.isView(value)) return [tagOf(value), Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')]
   if (Array.isArray(value)) return ['Array', pairs(Object.entries(value)), value.length]
   if (value instanceof Map) return ['Map', pairs(value)]
   if (value instanceof Set) return ['Set', [...value].map(form)]
