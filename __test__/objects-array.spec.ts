@@ -918,12 +918,13 @@ persistent('a key that is no index is refused', (t, store) => {
   t.is(typeof array.push, 'function')
 })
 
-persistent('a gap in a plain array becomes undefined', (t, store) => {
+persistent('a plain array with a gap is refused, unless it is iterated', (t, store) => {
   const gaps = ['a', 'b', 'c']
   delete gaps[1]
-  t.deepEqual(Object.keys(store.array(gaps)), ['0', '1', '2'])
-  const map = store.map([['gaps', gaps]])
-  t.deepEqual(Object.entries(map.get('gaps')!), [['0', 'a'], ['1', undefined], ['2', 'c']])
+  t.throws(() => store.root.set('gaps', gaps), { code: 'ERR_PMEM_UNCLONEABLE', message: /a gap cannot be stored/ })
+  t.throws(() => store.root.set('deep', { gaps }), { code: 'ERR_PMEM_UNCLONEABLE' })
+  t.is(store.root.size, 0)
+  t.deepEqual(Object.entries(store.array(gaps)), [['0', 'a'], ['1', undefined], ['2', 'c']])
 })
 
 persistent('items that are not writable, enumerable and configurable are refused', (t, store) => {

@@ -768,7 +768,7 @@ persistent('the methods of plain maps do not work on persistent ones', (t, store
 
 persistent("a map's methods work on maps alone", (t, store) => {
   const map = store.map([['a', 1]])
-  for (const other of [undefined, 1, {}, new Map(), store.set(), store.object(), Object.create(map)] as any[]) {
+  for (const other of [undefined, 1, {}, new Map(), store.set(), store.object({}), Object.create(map)] as any[]) {
     t.throws(() => map.get.call(other, 'a'), { instanceOf: TypeError })
     t.throws(() => map.set.call(other, 'a', 2), { instanceOf: TypeError })
     t.throws(() => map.forEach.call(other, () => {}), { instanceOf: TypeError })

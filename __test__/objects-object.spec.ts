@@ -572,7 +572,7 @@ persistent('a value that cannot be stored changes nothing, however it is set', (
 })
 
 persistent('plain fields are copied in, and live when they are read', (t, store) => {
-  const object = store.object<any>()
+  const object = store.object<any>({})
   const fields = { list: [1], inner: { deep: new Set(['x']) } }
   object.fields = fields
   t.not(object.fields, fields)

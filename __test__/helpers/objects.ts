@@ -46,7 +46,7 @@ export interface Store {
   map<K = any, V = any>(entries?: Entries<K, V>): TwinMap<K, V>
   set<T = any>(values?: Iterable<T> | null): TwinSet<T>
   array<T = any>(values?: Iterable<T>): T[]
-  object<T extends object = Fields>(fields?: T): T
+  object<T extends object = Fields>(fields: T): T
   transaction<R>(work: () => R): R
   sortedMap<K = any, V = any>(entries?: Entries<K, V>): Map<K, V>
   snapshot(): { readonly root: any; close(): void }
@@ -54,7 +54,7 @@ export interface Store {
 }
 
 interface Objects {
-  open(path: string, options?: { readonly root?: () => unknown; readonly classes?: Record<string, unknown> }): Store
+  open(path: string, options?: { readonly root?: () => unknown; readonly classes?: Record<string, unknown>; readonly create?: boolean }): Store
   isPersistent(value: unknown): boolean
   toPlain<T>(value: T): T
   readonly Persistent: new () => any
@@ -68,9 +68,16 @@ export const objects = found!
 /** Registers what runs only where this build has the module. */
 const stored = found ? test : test.skip
 
-/** Opens a store, which is closed after the test; a new one's root is an empty map unless `root` says otherwise. */
-export function opened(t: ExecutionContext, path = join(folder(t), 'store'), root: () => unknown = () => new Map()): Store {
-  const store = objects.open(path, { root })
+/** Makes a store whose root is an empty map; it is closed after the test. */
+export function made(t: ExecutionContext, path = join(folder(t), 'store')): Store {
+  const store = objects.open(path, { root: () => new Map() })
+  t.teardown(() => store.close())
+  return store
+}
+
+/** Opens a store that is there; it is closed after the test. */
+function opened(t: ExecutionContext, path: string): Store {
+  const store = objects.open(path, { create: false })
   t.teardown(() => store.close())
   return store
 }
@@ -88,7 +95,7 @@ export interface Stored {
 export function persistent(title: string, body: (t: ExecutionContext, store: Store, stored: Stored) => void | Promise<void>): void {
   stored(title, async (t) => {
     const path = join(folder(t), 'store')
-    let store = opened(t, path)
+    let store = made(t, path)
     await body(t, store, {
       get store() {
         return store
@@ -124,7 +131,7 @@ function runOverTwins(t: ExecutionContext, body: Case, run: (store: Store, work:
   const expected = new PlainMake()
   body(t, expected)
   const path = join(folder(t), 'store')
-  const store = opened(t, path)
+  const store = made(t, path)
   const make = new PersistentMake(store)
   run(store, () => {
     body(t, make)
@@ -210,7 +217,7 @@ class PersistentMake extends Maker implements Make {
     return this.keep(this.#store.array(values))
   }
 
-  object<T extends object>(fields?: T): T {
+  object<T extends object>(fields = {} as T): T {
     return this.keep(this.#store.object(fields))
   }
 }
