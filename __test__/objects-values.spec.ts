@@ -237,7 +237,8 @@ persistent('keys that look alike are eight entries, also when opened again', (t,
   const keys = [1, '1', 1n, true, null, undefined, NaN, '']
   store.root.set('map', new Map(keys.map((key, index) => [key, index])))
   store.root.set('set', new Set(keys))
-  for (const root of [store.root, stored.reopen()]) {
+  for (const rootOf of [() => store.root, () => stored.reopen()]) {
+    const root = rootOf()
     const map = root.get('map')
     t.is(map.size, 8)
     t.deepEqual([...map.keys()], keys)
@@ -249,7 +250,8 @@ persistent('keys that look alike are eight entries, also when opened again', (t,
 
 persistent('-0 finds 0, also when opened again', (t, store, stored) => {
   store.root.set('map', new Map([[-0, 'zero']]))
-  for (const root of [store.root, stored.reopen()]) {
+  for (const rootOf of [() => store.root, () => stored.reopen()]) {
+    const root = rootOf()
     const map = root.get('map')
     t.deepEqual([map.get(-0), map.get(0)], ['zero', 'zero'])
     t.true(Object.is([...map.keys()][0], 0))
@@ -431,7 +433,8 @@ persistent('objects of a snapshot are refused, and cannot be changed', (t, store
 persistent('what a plain graph shares stays shared', (t, store, stored) => {
   const shared = { name: 'shared' }
   store.root.set('graph', { a: shared, b: [shared, shared], c: new Map([['d', shared]]) })
-  for (const root of [store.root, stored.reopen()]) {
+  for (const rootOf of [() => store.root, () => stored.reopen()]) {
+    const root = rootOf()
     const graph = root.get('graph')
     t.is(graph.a, graph.b[0])
     t.is(graph.a, graph.b[1])
@@ -450,7 +453,8 @@ persistent('cycles in a plain graph are kept', (t, store, stored) => {
   graph.list.push(graph.list, graph)
   graph.map.set('map', graph.map).set('graph', graph)
   store.root.set('graph', graph)
-  for (const root of [store.root, stored.reopen()]) {
+  for (const rootOf of [() => store.root, () => stored.reopen()]) {
+    const root = rootOf()
     const live = root.get('graph')
     t.is(live.self, live)
     t.is(live.list[0], live.list)

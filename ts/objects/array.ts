@@ -1,7 +1,7 @@
 import { wrongType } from '../shared/errors.js'
 import { COMMAND, startCommand, startSplice } from './commands.js'
 import { keepLive, revive } from './live.js'
-import { Unchangeable, checkName, targetOf } from './proxies.js'
+import { Unchangeable, checkName, nothing, targetOf } from './proxies.js'
 import { COPIED, readCached, readHeader, readItems } from './reading.js'
 import { Container, type Session, containers } from './session.js'
 import type { Glance } from './show.js'
@@ -81,7 +81,7 @@ class ArrayContainer extends Container {
   }
 
   setLength(value: unknown): void {
-    const length = Number(value)
+    const length = +(value as number)
     if (length >>> 0 !== length) throw new RangeError('Invalid array length')
     this.touch()
     const before = this.length
@@ -131,52 +131,70 @@ class ArrayContainer extends Container {
 
 type Items = unknown[]
 
-function of(array: unknown, method: string): ArrayContainer {
-  const container = containers.get(array as object)
-  if (container instanceof ArrayContainer) return container
-  throw new TypeError(`Array.prototype.${method} of a live array called on another object`)
+function of(array: Items): ArrayContainer {
+  return containers.get(array) as ArrayContainer
+}
+
+/** A whole number as the language makes one of a value: unlike Number, it refuses bigints. */
+function toWhole(value: unknown): number {
+  return Math.trunc(+(value as number)) || 0
 }
 
 /** An index as the methods of arrays take one. */
 function toIndex(value: unknown, length: number, absent: number): number {
   if (value === undefined) return absent
-  const index = Math.trunc(Number(value)) || 0
+  const index = toWhole(value)
   return index < 0 ? Math.max(length + index, 0) : Math.min(index, length)
 }
 
 /** The methods that change an array: each is one transaction. All others are those of every array. */
-const methods: Record<string, (this: Items, ...args: never[]) => unknown> = {
+const changing: Record<string, (this: Items, ...args: never[]) => unknown> = {
   push(this: Items, ...values: unknown[]) {
-    return of(this, 'push').push(values)
+    return of(this).push(values)
   },
   pop(this: Items) {
-    const container = of(this, 'pop')
+    const container = of(this)
     return container.atomically(() => take(container, container.length - 1))
   },
   shift(this: Items) {
-    const container = of(this, 'shift')
+    const container = of(this)
     return container.atomically(() => take(container, 0))
   },
   unshift(this: Items, ...values: unknown[]) {
-    return of(this, 'unshift').splice(0, 0, values)
+    return of(this).splice(0, 0, values)
   },
   splice(this: Items, ...args: [start?: number, removed?: number, ...values: unknown[]]) {
-    const container = of(this, 'splice')
+    const container = of(this)
     return container.atomically(() => splice(container, args))
   },
   sort(this: Items, compare?: (one: unknown, other: unknown) => number) {
     if (compare !== undefined && typeof compare !== 'function') throw wrongType('compare', 'a function', compare)
-    return rewrite(this, 'sort', (items) => items.toSorted(compare))
+    return rewrite(this, (items) => items.toSorted(compare))
   },
   reverse(this: Items) {
-    return rewrite(this, 'reverse', (items) => items.toReversed())
+    return rewrite(this, (items) => items.toReversed())
   },
   fill(this: Items, value: unknown, start?: number, end?: number) {
-    return rewrite(this, 'fill', (items) => items.fill(value, start, end))
+    return rewrite(this, (items) => items.fill(value, start, end))
   },
   copyWithin(this: Items, target: number, start: number, end?: number) {
-    return rewrite(this, 'copyWithin', (items) => items.copyWithin(target, start, end))
+    return rewrite(this, (items) => items.copyWithin(target, start, end))
   },
+}
+
+type Method = (this: unknown, ...args: unknown[]) => unknown
+
+/** The same, which are those of every array where they are called on another one. */
+const methods = Object.fromEntries(Object.entries(changing).map(([name, method]) => [name, onLive(name, method as Method)]))
+
+function onLive(name: string, method: Method): Method {
+  const plain = Reflect.get(Array.prototype, name) as Method
+  const both = {
+    [name](this: unknown, ...args: unknown[]): unknown {
+      return Reflect.apply(containers.get(this as object) instanceof ArrayContainer ? method : plain, this, args)
+    },
+  }
+  return both[name]!
 }
 
 function take(container: ArrayContainer, index: number): unknown {
@@ -190,15 +208,15 @@ function splice(container: ArrayContainer, args: readonly unknown[]): Items {
   const { length } = container
   const start = toIndex(args[0], length, 0)
   const most = length - start
-  const removed = args.length === 0 ? 0 : args.length === 1 ? most : Math.min(Math.max(Math.trunc(Number(args[1])) || 0, 0), most)
+  const removed = args.length === 0 ? 0 : args.length === 1 ? most : Math.min(Math.max(toWhole(args[1]), 0), most)
   const gone = Array.from({ length: removed }, (_, index) => container.item(start + index))
   container.splice(start, removed, args.slice(2))
   return gone
 }
 
 /** Changes a copy of all items, and writes them at once. */
-function rewrite(array: Items, method: string, change: (items: Items) => Items): Items {
-  const container = of(array, method)
+function rewrite(array: Items, change: (items: Items) => Items): Items {
+  const container = of(array)
   return container.atomically(() => {
     const items = change(container.items())
     container.splice(0, Math.min(items.length, container.length), items)
@@ -230,11 +248,9 @@ class ArrayHandler extends Unchangeable<Items> {
     return Object.hasOwn(methods, key) ? methods[key] : Reflect.get(target, key, receiver)
   }
 
-  set(_: Items, key: PropertyKey, value: unknown, receiver: unknown): boolean {
+  set(target: Items, key: PropertyKey, value: unknown, receiver: unknown): boolean {
     const container = this.#container
-    if (containers.get(receiver as object) !== container) {
-      return Reflect.defineProperty(receiver as object, key, { value, writable: true, enumerable: true, configurable: true })
-    }
+    if (containers.get(receiver as object) !== container) return Reflect.set(this.has(target, key) ? nothing() : target, key, value, receiver)
     checkName(container, key)
     if (key === 'length') container.setLength(value)
     else container.set(this.#indexOf(key), value)

@@ -4,8 +4,6 @@
 export interface Steps {
   /** Goes to the next one; false at the end, which stays so. */
   next(): boolean
-  /** Makes it end. */
-  end(): void
   readonly key: unknown
   readonly value: unknown
 }
@@ -29,11 +27,6 @@ class LiveIterator<T> implements Iterator<T, undefined, undefined> {
   next(): IteratorResult<T, undefined> {
     if (!this.#steps.next()) return { value: undefined, done: true }
     return { value: this.#pick(this.#steps.key, this.#steps.value), done: false }
-  }
-
-  return(value?: undefined): IteratorResult<T, undefined> {
-    this.#steps.end()
-    return { value, done: true }
   }
 }
 

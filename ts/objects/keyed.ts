@@ -134,8 +134,4 @@ export class EntryCursor {
     this.#entries = readEntries(session, id, kind, this.#after, this.#most)
     this.#index = 0
   }
-
-  end(): void {
-    this.#isOver = true
-  }
 }

@@ -89,7 +89,8 @@ class LiveMap<K, V> extends Map<K, V> implements StoredMap<K, V> {
     if (typeof callback !== 'function') throw wrongType('callback', 'a function', callback)
     const found = container.get(key, ABSENT)
     if (found !== ABSENT) return found as V
-    container.set(key, callback(key))
+    // -0 is 0.
+    container.set(key, callback(key === 0 ? (0 as K) : key))
     return container.get(key, undefined) as V
   }
 

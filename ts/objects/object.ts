@@ -2,7 +2,7 @@ import { checkDescriptor } from './array.js'
 import type { PersistentClass } from './classes.js'
 import { ABSENT, Fields } from './fields.js'
 import { keepLive } from './live.js'
-import { Unchangeable, checkName, targetOf } from './proxies.js'
+import { Unchangeable, checkName, nothing, targetOf } from './proxies.js'
 import { readShaped } from './reading.js'
 import { type Session, containers } from './session.js'
 import { KIND } from './values.js'
@@ -31,9 +31,7 @@ class FieldsHandler extends Unchangeable<object> {
 
   set(target: object, key: PropertyKey, value: unknown, receiver: unknown): boolean {
     const fields = this.#fields
-    if (containers.get(receiver as object) !== fields) {
-      return Reflect.defineProperty(receiver as object, key, { value, writable: true, enumerable: true, configurable: true })
-    }
+    if (containers.get(receiver as object) !== fields) return Reflect.set(this.has(target, key) ? nothing() : target, key, value, receiver)
     checkName(fields, key)
     if (!fields.has(key) && !fields.isVolatile(key)) {
       const setter = inherited(target, key)

@@ -53,6 +53,11 @@ export function closedProxy<T extends object>(prototype: T, container: Container
   return new Proxy(targetOf(Object.create(prototype) as T, container, name), closed as ProxyHandler<T>)
 }
 
+/** What an assignment goes by that goes to another object, such as one whose prototype a live object is. */
+export function nothing(): object {
+  return Object.create(null) as object
+}
+
 /** Symbols name what is not stored. */
 export function checkName(container: Container, key: PropertyKey): asserts key is string {
   if (typeof key === 'symbol') throw unclonable(`${pathOf(container)}: a property whose name is a symbol, ${String(key)}, cannot be stored`)

@@ -33,8 +33,9 @@ interface SetRecord<T> {
 
 /** As ECMA-262 takes the argument of a set method. */
 function recordOf<T>(other: SetLike<T>): SetRecord<T> {
-  if (typeof other !== 'object' || other === null) throw wrongType('other', 'a Set, a Map or an object like them', other)
-  const size = Number(other.size)
+  if ((typeof other !== 'object' && typeof other !== 'function') || other === null) throw wrongType('other', 'a Set, a Map or an object like them', other)
+  // Unlike Number, this refuses bigints.
+  const size = +other.size
   if (Number.isNaN(size)) throw wrongType('other', 'an object with a size', other)
   if (Math.trunc(size) < 0) throw new RangeError('the size of "other" is negative')
   const { has, keys } = other

@@ -64,6 +64,7 @@ class SortedContainer extends Container {
 
   setMany(entries: readonly (readonly [SortedKey, unknown])[]): void {
     this.touch()
+    if (entries.length === 0) return
     const storing = new Storing(this.session)
     const keys = entries.map(([key]) => keyBytes(key))
     for (const [key, value] of entries) storing.add(value, { container: this, step: stepTo(key) })
@@ -208,10 +209,6 @@ class RangeCursor implements Steps {
       out.uint32(end?.length ?? 0)
       if (end) out.raw(end)
     }
-  }
-
-  end(): void {
-    this.#isOver = true
   }
 }
 

@@ -139,11 +139,15 @@ export class Storing {
   }
 
   #lookIntoArray(fresh: Fresh, array: unknown[]): void {
+    const names = Object.keys(array)
     for (let index = 0; index < array.length; index += 1) {
-      const value = array[index]
-      if (value === undefined && !(index in array)) throw this.#refusing(fresh, `[${index}]`)('a gap cannot be stored')
+      if (names[index] !== String(index)) throw this.#refusing(fresh, `[${index}]`)('a gap cannot be stored')
+      const { value, get, set } = Object.getOwnPropertyDescriptor(array, index)!
+      if (get || set) throw this.#refusing(fresh, `[${index}]`)('an accessor cannot be stored')
       this.#look(value, fresh, `[${index}]`)
     }
+    const name = names[array.length]
+    if (name !== undefined) throw this.#refusing(fresh, stepOf(name))('a stored array has items alone, and no other properties')
   }
 
   #lookIntoFields(fresh: Fresh): void {
