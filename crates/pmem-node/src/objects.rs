@@ -5,8 +5,9 @@ mod tasks;
 
 use std::time::Duration;
 
-use napi::Env;
 use napi::bindgen_prelude::{AsyncTask, Buffer, Uint8ArraySlice};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, Status};
 use napi_derive::napi;
 use pmem::heap::{Durability, HeapOptions};
 use pmem::objects::{ObjectsOptions, Session};
@@ -132,6 +133,43 @@ pub fn objects_stats(env: &Env, handle: f64) -> napi::Result<ObjectsStats> {
         log: stats.log as f64,
         commits: stats.commits as f64,
         waits: stats.waits as f64,
+    })
+}
+
+/// Calls JavaScript from any thread, and keeps no event loop alive.
+type Waker = ThreadsafeFunction<(), (), (), Status, false, true>;
+
+/// Has a function called when there is news of a watched container and was none.
+#[napi(catch_unwind, ts_args_type = "handle: number, callback: () => void")]
+pub fn objects_on_news(env: &Env, handle: f64, callback: Waker) -> napi::Result<()> {
+    with(env, handle, |session: &Session| {
+        session.on_news(Box::new(move || {
+            callback.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }));
+        Ok(())
+    })
+}
+
+/// What is changed in a container is news from now on, or is not any more.
+#[napi(catch_unwind)]
+pub fn objects_watch(env: &Env, handle: f64, id: f64, watch: bool) -> napi::Result<()> {
+    with(env, handle, |session: &Session| {
+        if watch {
+            session.watch(id as u64)
+        } else {
+            session.unwatch(id as u64)
+        }
+        Ok(())
+    })
+}
+
+/// What was changed in watched containers since the last call.
+#[napi(catch_unwind)]
+pub fn objects_news(env: &Env, handle: f64) -> napi::Result<Buffer> {
+    with(env, handle, |session: &Session| {
+        let mut news = Vec::new();
+        session.news(&mut news);
+        Ok(news.into())
     })
 }
 

@@ -18,6 +18,7 @@ mod sorted;
 mod tests;
 mod values;
 mod verify;
+mod watching;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -161,7 +162,7 @@ impl Session {
             State::Viewing(view) if self.is_snapshot => view.clone(),
             _ => self.heap.view()?,
         };
-        let presence = Arc::new(Presence { number: 0, view: NO_VIEW.into() });
+        let presence = Arc::new(Presence { number: 0, view: NO_VIEW.into(), watcher: watching::Watcher::default() });
         let seen = Cell::new(view.sequence());
         let state = RefCell::new(State::Viewing(view));
         self.common.snapshots.fetch_add(1, Ordering::Relaxed);
@@ -378,7 +379,7 @@ impl Session {
         if !is_own {
             changing.save()?;
         }
-        let outcome = carry_out(changing, commands);
+        let outcome = carry_out(changing, commands, self.common.is_watched());
         match outcome {
             _ if is_own => {}
             Ok(Outcome::Done(_)) => changing.keep(),
@@ -538,6 +539,28 @@ impl Session {
         self.common.unpin(id, 1);
     }
 
+    /// Has `wake` called, from any thread, when there is news of a watched container and was none.
+    pub fn on_news(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        self.presence.watcher.on_news(wake);
+    }
+
+    /// What commits of any session change in a container from now on is news.
+    pub fn watch(&self, id: u64) {
+        self.common.watch(&self.presence, id);
+    }
+
+    /// Takes `watch` back.
+    pub fn unwatch(&self, id: u64) {
+        self.common.unwatch(&self.presence, id);
+    }
+
+    /// Puts what was changed in watched containers since the last call into `out`: an id of 7 bytes, what follows, and where it was: 0 a key
+    /// as a value, 1 a u32 and so many bytes of an ordered key, 2 an index as a u32, 3 a shape as a u32 and which field of it as a u16, 4 a
+    /// shape, of which it is the last field, 5 nothing, where it may have been anywhere.
+    pub fn news(&self, out: &mut Vec<u8>) {
+        watching::encode(&self.presence.watcher.take(), out);
+    }
+
     /// What the store is and has done.
     ///
     /// # Errors
@@ -663,11 +686,13 @@ impl Helper {
 }
 
 /// Carries commands out in a transaction.
-fn carry_out(changing: &mut Changing, commands: &[u8]) -> Result<Outcome> {
+fn carry_out(changing: &mut Changing, commands: &[u8], is_watched: bool) -> Result<Outcome> {
     let mut commands = Commands(commands);
     let mut outcome = Outcome::Done([0.0; 2]);
     while let Some((id, command)) = commands.next()? {
+        let place = if is_watched { watching::place(&command) } else { None };
         outcome = carry_out_one(changing, id, command)?;
+        changing.news.extend(place.map(|place| (id, place)));
         if matches!(outcome, Outcome::Outdated) {
             break;
         }

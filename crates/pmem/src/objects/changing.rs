@@ -6,6 +6,7 @@ use super::header::{self, Header};
 use super::keys::{self, Key};
 use super::sharing::Common;
 use super::values;
+use super::watching::Place;
 use crate::heap::{Heap, Savepoint, Transaction};
 use crate::os::deliberate;
 use crate::storage::bytes::{u32_at, u64_at};
@@ -26,7 +27,10 @@ pub(super) struct Changing {
     headers: HashMap<u64, Cached>,
     /// The containers that were changed.
     pub(super) changed: HashSet<u64>,
-    savepoints: Vec<Savepoint>,
+    /// What can be taken back to, and how much of the news there was.
+    savepoints: Vec<(Savepoint, usize)>,
+    /// What those are told who watch; nothing where nobody does.
+    pub(super) news: Vec<(u64, Place)>,
     /// The number that its commit gets at least.
     pub(super) sequence: u64,
     /// The ids below this one are taken, by the file.
@@ -59,6 +63,7 @@ impl Changing {
             headers: HashMap::new(),
             changed: HashSet::new(),
             savepoints: Vec::new(),
+            news: Vec::new(),
             next_id: None,
             salt: heap.salt(),
             bytes: Vec::new(),
@@ -74,13 +79,14 @@ impl Changing {
     /// Begins a part that can be taken back.
     pub(super) fn save(&mut self) -> Result<()> {
         self.write_headers()?;
-        self.savepoints.push(self.transaction.savepoint());
+        self.savepoints.push((self.transaction.savepoint(), self.news.len()));
         Ok(())
     }
 
     /// Takes the last part back.
     pub(super) fn take_back(&mut self) -> Result<()> {
-        let Some(savepoint) = self.savepoints.pop() else { return Ok(()) };
+        let Some((savepoint, news)) = self.savepoints.pop() else { return Ok(()) };
+        self.news.truncate(news);
         self.headers.clear();
         self.next_id = None;
         self.transaction.rollback_to(savepoint)
@@ -417,7 +423,11 @@ impl Changing {
         }
         common.suspect(self.suspects);
         common.tell(self.sequence, session, &self.changed);
-        self.transaction.commit()
+        self.transaction.commit()?;
+        if !self.news.is_empty() {
+            common.spread(&self.news);
+        }
+        Ok(())
     }
 }
 

@@ -1,9 +1,10 @@
 //! What all sessions of a process share of a store: ids, pins, how old views are, and what was changed.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::watching::{Place, Watcher};
 use crate::os::deliberate;
 
 /// What an idle session's view is as old as.
@@ -30,6 +31,8 @@ pub(super) struct Common {
     patience: AtomicU64,
     pub(super) is_collecting: AtomicBool,
     pub(super) snapshots: AtomicU64,
+    /// How many containers are watched, by any session.
+    watched: AtomicUsize,
 }
 
 /// A session, as others see it.
@@ -37,6 +40,7 @@ pub(super) struct Presence {
     pub(super) number: u64,
     /// The number of the last commit in its view.
     pub(super) view: AtomicU64,
+    pub(super) watcher: Watcher,
 }
 
 /// What commits changed.
@@ -76,13 +80,14 @@ impl Common {
             patience: AtomicU64::new(PATIENCE),
             is_collecting: AtomicBool::new(false),
             snapshots: AtomicU64::new(0),
+            watched: AtomicUsize::new(0),
         }
     }
 
     /// A session comes, after a commit of this number at least.
     pub(super) fn join(&self, sequence: u64) -> Arc<Presence> {
         let number = self.next_session.fetch_add(1, Ordering::Relaxed);
-        let presence = Arc::new(Presence { number, view: AtomicU64::new(NO_VIEW) });
+        let presence = Arc::new(Presence { number, view: AtomicU64::new(NO_VIEW), watcher: Watcher::default() });
         locked(&self.sessions).push(Arc::clone(&presence));
         // The commit that is on its way, if there is one, told nobody where its session was alone.
         locked(&self.told).forget(sequence + 1);
@@ -91,6 +96,7 @@ impl Common {
 
     pub(super) fn leave(&self, presence: &Presence) {
         locked(&self.sessions).retain(|other| other.number != presence.number);
+        self.watched.fetch_sub(presence.watcher.watched(), Ordering::Relaxed);
     }
 
     /// The number of the last commit in the oldest view of any session; the greatest number where there is none.
@@ -189,6 +195,29 @@ impl Common {
         let others = commits.filter(|commit| commit.sequence <= sequence && commit.session != session);
         changed.extend(others.flat_map(|commit| commit.ids.iter()));
         true
+    }
+
+    pub(super) fn watch(&self, presence: &Presence, id: u64) {
+        if presence.watcher.watch(id) {
+            self.watched.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn unwatch(&self, presence: &Presence, id: u64) {
+        if presence.watcher.unwatch(id) {
+            self.watched.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether anybody watches anything.
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed) > 0
+    }
+
+    /// Tells those who watch of what a commit has changed.
+    pub(super) fn spread(&self, news: &[(u64, Place)]) {
+        let sessions = locked(&self.sessions).clone();
+        sessions.iter().for_each(|session| session.watcher.tell(news));
     }
 
     /// Counts references that went and left others.
