@@ -1,11 +1,9 @@
 /** All that is in a container, as it is in the file. */
 
-import * as calls from './calls.js'
-import { readEntries, readItems, readShaped } from './reading.js'
+import { type Bound, readEntries, readItems, readRange, readShaped } from './reading.js'
 import type { Session } from './session.js'
-import { sortedKeyOf } from './sorted-keys.js'
 import { stepOf, stepTo } from './steps.js'
-import { KIND, type Reference, from, out } from './values.js'
+import { KIND, type Reference, from } from './values.js'
 
 /** How many entries are fetched at once. */
 const MOST = 256
@@ -37,21 +35,11 @@ function* entriesOf(session: Session, { id, kind }: Reference): Generator<[unkno
 }
 
 function* sortedOf(session: Session, id: number): Generator<[unknown, unknown]> {
-  for (let after: Buffer | undefined; ; ) {
-    out.clear().byte(after ? 6 : 0)
-    out.uint32(after?.length ?? 0)
-    if (after) out.raw(after)
-    out.uint32(0)
-    const reader = calls.range(session.handle(), id, out, MOST)
-    const entries = Array.from({ length: calls.count() }, () => {
-      const length = reader.uint32()
-      const key = Buffer.from(reader.bytes.subarray(reader.at, reader.at + length))
-      reader.at += length
-      return [key, reader.value()] as const
-    })
-    if (entries.length === 0) return
-    for (const [key, value] of entries) yield [sortedKeyOf(key), value]
-    after = entries.at(-1)![0]
+  for (let last: Bound | undefined; ; ) {
+    const { keys, values } = readRange(session, id, false, last, undefined, MOST)
+    if (keys.length === 0) return
+    for (const [index, key] of keys.entries()) yield [key, values[index]]
+    last = { key: keys.at(-1)!, isOut: true }
   }
 }
 

@@ -4,7 +4,8 @@ import * as calls from './calls.js'
 import type { Session } from './session.js'
 import { damagedStore } from '../shared/errors.js'
 import type { Shape } from './shapes.js'
-import { type Kind, KIND, type Reader, TAG, from } from './values.js'
+import { type SortedKey, readSortedKey, writeCounted } from './sorted-keys.js'
+import { type Kind, KIND, type Reader, TAG, from, out } from './values.js'
 
 /** What a container says of itself. */
 export interface Header {
@@ -69,6 +70,36 @@ export function readEntries(session: Session, id: number, kind: Kind, after: num
 export function readItems(session: Session, id: number, index: number, most: number, read = (reader: Reader) => reader.value()): unknown[] {
   const reader = calls.items(session.handle(), id, index, most)
   return Array.from({ length: calls.count() }, () => read(reader))
+}
+
+/** An end of a range. */
+export interface Bound {
+  readonly key: SortedKey
+  /** Whether the key itself does not belong to it. */
+  readonly isOut: boolean
+}
+
+/** What of a range there is, as the native side has it. */
+const RANGE = { reverse: 1, low: 2, lowIsOut: 4, high: 8, highIsIn: 16 } as const
+
+/** At most so many entries of a range of a sorted map. */
+export function readRange(session: Session, id: number, isReverse: boolean, low: Bound | undefined, high: Bound | undefined, most: number) {
+  let bits = isReverse ? RANGE.reverse : 0
+  if (low) bits |= RANGE.low | (low.isOut ? RANGE.lowIsOut : 0)
+  if (high) bits |= RANGE.high | (high.isOut ? 0 : RANGE.highIsIn)
+  out.clear().byte(bits)
+  for (const bound of [low, high]) {
+    if (bound) writeCounted(bound.key)
+    else out.uint32(0)
+  }
+  const reader = calls.range(session.handle(), id, out, most)
+  const keys: SortedKey[] = []
+  const values: unknown[] = []
+  for (let count = calls.count(); count > 0; count -= 1) {
+    keys.push(readSortedKey(reader, reader.uint32()))
+    values.push(reader.value())
+  }
+  return { keys, values }
 }
 
 /** What stands in a record for dates and bytes: whoever asks gets a copy of his own. */

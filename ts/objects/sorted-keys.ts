@@ -4,7 +4,7 @@
  */
 
 import { wrongType, wrongValue } from '../shared/errors.js'
-import type { Writer } from './values.js'
+import { type Reader, type Writer, out } from './values.js'
 
 /** A part of a key. */
 export type SortedPart = string | number | bigint
@@ -17,6 +17,19 @@ const NUMBER = 16
 const BIGINT = 32
 const TEXT = 48
 const TUPLE = 64
+
+/** Writes a key behind the number of its bytes. */
+export function writeCounted(key: SortedKey): void {
+  const start = out.length
+  out.uint32(0)
+  writeSortedKey(out, key)
+  out.setUint32(start, out.length - start - 4)
+}
+
+/** Throws where a value can be no key. What is in the writer is lost. */
+export function checkSortedKey(key: SortedKey): void {
+  writeSortedKey(out.clear(), key)
+}
 
 /** Writes a key. */
 export function writeSortedKey(to: Writer, key: SortedKey): void {
@@ -90,33 +103,29 @@ function writeText(to: Writer, text: string): void {
   to.length = at
 }
 
-/** The key of these bytes. */
-export function sortedKeyOf(bytes: Buffer): SortedKey {
-  const reader = { bytes, at: 0 }
-  if (bytes[0] !== TUPLE) return readPart(reader)
-  reader.at = 1
+/** Reads a key of so many bytes. */
+export function readSortedKey(reader: Reader, length: number): SortedKey {
+  const end = reader.at + length
+  if (reader.bytes[reader.at] !== TUPLE) return readPart(reader, end)
+  reader.at += 1
   const parts: SortedPart[] = []
-  while (reader.at < bytes.length && bytes[reader.at] !== END) parts.push(readPart(reader))
-  return parts
+  while (reader.at < end && reader.bytes[reader.at] !== END) parts.push(readPart(reader, end))
+  reader.at = end
+  // Whoever goes on from it must find it as it is.
+  return Object.freeze(parts)
 }
 
-interface Bytes {
-  readonly bytes: Buffer
-  at: number
-}
-
-function readPart(reader: Bytes): SortedPart {
+function readPart(reader: Reader, end: number): SortedPart {
   const { bytes, at } = reader
-  if (bytes[at] === NUMBER) {
-    bytes.copy(number, 0, at + 1, at + 9)
-    flip(number, true)
-    reader.at = at + 9
-    return number.readDoubleBE()
-  }
-  return bytes[at] === BIGINT ? readBigint(reader) : readText(reader)
+  if (bytes[at] === TEXT) return readText(reader, end)
+  if (bytes[at] === BIGINT) return readBigint(reader)
+  bytes.copy(number, 0, at + 1, at + 9)
+  flip(number, true)
+  reader.at = at + 9
+  return number.readDoubleBE()
 }
 
-function readBigint(reader: Bytes): bigint {
+function readBigint(reader: Reader): bigint {
   const isNegative = reader.bytes[reader.at + 1] === 0
   const turned = (from: number, to: number) => Buffer.from(reader.bytes.subarray(from, to).map((byte) => (isNegative ? byte ^ 255 : byte)))
   const start = reader.at + 6
@@ -125,16 +134,16 @@ function readBigint(reader: Bytes): bigint {
   return isNegative ? -magnitude : magnitude
 }
 
-function readText(reader: Bytes): string {
+function readText(reader: Reader, end: number): string {
   const { bytes } = reader
   let text = ''
   let at = reader.at + 1
-  while (at < bytes.length && bytes[at] !== END) {
-    const first = bytes[at++]!
+  for (let first = bytes[at]!; at < end && first !== END; first = bytes[at]!) {
+    at += 1
     let unit = first
     if (first === 1) unit = bytes[at++]! - 1
     else if (first >= 0xe0) unit = ((first & 0xf) << 12) | ((bytes[at++]! & 0x3f) << 6) | (bytes[at++]! & 0x3f)
-    else if (first >= 0xc0) unit = ((first & 0x1f) << 6) | (bytes[at++]! & 0x3f)
+    else if (first >= 0x80) unit = ((first & 0x1f) << 6) | (bytes[at++]! & 0x3f)
     text += String.fromCharCode(unit)
   }
   reader.at = at + 1

@@ -6,13 +6,13 @@ import { COMMAND, startCommand } from './commands.js'
 import { firstOf, iterate, pickEntry, pickKey, pickValue, type Steps } from './iterators.js'
 import { containerOf, keepLive, revive } from './live.js'
 import { closedProxy } from './proxies.js'
-import { readHeader } from './reading.js'
+import { type Bound, readHeader, readRange } from './reading.js'
 import { Container, type Session } from './session.js'
 import type { Glance } from './show.js'
-import { type SortedKey, sortedKeyOf, writeSortedKey } from './sorted-keys.js'
+import { type SortedKey, checkSortedKey, writeCounted, writeSortedKey } from './sorted-keys.js'
 import { stepTo } from './steps.js'
 import { Storing, storeAll } from './storing.js'
-import { KIND, Writer, out } from './values.js'
+import { KIND, out } from './values.js'
 
 /** How many entries are fetched at once at most. */
 const MOST = 256
@@ -34,9 +34,6 @@ export interface RangeOptions<K extends SortedKey = SortedKey> {
 }
 
 const RANGE_OPTIONS: Names<RangeOptions> = { from: true, after: true, to: true, through: true, reverse: true, limit: true }
-
-/** What of the bounds there is, as the native side has it. */
-const BOUND = { reverse: 1, from: 2, isAfter: 4, to: 8, isThrough: 16 } as const
 
 /** The entries of a sorted map. */
 class SortedContainer extends Container {
@@ -66,15 +63,13 @@ class SortedContainer extends Container {
     this.touch()
     if (entries.length === 0) return
     const storing = new Storing(this.session)
-    const keys = entries.map(([key]) => keyBytes(key))
     for (const [key, value] of entries) storing.add(value, { container: this, step: stepTo(key) })
     storeAll(this.session, storing, () => {
-      entries.forEach(([, value], index) => {
+      for (const [key, value] of entries) {
         startCommand(COMMAND.sortedSet, this.id)
-        out.uint32(keys[index]!.length)
-        out.raw(keys[index]!)
+        writeCounted(key)
         storing.write(value)
-      })
+      }
     })
     this.version += 1
     this.#changed()
@@ -83,10 +78,7 @@ class SortedContainer extends Container {
   delete(key: SortedKey): boolean {
     this.touch()
     startCommand(COMMAND.sortedDelete, (out.clear(), this.id))
-    const start = out.length
-    out.uint32(0)
-    writeSortedKey(out, key)
-    out.setUint32(start, out.length - start - 4)
+    writeCounted(key)
     const wasThere = this.session.apply(out) === 1
     this.#changed()
     return wasThere
@@ -108,25 +100,14 @@ class SortedContainer extends Container {
   }
 }
 
-const scratch = new Writer()
-
-/** The bytes of a key, for a while. */
-function keyBytes(key: SortedKey): Buffer {
-  scratch.length = 0
-  writeSortedKey(scratch, key)
-  return Buffer.from(scratch.bytes.subarray(0, scratch.length))
-}
-
 /** Goes through a range. */
 class RangeCursor implements Steps {
   readonly #container: SortedContainer
   readonly #isReverse: boolean
-  #from: Buffer | undefined
-  #isAfter: boolean
-  #to: Buffer | undefined
-  #isThrough: boolean
+  #low: Bound | undefined
+  #high: Bound | undefined
   #left: number
-  #keys: Buffer[] = []
+  #keys: SortedKey[] = []
   #values: unknown[] = []
   #index = 0
   #most = 1
@@ -142,11 +123,8 @@ class RangeCursor implements Steps {
     if (to !== undefined && through !== undefined) throw wrongType('options.through', 'absent where there is "to"', through)
     this.#container = container
     this.#isReverse = toBoolean('reverse', reverse)
-    const [low, high] = [from ?? after, to ?? through]
-    this.#from = low === undefined ? undefined : keyBytes(low)
-    this.#to = high === undefined ? undefined : keyBytes(high)
-    this.#isAfter = after !== undefined
-    this.#isThrough = through !== undefined
+    this.#low = toBound(from, after)
+    this.#high = toBound(through, to)
     this.#left = limit === undefined ? Infinity : toInteger('limit', limit)
   }
 
@@ -163,21 +141,9 @@ class RangeCursor implements Steps {
     }
     this.#index += 1
     this.#left -= 1
-    this.#passed(this.#keys[index]!)
-    this.key = sortedKeyOf(this.#keys[index]!)
+    this.key = this.#keys[index]
     this.value = revive(container.session, this.#values[index])
     return true
-  }
-
-  /** What follows lies behind this key. */
-  #passed(key: Buffer): void {
-    if (this.#isReverse) {
-      this.#to = key
-      this.#isThrough = false
-    } else {
-      this.#from = key
-      this.#isAfter = true
-    }
   }
 
   #fetch(isSame: boolean): void {
@@ -185,31 +151,23 @@ class RangeCursor implements Steps {
     this.#most = isSame ? Math.min(2 * this.#most, MOST) : 1
     this.#version = version
     this.#epoch = session.epoch
-    this.#write()
-    const reader = calls.range(session.handle(), id, out, Math.min(this.#most, this.#left))
-    const count = calls.count()
+    // What follows lies behind the last key.
+    const last = this.key === undefined ? undefined : { key: this.key as SortedKey, isOut: true }
+    if (this.#isReverse) this.#high = last ?? this.#high
+    else this.#low = last ?? this.#low
+    const { keys, values } = readRange(session, id, this.#isReverse, this.#low, this.#high, Math.min(this.#most, this.#left))
     this.#index = 0
-    this.#keys = []
-    this.#values = []
-    for (let index = 0; index < count; index += 1) {
-      const length = reader.uint32()
-      this.#keys.push(Buffer.from(reader.bytes.subarray(reader.at, reader.at + length)))
-      reader.at += length
-      this.#values.push(reader.value())
-    }
+    this.#keys = keys
+    this.#values = values
   }
+}
 
-  #write(): void {
-    out.clear()
-    const has = (bound: number, is: boolean) => (is ? bound : 0)
-    const ends = has(BOUND.from, this.#from !== undefined) | has(BOUND.to, this.#to !== undefined)
-    const hows = has(BOUND.reverse, this.#isReverse) | has(BOUND.isAfter, this.#isAfter) | has(BOUND.isThrough, this.#isThrough)
-    out.byte(ends | hows)
-    for (const end of [this.#from, this.#to]) {
-      out.uint32(end?.length ?? 0)
-      if (end) out.raw(end)
-    }
-  }
+/** A bound of a range, of which `without` is the one that does not belong to it. */
+function toBound(within: SortedKey | undefined, without: SortedKey | undefined): Bound | undefined {
+  const key = within ?? without
+  if (key === undefined) return undefined
+  checkSortedKey(key)
+  return { key: typeof key === 'object' ? [...key] : key, isOut: within === undefined }
 }
 
 function of(object: unknown, method: string): SortedContainer {

@@ -1,7 +1,7 @@
 import { native } from '../shared/native.js'
 import { revive } from './live.js'
 import type { Container, Session } from './session.js'
-import { sortedKeyOf } from './sorted-keys.js'
+import { readSortedKey } from './sorted-keys.js'
 import { type Reader, Reference, from } from './values.js'
 
 /** What was changed in a container. */
@@ -84,8 +84,7 @@ function placeIn(reader: Reader, session: Session): () => unknown {
   }
   if (place === PLACE.sorted) {
     const length = reader.uint32()
-    reader.at += length
-    const key = sortedKeyOf(Buffer.from(reader.bytes.subarray(reader.at - length, reader.at)))
+    const key = readSortedKey(reader, length)
     return () => key
   }
   if (place === PLACE.index) {
