@@ -616,6 +616,17 @@ twins('sort changes nothing when its function throws', (t, make) => {
   t.deepEqual([...array], before)
 })
 
+twins('what a comparison changed elsewhere stays when it throws', (t, make) => {
+  const [array, count] = [make.array([3, 1, 2]), make.object({ comparisons: 0 })]
+  const failing = () => {
+    count.comparisons += 1
+    throw new RangeError('enough')
+  }
+  t.throws(() => array.sort(failing), { instanceOf: RangeError })
+  t.is(count.comparisons, 1)
+  t.deepEqual([...array], [3, 1, 2])
+})
+
 twins('sort writes over what its function changes, and keeps what it appends', (t, make) => {
   const array = make.array([3, 1, 2])
   let isFirst = true

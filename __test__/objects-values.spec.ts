@@ -130,20 +130,19 @@ for (const [what, values] of [...primitives, ['-0', [-0]] as [string, unknown[]]
     }
     store.root.set('map', map)
     store.root.set('set', set)
-    const check = (root: any, where: string) => {
+    const check = (root: any) => {
       const [map, set] = [root.get('map'), root.get('set')]
-      t.is(map.size, plain.size, where)
-      t.is(set.size, plain.size, where)
+      t.is(map.size, plain.size)
+      t.is(set.size, plain.size)
       const [keys, elements] = [[...map.keys()], [...set]]
       for (const [index, value] of [...plain].entries()) {
-        areSame(t, keys[index], normal(value), where)
-        areSame(t, elements[index], normal(value), where)
-        t.is(map.get(value), `for ${typeof value}`, where)
-        t.true(set.has(value), where)
+        areSame(t, keys[index], normal(value), 'key')
+        areSame(t, elements[index], normal(value), 'key')
+        t.is(map.get(value), `for ${typeof value}`)
+        t.true(set.has(value))
       }
     }
-    check(store.root, 'at once')
-    check(stored.reopen(), 'opened again')
+    stored.twice(check)
   })
 }
 
@@ -237,27 +236,25 @@ persistent('keys that look alike are eight entries, also when opened again', (t,
   const keys = [1, '1', 1n, true, null, undefined, NaN, '']
   store.root.set('map', new Map(keys.map((key, index) => [key, index])))
   store.root.set('set', new Set(keys))
-  for (const rootOf of [() => store.root, () => stored.reopen()]) {
-    const root = rootOf()
+  stored.twice((root) => {
     const map = root.get('map')
     t.is(map.size, 8)
     t.deepEqual([...map.keys()], keys)
     for (const [index, key] of keys.entries()) t.is(map.get(key), index)
     t.deepEqual([...root.get('set')], keys)
     for (const other of [0, '0', 0n, false, 'null', 'undefined', 'NaN', '\0', 2]) t.false(map.has(other))
-  }
+  })
 })
 
 persistent('-0 finds 0, also when opened again', (t, store, stored) => {
   store.root.set('map', new Map([[-0, 'zero']]))
-  for (const rootOf of [() => store.root, () => stored.reopen()]) {
-    const root = rootOf()
+  stored.twice((root) => {
     const map = root.get('map')
     t.deepEqual([map.get(-0), map.get(0)], ['zero', 'zero'])
     t.true(Object.is([...map.keys()][0], 0))
     t.false(map.has('-0'))
     t.false(map.has('0'))
-  }
+  })
 })
 
 // What is refused
@@ -433,17 +430,16 @@ persistent('objects of a snapshot are refused, and cannot be changed', (t, store
 persistent('what a plain graph shares stays shared', (t, store, stored) => {
   const shared = { name: 'shared' }
   store.root.set('graph', { a: shared, b: [shared, shared], c: new Map([['d', shared]]) })
-  for (const rootOf of [() => store.root, () => stored.reopen()]) {
-    const root = rootOf()
+  stored.twice((root) => {
     const graph = root.get('graph')
     t.is(graph.a, graph.b[0])
     t.is(graph.a, graph.b[1])
     t.is(graph.a, graph.c.get('d'))
     t.deepEqual(formOf(objects.toPlain(graph)), formOf({ a: shared, b: [shared, shared], c: new Map([['d', shared]]) }))
-  }
-  store = stored.store
-  store.root.get('graph').a.name = 'changed'
-  t.is(store.root.get('graph').c.get('d').name, 'changed')
+  })
+  const { root } = stored.store
+  root.get('graph').a.name = 'changed'
+  t.is(root.get('graph').c.get('d').name, 'changed')
   t.is(shared.name, 'shared')
 })
 
@@ -453,8 +449,7 @@ persistent('cycles in a plain graph are kept', (t, store, stored) => {
   graph.list.push(graph.list, graph)
   graph.map.set('map', graph.map).set('graph', graph)
   store.root.set('graph', graph)
-  for (const rootOf of [() => store.root, () => stored.reopen()]) {
-    const root = rootOf()
+  stored.twice((root) => {
     const live = root.get('graph')
     t.is(live.self, live)
     t.is(live.list[0], live.list)
@@ -462,7 +457,7 @@ persistent('cycles in a plain graph are kept', (t, store, stored) => {
     t.is(live.map.get('map'), live.map)
     t.is(live.map.get('graph'), live)
     t.deepEqual(formOf(objects.toPlain(live)), formOf(graph))
-  }
+  })
 })
 
 persistent('two copies of one graph share nothing', (t, store) => {

@@ -89,6 +89,8 @@ export interface Stored {
   plainRoot(): any
   /** Closes the store and opens it again; the new root. */
   reopen(): any
+  /** Checks the root, and once more when the store was opened again. */
+  twice(check: (root: any) => void): void
 }
 
 /** A case for persistent collections alone. */
@@ -96,15 +98,20 @@ export function persistent(title: string, body: (t: ExecutionContext, store: Sto
   stored(title, async (t) => {
     const path = join(folder(t), 'store')
     let store = made(t, path)
+    const reopen = () => {
+      store.close()
+      store = opened(t, path)
+      return store.root
+    }
     await body(t, store, {
       get store() {
         return store
       },
       plainRoot: () => objects.toPlain(store.root),
-      reopen: () => {
-        store.close()
-        store = opened(t, path)
-        return store.root
+      reopen,
+      twice: (check) => {
+        check(store.root)
+        check(reopen())
       },
     })
   })
