@@ -774,6 +774,21 @@ twins('an iterator goes by index, whatever is put in or taken out before it', (t
   t.deepEqual([...iterator], ['c', 'd'])
 })
 
+twins('an iterator far into a long array sees what is replaced and moved before it', (t, make) => {
+  const array = make.array(Array.from({ length: 700 }, (_, index) => index))
+  const found: number[] = []
+  for (const item of array) {
+    found.push(item)
+    if (item === 300) array[310] = -310
+    if (item === 350) array.splice(360, 5)
+    if (item === 400) array.push(700)
+    if (item === 500) array.length = 600
+  }
+  const expected = Array.from({ length: 605 }, (_, index) => (index === 310 ? -310 : index))
+  expected.splice(360, 5)
+  t.deepEqual(found, expected)
+})
+
 twins('an iterator goes on after a loop that was left', (t, make) => {
   const iterator = letters(make).values()
   for (const item of iterator) if (item === 'b') break

@@ -493,6 +493,30 @@ twins('loops within loops over one map each go their own way', (t, make) => {
   t.deepEqual(found, ['aa', 'ab', 'ac', 'ad', 'ba', 'bb', 'bd', 'da', 'db', 'dd'])
 })
 
+twins('an iterator far into a long map sees what is replaced, deleted and added before it', (t, make) => {
+  const map = make.map<number, string>(Array.from({ length: 700 }, (_, index) => [index, `${index}`]))
+  const found: string[] = []
+  for (const [key, value] of map) {
+    found.push(value)
+    if (key === 300) map.set(310, 'replaced')
+    if (key === 350) map.delete(351)
+    if (key === 400) map.set(700, 'added')
+  }
+  const expected = Array.from({ length: 700 }, (_, index) => (index === 310 ? 'replaced' : `${index}`))
+  expected.splice(351, 1)
+  t.deepEqual(found, [...expected, 'added'])
+})
+
+twins('thousands of entries stay in their order', (t, make) => {
+  const map = make.map<number | string, any>()
+  for (let index = 0; index < 3000; index += 1) map.set(index % 2 === 0 ? index : `key ${index}`, index % 5 === 0 ? 'x'.repeat(index % 200) : index)
+  for (let index = 0; index < 3000; index += 6) map.delete(index)
+  for (let index = 0; index < 3000; index += 12) map.set(index, -index)
+  t.is(map.size, 2750)
+  t.is([...map.keys()].at(-1), 2988)
+  t.is(map.get('key 2999'), 2999)
+})
+
 // forEach
 
 twins('forEach gives value, key and the map, and nothing back', (t, make) => {
@@ -700,6 +724,25 @@ twins('a long run of changes comes to the same', (t, make) => {
 })
 
 // Where persistent maps differ
+
+persistent('an iterator does not give what a transaction took back', (t, store) => {
+  const map = store.map([['a', 1], ['b', 2]])
+  store.transaction(() => {
+    const iterator = map.entries()
+    t.deepEqual(iterator.next().value, ['a', 1])
+    const failing = () =>
+      store.transaction(() => {
+        map.set('b', 20).set('c', 3)
+        t.deepEqual([...map.values()], [1, 20, 3])
+        t.deepEqual(iterator.next().value, ['b', 20])
+        throw new RangeError('no')
+      })
+    t.throws(failing, { instanceOf: RangeError })
+    map.set('d', 4)
+    t.deepEqual([...iterator], [['d', 4]])
+  })
+  t.deepEqual([...map], [['a', 1], ['b', 2], ['d', 4]])
+})
 
 persistent('a plain value is copied into a map, and what is read is live', (t, store) => {
   const map = store.map<string, any>()

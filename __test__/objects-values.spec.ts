@@ -122,10 +122,10 @@ for (const [what, values] of [...primitives, ['-0', [-0]] as [string, unknown[]]
 
   persistent(`${what} are keys`, (t, store, stored) => {
     const normal = (value: unknown) => (value === 0 ? 0 : value)
-    const plain = new Set(values)
+    const plain = new Map(values.map((value, index) => [value, index]))
     const [map, set] = [store.map(), store.set()]
-    for (const value of values) {
-      map.set(value, `for ${typeof value}`)
+    for (const [index, value] of values.entries()) {
+      map.set(value, index)
       set.add(value)
     }
     store.root.set('map', map)
@@ -135,10 +135,10 @@ for (const [what, values] of [...primitives, ['-0', [-0]] as [string, unknown[]]
       t.is(map.size, plain.size)
       t.is(set.size, plain.size)
       const [keys, elements] = [[...map.keys()], [...set]]
-      for (const [index, value] of [...plain].entries()) {
+      for (const [index, value] of [...plain.keys()].entries()) {
         areSame(t, keys[index], normal(value), 'key')
         areSame(t, elements[index], normal(value), 'key')
-        t.is(map.get(value), `for ${typeof value}`)
+        t.is(map.get(value), plain.get(value))
         t.true(set.has(value))
       }
     }

@@ -146,10 +146,26 @@ function runOverTwins(t: ExecutionContext, body: Case, run: (store: Store, work:
   t.deepEqual(make.notes, expected.notes)
   for (const [index, container] of make.made.entries()) store.root.set(index, container)
   const form = formOf(new Map(expected.made.entries()))
-  t.deepEqual(formOf(objects.toPlain(store.root)), form)
+  const check = (root: unknown, when: string) => {
+    t.deepEqual(formOf(root), form, when)
+    t.deepEqual(formOf(objects.toPlain(root)), form, `${when}, its plain copy`)
+  }
+  check(store.root, 'at the end')
+  t.throws(() => store.transaction(() => failAfterEmptying(store, expected.made)), { message: 'taken back' })
+  check(store.root, 'after a transaction that failed')
   store.close()
-  const again = opened(t, path)
-  t.deepEqual(formOf(objects.toPlain(again.root)), form, 'opened again')
+  check(opened(t, path).root, 'opened again')
+}
+
+/** Empties the containers that are like these, by what each of them has for it, and throws. */
+function failAfterEmptying({ root }: Store, plain: readonly object[]): never {
+  for (const [index, like] of plain.entries()) {
+    const container = root.get(index)
+    if (Array.isArray(like)) container.length = 0
+    else if (like instanceof Map || like instanceof Set) container.clear()
+    else for (const name of Object.keys(container)) delete container[name]
+  }
+  throw new Error('taken back')
 }
 
 /** A table of cases whose results, and what they made, are the same over persistent collections as over plain ones. */
@@ -235,8 +251,8 @@ export function listed<T>(iterable: Iterable<T>): T[] {
 }
 
 /**
- * A plain value in a form that shows, when it is compared, the kinds and the order of all that is in it, and which parts are
- * the same object.
+ * A value, plain or live, in a form that shows, when it is compared, the kinds and the order of all that is in it, and which
+ * parts are the same object.
  */
 export function formOf(value: unknown, seen = new Map<object, number>()): unknown {
   if (typeof value !== 'object' || value === null) return value
