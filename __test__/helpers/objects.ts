@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import * as all from 'pmem'
+import { objects as typed } from 'pmem'
 import { folder } from './files.js'
 
 export interface TwinMap<K, V> extends Map<K, V> {
@@ -60,13 +60,8 @@ interface Objects {
   readonly Persistent: new () => any
 }
 
-const { objects: found } = all as unknown as { objects?: Objects }
-
-/** The module, where this build has it. */
-export const objects = found!
-
-/** Registers what runs only where this build has the module. */
-const stored = found ? test : test.skip
+/** The module without the types of what is stored: that is of all kinds here. */
+export const objects = typed as unknown as Objects
 
 /** Makes a store whose root is an empty map; it is closed after the test. */
 export function made(t: ExecutionContext, path = join(folder(t), 'store')): Store {
@@ -95,7 +90,7 @@ export interface Stored {
 
 /** A case for persistent collections alone. */
 export function persistent(title: string, body: (t: ExecutionContext, store: Store, stored: Stored) => void | Promise<void>): void {
-  stored(title, async (t) => {
+  test(title, async (t) => {
     const path = join(folder(t), 'store')
     let store = made(t, path)
     const reopen = () => {
@@ -130,8 +125,8 @@ type Case = (t: ExecutionContext, make: Make) => void
  */
 export function twins(title: string, body: Case): void {
   plain(title, body)
-  stored(`persistent: ${title}`, (t) => runOverTwins(t, body, (_, work) => work()))
-  stored(`persistent, in a transaction: ${title}`, (t) => runOverTwins(t, body, (store, work) => store.transaction(work)))
+  test(`persistent: ${title}`, (t) => runOverTwins(t, body, (_, work) => work()))
+  test(`persistent, in a transaction: ${title}`, (t) => runOverTwins(t, body, (store, work) => store.transaction(work)))
 }
 
 function runOverTwins(t: ExecutionContext, body: Case, run: (store: Store, work: () => void) => void): void {
@@ -171,8 +166,8 @@ function failAfterEmptying({ root }: Store, plain: readonly object[]): never {
 /** A table of cases whose results, and what they made, are the same over persistent collections as over plain ones. */
 export function alike(title: string, body: (make: Make) => unknown): void {
   const noting: Case = (_, make) => make.note(body(make))
-  stored(`persistent: ${title}`, (t) => runOverTwins(t, noting, (_, work) => work()))
-  stored(`persistent, in a transaction: ${title}`, (t) => runOverTwins(t, noting, (store, work) => store.transaction(work)))
+  test(`persistent: ${title}`, (t) => runOverTwins(t, noting, (_, work) => work()))
+  test(`persistent, in a transaction: ${title}`, (t) => runOverTwins(t, noting, (store, work) => store.transaction(work)))
 }
 
 /** What a call gives, or the name of what it throws. */
