@@ -436,7 +436,7 @@ twins('deepStrictEqual compares fields and items', (t, make) => {
   assert.deepStrictEqual({ in: object }, { in: same() })
   assert.deepStrictEqual(object, make.object({ a: 1, list: make.array([1, make.object({ x: NaN })]) }))
   const others: any[] = [{ a: 1 }, { ...same(), b: 1 }, { ...same(), a: '1' }, { a: 1, list: [1, { x: 0 }] }, { a: 1, list: [1] }, [], null]
-  for (const other of [...others, Object.assign(Object.create({}), same())]) {
+  for (const other of [...others, Object.assign(Object.create(null), same())]) {
     assert.notDeepStrictEqual(object, other)
     assert.notDeepStrictEqual(other, object)
   }
