@@ -6,11 +6,12 @@ import { rows as disk } from './suites/disk.mjs'
 import { rows as http } from './suites/http.mjs'
 import { rows as journal } from './suites/journal.mjs'
 import { rows as log } from './suites/log.mjs'
+import { rows as objects } from './suites/objects.mjs'
 import { rows as region } from './suites/region.mjs'
 
 /** The rows with `filter` in their names, in the table's order. */
 export function rowsWith(filter: string): readonly Row[] {
-  const all = [...region, ...log, ...blocks, ...journal, ...disk, ...concurrency, ...http, ...amplification]
+  const all = [...region, ...log, ...blocks, ...journal, ...objects, ...disk, ...concurrency, ...http, ...amplification]
   return all.filter(({ name }) => name.includes(filter))
 }
 

@@ -7,6 +7,7 @@ import { native } from '../shared/native.js'
 import { types } from 'node:util'
 import * as calls from './calls.js'
 import { COMMAND, startCommand } from './commands.js'
+import { Flusher } from './flusher.js'
 import { liveObject, revive } from './live.js'
 import { Session, containers } from './session.js'
 import type { SortedKey } from './sorted-keys.js'
@@ -111,6 +112,7 @@ export class Snapshot<R = unknown> extends Reader<R> {
  */
 export class Store<R = unknown> extends Reader<R> {
   readonly #watches: Watches
+  readonly #flusher: Flusher
 
   static {
     newStore = <T>(session: Session) => new Store<T>(INSIDE, session)
@@ -123,6 +125,7 @@ export class Store<R = unknown> extends Reader<R> {
   private constructor(key: typeof INSIDE, session: Session) {
     super(key, session, 'Store', 'objects.open')
     this.#watches = new Watches(session)
+    this.#flusher = new Flusher(async () => native.objectsFlush(session.handle()))
   }
 
   override get root(): R {
@@ -255,7 +258,8 @@ export class Store<R = unknown> extends Reader<R> {
 
   /** Resolves once all that was committed is durable, which it is at once unless `durability` is 'group'. */
   async flushed(): Promise<void> {
-    await native.objectsFlush(this.session.handle())
+    this.session.handle()
+    await this.#flusher.flushed()
   }
 
   /** The store as it is now, for reading. */

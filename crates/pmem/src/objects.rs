@@ -584,7 +584,9 @@ impl Session {
     /// # Errors
     /// As [`Heap::open`].
     pub fn check_file(path: &Path) -> Result<Report> {
-        let heap = Heap::open(path, &HeapOptions { create: false, readonly: true, ..HeapOptions::default() })?;
+        let mut options = HeapOptions::default();
+        (options.create, options.readonly) = (false, true);
+        let heap = Heap::open(path, &options)?;
         let view = heap.view()?;
         check_format(&heap, &view)?;
         verify::verify(&view, heap.salt())

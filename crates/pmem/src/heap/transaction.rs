@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::tree::{self, Value};
-use super::writer::{Writer, log_ranges};
+use super::writer::{RESERVE, ROOMY, Writer, log_ranges};
 use super::{Cursor, Durability, Inner, MOST_KEY, MOST_VALUE, Share, Version};
 use crate::os::{deliberate, errno};
 use crate::storage::bytes::u32_at;
@@ -208,7 +208,7 @@ impl Transaction {
         let (inner, most) = (&self.inner, self.inner.options.max_len);
         let writer = self.writer.as_deref_mut().expect("the transaction is not over");
         inner.collect_checkpoint(writer, false)?;
-        writer.reserve(&inner.store, most, self.only_removes)?;
+        writer.reserve(&inner.store, most, if self.only_removes { 0 } else { RESERVE })?;
         if self.ops.len() as u64 > inner.store.geometry.log_len / 4 {
             return self.write_apart();
         }
@@ -304,7 +304,8 @@ fn append(inner: &Inner, writer: &mut Writer, start: u64, end: u64, ops: &[u8]) 
 /// Sees to it that blocks which nobody needs any more can be used, where there are few others.
 fn make_room(inner: &Inner, writer: &mut Writer) -> Result<()> {
     inner.collect_checkpoint(writer, false)?;
-    if !writer.is_tight() || writer.reserve(&inner.store, inner.options.max_len, false).is_ok() && !writer.is_tight() {
+    // A longer file costs less than a checkpoint for each commit.
+    if !writer.is_tight() || writer.reserve(&inner.store, inner.options.max_len, ROOMY).is_ok() {
         return Ok(());
     }
     match inner.checkpoint_now(writer) {

@@ -14,7 +14,10 @@ use crate::storage::medium::Failed;
 use crate::{Error, Result};
 
 /// How many blocks only what removes something may use, so that a full store can be emptied.
-const RESERVE: u64 = 64;
+pub(super) const RESERVE: u64 = 64;
+
+/// With fewer blocks left than these, there is little room.
+pub(super) const ROOMY: u64 = 2 * RESERVE;
 
 /// How many blocks a file gets at least, when it gets more.
 const GROWTH: u64 = 256;
@@ -72,14 +75,13 @@ impl Writer {
         })
     }
 
-    /// Sees to it that what was changed can be written, also the file's size permitting.
+    /// Sees to it that what was changed can be written, and so many blocks more, the file's size permitting.
     ///
     /// # Errors
     /// `ENOSPC`.
-    pub(super) fn reserve(&mut self, store: &Store, most: Option<u64>, only_removes: bool) -> Result<()> {
+    pub(super) fn reserve(&mut self, store: &Store, most: Option<u64>, more: u64) -> Result<()> {
         let Self { tree, space, .. } = self;
         tree.changes.place_runs(&store.geometry, |needs| allocate_all(space, store, most, needs))?;
-        let more = if only_removes { 0 } else { RESERVE };
         let needed = self.tree.changes.dirty + more;
         if self.space.free() >= needed {
             return Ok(());
@@ -90,7 +92,7 @@ impl Writer {
 
     /// Whether a checkpoint would make room that there is not.
     pub(super) fn is_tight(&self) -> bool {
-        self.space.free() < self.tree.changes.dirty + 2 * RESERVE
+        self.space.free() < self.tree.changes.dirty + ROOMY
             && self.space.waiting() + self.tree.changes.freed.len() as u64 > 0
     }
 
@@ -120,7 +122,7 @@ impl Writer {
     /// # Errors
     /// `ENOSPC`: nothing has changed.
     pub(super) fn begin_checkpoint(&mut self, store: &Store, most: Option<u64>) -> Result<Checkpoint> {
-        self.reserve(store, most, true)?;
+        self.reserve(store, most, 0)?;
         let dirty = self.tree.dirty();
         let mut blocks = Vec::new();
         for _ in dirty.iter().filter(|dirty| dirty.is_node()) {
