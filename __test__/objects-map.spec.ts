@@ -693,6 +693,24 @@ twins('a map has no properties of its own that are listed, and JSON shows none',
   t.deepEqual(listed, [])
 })
 
+twins('a map says that it is one', (t, make) => {
+  const map = make.map()
+  t.is(Object.prototype.toString.call(map), '[object Map]')
+  t.is(String(map), '[object Map]')
+  t.true(Map.prototype.isPrototypeOf(map))
+  t.is(map[Symbol.toStringTag], 'Map')
+})
+
+if ('Iterator' in globalThis) {
+  twins('iterators have what all iterators have', (t, make) => {
+    const map = letters(make) as any
+    t.deepEqual(map.keys().map((key: string) => `${key}!`).toArray(), ['a!', 'b!', 'c!', 'd!'])
+    t.deepEqual(listed(map.values().filter((value: number) => value % 2 === 0)), [2, 4])
+    t.deepEqual(map.entries().drop(1).take(2).toArray(), [['b', 2], ['c', 3]])
+    t.true(map.keys().some((key: string) => key === 'c'))
+  })
+}
+
 twins('a map has the methods of maps', (t, make) => {
   const map = make.map() as any
   const names = ['clear', 'delete', 'entries', 'forEach', 'get', 'getOrInsert', 'getOrInsertComputed', 'has', 'keys', 'set', 'values']

@@ -334,6 +334,22 @@ twins('many deletions behind an iterator and many additions before it lose nothi
   t.deepEqual([...iterator], Array.from({ length: 410 }, (_, index) => 490 + index))
 })
 
+twins('an iterator far into a long set sees what is deleted and added before it', (t, make) => {
+  const set = make.set(Array.from({ length: 700 }, (_, index) => index))
+  const found: number[] = []
+  for (const value of set) {
+    found.push(value)
+    if (value === 300) set.delete(301)
+    if (value === 350) {
+      set.delete(360)
+      set.add(360)
+    }
+    if (value === 400) set.add(700)
+  }
+  const expected = Array.from({ length: 700 }, (_, index) => index).filter((value) => value !== 301 && value !== 360)
+  t.deepEqual(found, [...expected, 360, 700])
+})
+
 // forEach
 
 twins('forEach gives a value twice and the set, and nothing back', (t, make) => {
@@ -644,6 +660,14 @@ twins('a set has no properties of its own that are listed, and JSON shows none',
   t.deepEqual(Object.keys(set), [])
   t.is(JSON.stringify({ set }), '{"set":{}}')
   t.deepEqual({ ...set }, {} as any)
+})
+
+twins('a set says that it is one', (t, make) => {
+  const set = make.set()
+  t.is(Object.prototype.toString.call(set), '[object Set]')
+  t.is(String(set), '[object Set]')
+  t.true(Set.prototype.isPrototypeOf(set))
+  t.is(set[Symbol.toStringTag], 'Set')
 })
 
 twins('a set has the methods of sets', (t, make) => {

@@ -6,6 +6,11 @@ import { formOf, made, objects, persistent, type Store } from './helpers/objects
 
 const MiB = 1 << 20
 
+/** Lengths up to some over a size. */
+function around(size: number): number[] {
+  return Array.from({ length: 12 }, (_, index) => size + 10 * index)
+}
+
 /** Values that are the same when they are read: `Object.is` tells. */
 const primitives: [what: string, values: unknown[]][] = [
   ['undefined, null and booleans', [undefined, null, true, false]],
@@ -23,6 +28,9 @@ const primitives: [what: string, values: unknown[]][] = [
   ['Latin-1 strings', ['é', 'ÿ', '\x80', '\x7f\x80\xff', 'é'.repeat(255), 'é'.repeat(256), 'é'.repeat(257)]],
   ['strings around 256 units', ['x'.repeat(255), 'x'.repeat(256), 'x'.repeat(257), '\u0100'.repeat(127), '\u0100'.repeat(128), '\u0100'.repeat(257)]],
   ['strings beyond Latin-1', ['\u0100', '語', 'a語', `${'x'.repeat(30)}語`, '\ufeff', '\uffff', '\ufffd']],
+  ['strings around the sizes of nodes', [250, 500, 1000, 2000, 4000].flatMap((size) => around(size).map((length) => 'x'.repeat(length)))],
+  ['wide strings around the sizes of nodes', [250, 500, 1000, 2000].flatMap((size) => around(size).map((length) => '語'.repeat(length)))],
+  ['strings around 64 KiB', [65_535, 65_536, 65_537].flatMap((length) => ['x'.repeat(length), '語'.repeat(length / 2)])],
   ['emoji', ['\u{1f600}', '\u{1f468}\u200d\u{1f469}\u200d\u{1f467}', '\u{1f600}'.repeat(100)]],
   ['lone surrogates', ['\ud800', '\udc00', '\udfff', 'a\ud800', '\udc00\ud800', `${'x'.repeat(40)}\udbff`]],
   ['a MiB of text', ['x'.repeat(MiB), `${'x'.repeat(MiB)}語`, 'é'.repeat(MiB)]],
@@ -40,6 +48,7 @@ const copied: [what: string, make: () => unknown][] = [
   ['an empty ArrayBuffer', () => new ArrayBuffer(0)],
   ['an ArrayBuffer', () => Uint8Array.from([0, 1, 255]).buffer],
   ['a long ArrayBuffer', () => Uint8Array.from({ length: 100_000 }, (_, index) => index).buffer],
+  ['bytes as long as a node', () => Uint8Array.from({ length: 4096 }, (_, index) => index)],
   ['an Int8Array', () => Int8Array.of(-128, 0, 127)],
   ['a Uint8Array', () => Uint8Array.of(0, 127, 255)],
   ['an empty Uint8Array', () => new Uint8Array(0)],
@@ -75,6 +84,7 @@ const places: Place[] = [
   { name: 'value that a map is set to', put: (store, value) => store.root.set('key', value), get: (root) => root.get('key') },
   { name: 'element', put: (store, value) => store.root.set('array', store.array(['before', value, 'after'])), get: (root) => root.get('array')[1] },
   { name: 'element that is pushed', put: (store, value) => pushed(store, value), get: (root) => root.get('pushed').at(-1) },
+  { name: 'value of a sorted map', put: (store, value) => store.root.set('sorted', store.sortedMap([['a', 1], ['key', value], ['z', 2]])), get: (root) => root.get('sorted').get('key') },
   { name: 'field', put: (store, value) => store.root.set('object', store.object({ a: 1, value, z: 2 })), get: (root) => root.get('object').value },
   { name: 'field that is assigned', put: (store, value) => assigned(store, value), get: (root) => root.get('assigned').value },
   { name: 'part of a plain graph', put: (store, value) => store.root.set('graph', { list: [new Map([['in', value]])] }), get: (root) => root.get('graph').list[0].get('in') },
