@@ -1021,6 +1021,13 @@ persistent('a value that cannot be stored changes nothing, whichever method brin
   }
 })
 
+persistent('an argument that makes the array shorter while it is converted loses no item that is put in', (t, store) => {
+  const array = store.array(['a', 'b', 'c'])
+  const shortening = { valueOf: () => ((array.length = 0), 1) } as any
+  array.splice(shortening, 0, 'x')
+  t.true(array.includes('x'))
+})
+
 persistent('plain items are copied in, and live when they are read', (t, store) => {
   const array = store.array<any>()
   const item = { tags: ['x'] }

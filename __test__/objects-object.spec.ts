@@ -585,6 +585,24 @@ persistent('plain fields are copied in, and live when they are read', (t, store)
   t.deepEqual([...object.fields.inner.deep], ['x', 'y'])
 })
 
+persistent('taking deletions of long fields back again and again costs the same each time', (t, store) => {
+  const object = store.object<Record<string, any>>({})
+  for (let index = 0; index < 60; index += 1) object[`field ${index}${'x'.repeat((index % 2) * 240)}`] = index
+  const { rss } = process.memoryUsage()
+  for (let round = 0; round < 11; round += 1) {
+    object[`extra ${round}`] = round
+    const before = formOf(object)
+    const failing = () =>
+      store.transaction(() => {
+        for (const name of Object.keys(object)) delete object[name]
+        throw new RangeError('no')
+      })
+    t.throws(failing, { instanceOf: RangeError })
+    t.deepEqual(formOf(object), before)
+  }
+  t.true(process.memoryUsage().rss - rss < 100 * 2 ** 20)
+})
+
 persistent('fields stay in their order in the file', (t, store, stored) => {
   const object = store.object<Record<string, any>>({ z: 1, 2: 'two', a: 2 })
   object['1'] = 'one'
