@@ -379,16 +379,17 @@ impl Node {
         self.links.get_mut((reference ^ IN_MEMORY) as usize)?.take()
     }
 
-    /// Forgets the links that no cell leads to.
+    /// Forgets the links that no cell leads to: what is split and joined again and again has no more of them than cells.
     fn prune(&mut self) {
-        let mut used = vec![false; self.links.len()];
-        self.page_mut().map_references(|reference| {
-            if reference & IN_MEMORY != 0 {
-                used[(reference ^ IN_MEMORY) as usize] = true;
+        let (mut before, mut kept) = (std::mem::take(&mut self.links), Vec::new());
+        self.page_mut().map_references(|reference| match reference & IN_MEMORY {
+            0 => reference,
+            _ => {
+                kept.push(before[(reference ^ IN_MEMORY) as usize].take());
+                IN_MEMORY | (kept.len() as u64 - 1)
             }
-            reference
         });
-        self.links.iter_mut().zip(used).filter(|(_, used)| !used).for_each(|(link, _)| *link = None);
+        self.links = kept;
     }
 
     /// A child, to change it.
@@ -649,10 +650,10 @@ impl Node {
             return Ok(());
         }
         one.links.extend(right_links);
-        if let Some(reference) = run {
-            let link = self.take_link(reference);
-            self.child_mut(left, store, changes)?.links.push(link);
-        }
+        let link = run.map(|reference| self.take_link(reference));
+        let one = self.child_mut(left, store, changes)?;
+        one.links.extend(link);
+        one.prune();
         let right = right.expect("an inner node has children");
         match right & IN_MEMORY {
             0 => changes.freed.push((block_of(right), 1)),
