@@ -140,11 +140,9 @@ function toWhole(value: unknown): number {
   return Math.trunc(+(value as number)) || 0
 }
 
-/** An index as the methods of arrays take one. */
-function toIndex(value: unknown, length: number, absent: number): number {
-  if (value === undefined) return absent
-  const index = toWhole(value)
-  return index < 0 ? Math.max(length + index, 0) : Math.min(index, length)
+/** The end of a part of an array, which is the array's where none is said. */
+function toEnd(value: unknown): number | undefined {
+  return value === undefined ? undefined : toWhole(value)
 }
 
 /** The methods that change an array: each is one transaction. All others are those of every array. */
@@ -165,20 +163,26 @@ const changing: Record<string, (this: Items, ...args: never[]) => unknown> = {
   },
   splice(this: Items, ...args: [start?: number, removed?: number, ...values: unknown[]]) {
     const container = of(this)
-    return container.atomically(() => splice(container, args))
+    // What a conversion does is no part of it.
+    const numbers = args.slice(0, 2).map(toWhole)
+    return container.atomically(() => splice(container, numbers, args.slice(2)))
   },
   sort(this: Items, compare?: (one: unknown, other: unknown) => number) {
     if (compare !== undefined && typeof compare !== 'function') throw wrongType('compare', 'a function', compare)
-    return rewrite(this, (items) => items.toSorted(compare))
+    // What a comparison does is no part of it.
+    const sorted = of(this).items().toSorted(compare)
+    return rewrite(this, () => sorted)
   },
   reverse(this: Items) {
     return rewrite(this, (items) => items.toReversed())
   },
-  fill(this: Items, value: unknown, start?: number, end?: number) {
-    return rewrite(this, (items) => items.fill(value, start, end))
+  fill(this: Items, value: unknown, start?: unknown, end?: unknown) {
+    const [from, to] = [toWhole(start), toEnd(end)]
+    return rewrite(this, (items) => items.fill(value, from, to))
   },
-  copyWithin(this: Items, target: number, start: number, end?: number) {
-    return rewrite(this, (items) => items.copyWithin(target, start, end))
+  copyWithin(this: Items, target: unknown, start: unknown, end?: unknown) {
+    const [to, from, until] = [toWhole(target), toWhole(start), toEnd(end)]
+    return rewrite(this, (items) => items.copyWithin(to, from, until))
   },
 }
 
@@ -204,13 +208,14 @@ function take(container: ArrayContainer, index: number): unknown {
   return item
 }
 
-function splice(container: ArrayContainer, args: readonly unknown[]): Items {
+/** @param numbers where it starts and how many items go, as far as the call says so */
+function splice(container: ArrayContainer, numbers: readonly number[], values: Items): Items {
   const { length } = container
-  const start = toIndex(args[0], length, 0)
-  const most = length - start
-  const removed = args.length === 0 ? 0 : args.length === 1 ? most : Math.min(Math.max(toWhole(args[1]), 0), most)
+  const [from = 0, count = numbers.length === 0 ? 0 : Infinity] = numbers
+  const start = from < 0 ? Math.max(length + from, 0) : Math.min(from, length)
+  const removed = Math.min(Math.max(count, 0), length - start)
   const gone = Array.from({ length: removed }, (_, index) => container.item(start + index))
-  container.splice(start, removed, args.slice(2))
+  container.splice(start, removed, values)
   return gone
 }
 
