@@ -22,7 +22,7 @@ mod opening;
 mod space;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transaction;
 mod tree;
 mod verify;

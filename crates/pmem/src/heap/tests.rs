@@ -1,6 +1,6 @@
 //! Tests of stores.
 
-mod crashes;
+pub(crate) mod crashes;
 mod damage;
 mod failures;
 mod full;
@@ -18,13 +18,13 @@ use super::*;
 use crate::os::mapping::forced;
 
 /// Small, so that few entries make several levels and zones, and the log goes round often.
-pub(super) fn options() -> HeapOptions {
+pub(crate) fn options() -> HeapOptions {
     let geometry = Geometry { node_size: 512, zone_blocks: 512, table_len: 4096, log_len: 16 << 10 };
     HeapOptions { background: false, geometry: Some(geometry), ..HeapOptions::default() }
 }
 
 /// Runs a test on page-cache files, and on what is taken for persistent memory.
-pub(super) fn on_each_medium(test: impl Fn(&Path)) {
+pub(crate) fn on_each_medium(test: impl Fn(&Path)) {
     for is_pmem in [false, true] {
         println!("on persistent memory: {is_pmem}");
         forced::pmem(is_pmem);

@@ -142,6 +142,11 @@ impl Transaction {
         }
     }
 
+    /// What it sets so far serves to remove something: it may use the room that is kept for that.
+    pub(crate) fn removes_on_balance(&mut self) {
+        self.only_removes = true;
+    }
+
     /// A point to which this transaction can be taken back.
     pub fn savepoint(&self) -> Savepoint {
         Savepoint(self.undo.len())

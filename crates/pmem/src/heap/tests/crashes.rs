@@ -7,7 +7,7 @@ use super::*;
 use crate::os::seam::recorder::{Crash, Random, Recorder};
 
 /// Writes what a crash left of the store to a file of its own. None where there was none yet.
-fn materialise(crash: &Crash, path: &Path, number: usize) -> Option<std::path::PathBuf> {
+pub(crate) fn materialise(crash: &Crash, path: &Path, number: usize) -> Option<std::path::PathBuf> {
     let image = crash.get(path)?;
     let copy = Path::new(&format!("{}-{number}", path.display())).to_path_buf();
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&copy).unwrap();
@@ -52,7 +52,7 @@ pub(super) fn check_all(crashes: Vec<Crash>, path: &Path, allowed: &[Model], is_
 }
 
 /// Does work whose files are not the recorder's.
-pub(super) fn unattached<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn unattached<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     let is_pmem = forced::get();
     std::thread::scope(|scope| {
         let done = scope.spawn(|| {
@@ -66,7 +66,7 @@ pub(super) fn unattached<R: Send>(work: impl FnOnce() -> R + Send) -> R {
 }
 
 /// How many random programs run on each medium.
-fn seeds() -> u64 {
+pub(crate) fn seeds() -> u64 {
     std::env::var("PMEM_TEST_CRASHES").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(6)
 }
 
