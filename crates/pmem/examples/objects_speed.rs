@@ -33,7 +33,12 @@ fn shuffled(index: u64) -> u64 {
     index * 7919 % ENTRIES
 }
 
-fn measure(name: &str, wanted: Option<&str>, count: u64, mut work: impl FnMut(u64) -> pmem::Result<()>) -> pmem::Result<()> {
+fn measure(
+    name: &str,
+    wanted: Option<&str>,
+    count: u64,
+    mut work: impl FnMut(u64) -> pmem::Result<()>,
+) -> pmem::Result<()> {
     if wanted.is_some_and(|wanted| wanted != name) {
         return Ok(());
     }

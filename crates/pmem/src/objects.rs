@@ -28,14 +28,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::heap::{Heap, HeapOptions, Transaction, View};
-use crate::os::errno;
+use crate::os::{deliberate, errno};
 use crate::{Error, Result};
 use changing::{Changing, Outcome};
 use commands::{Command, Commands};
+use header::Header;
 use keys::Key;
 pub use reading::Range;
 use reading::Source;
-use sharing::{Common, NO_VIEW, Presence};
+use sharing::{Common, NO_VIEW, Presence, locked};
 pub use verify::Report;
 
 /// The version of the containers' format.
@@ -184,7 +185,11 @@ impl Session {
         let state = self.state.borrow();
         let version =
             read!(state, |source| Source::get(source, &Key::own(keys::VERSION))?.map(|bytes| bytes.into_owned()));
-        Ok(version.and_then(|bytes| bytes.get(..4).map(|bytes| crate::storage::bytes::u32_at(bytes, 0))).unwrap_or(0))
+        match version.as_deref() {
+            None => Ok(0),
+            Some(bytes) if bytes.len() == 4 => Ok(crate::storage::bytes::u32_at(bytes, 0)),
+            Some(_) => Err(self.broken("its version is none".to_owned())),
+        }
     }
 
     /// Puts the root's value into `out`. Returns whether there is one.
@@ -192,7 +197,12 @@ impl Session {
     /// # Errors
     /// As [`Heap::view`] and [`View::get`].
     pub fn root(&self, out: &mut Vec<u8>) -> Result<bool> {
-        self.put(&Key::own(keys::ROOT), out)
+        let before = out.len();
+        let found = self.put(&Key::own(keys::ROOT), out)?;
+        if found && !values::is_one(&out[before..]) {
+            return Err(self.broken("its root is no value".to_owned()));
+        }
+        Ok(found)
     }
 
     fn put(&self, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
@@ -208,9 +218,10 @@ impl Session {
     /// The first of so many ids that nobody else is given, also not after the store is opened again.
     ///
     /// # Errors
-    /// None so far.
+    /// [`Error::OutOfRange`] where so many are not left.
     pub fn reserve_ids(&self, count: u64) -> Result<u64> {
-        Ok(self.common.reserve_ids(count))
+        let first = self.common.reserve_ids(count);
+        first.ok_or_else(|| Error::out_of_range("count", "at most as many ids as are left".to_owned(), count))
     }
 
     /// Sees to it that there is something to read from.
@@ -245,9 +256,14 @@ impl Session {
             State::Viewing(view) => view.sequence(),
             State::Idle => self.seen.get(),
         };
+        if self.is_snapshot {
+            return Ok(Refreshed { sequence, all: false });
+        }
+        // After a failed flush what is seen is what was durable: then all that was seen since may be different.
+        let is_older = sequence < self.seen.get();
         let is_told = self.common.changes(self.presence.number, self.seen.get(), sequence, changed);
-        self.seen.set(sequence.max(self.seen.get()));
-        Ok(Refreshed { sequence, all: !is_told })
+        self.seen.set(sequence);
+        Ok(Refreshed { sequence, all: is_older || !is_told })
     }
 
     /// Gives the view back, so that others need not keep what it sees.
@@ -284,9 +300,9 @@ impl Session {
             changing.save()?;
             return Ok(true);
         }
-        // What is changed in place, nobody sees otherwise.
-        self.end_turn();
+        // Where it does not begin, what was seen is still seen.
         let Some(transaction) = begin()? else { return Ok(false) };
+        self.end_turn();
         *self.state.borrow_mut() = State::Changing(Box::new(Changing::new(&self.heap, transaction)));
         Ok(true)
     }
@@ -383,6 +399,7 @@ impl Session {
         match outcome {
             _ if is_own => {}
             Ok(Outcome::Done(_)) => changing.keep(),
+            _ if deliberate::is_on("objects: failed commands left there") => changing.keep(),
             _ => changing.take_back()?,
         }
         outcome
@@ -433,9 +450,10 @@ impl Session {
                 None => {}
             }
         }
+        let before = out.len();
         let found = self.put(&Key::header(id), out)?;
-        if found && header::Header::decode(out).is_none() {
-            return Err(self.broken(format!("the header of the container {id} is none")));
+        if found && Header::decode(&out[before..]).is_none() {
+            return Err(self.no_header(id));
         }
         Ok(found)
     }
@@ -444,12 +462,29 @@ impl Session {
         Error::Broken { file: self.path().to_path_buf(), offset: 0, what }
     }
 
-    /// Checks what was read: values that stand one behind the other.
-    fn check(&self, id: u64, values: &[u8]) -> Result<()> {
-        if values::references(values).is_some() {
-            return Ok(());
+    fn no_entry(&self, id: u64) -> Error {
+        self.broken(format!("an entry of the container {id} is none"))
+    }
+
+    /// Reads something of a container's header. None where there is no container.
+    fn with_header<R>(&self, id: u64, read: impl FnOnce(&Header) -> R) -> Result<Option<R>> {
+        self.look()?;
+        let state = self.state.borrow();
+        if let State::Changing(changing) = &*state
+            && let Some(known) = changing.cached(id)
+        {
+            return Ok(known.map(read));
         }
-        Err(self.broken(format!("an entry of the container {id} is no values")))
+        let found = read!(state, |source| Source::get(source, &Key::header(id))?.map(|bytes| Header::decode(&bytes)));
+        match found {
+            None => Ok(None),
+            Some(Some(header)) => Ok(Some(read(&header))),
+            Some(None) => Err(self.no_header(id)),
+        }
+    }
+
+    fn no_header(&self, id: u64) -> Error {
+        self.broken(format!("the header of the container {id} is none"))
     }
 
     /// Puts the value of a key of a map or a dictionary into `out`. Returns whether there is one; also of a set, whose keys have no values.
@@ -460,8 +495,7 @@ impl Session {
         self.look()?;
         let state = self.state.borrow();
         let found = read!(state, |source| reading::get(source, self.heap.salt(), id, key, out))?;
-        self.check(id, out)?;
-        Ok(found)
+        found.ok_or_else(|| self.no_entry(id))
     }
 
     /// Puts up to so many entries behind the one of a number into `out`, or the first ones: number, key, value. Returns how many.
@@ -469,10 +503,10 @@ impl Session {
     /// # Errors
     /// As `load`.
     pub fn entries(&self, id: u64, after: Option<u64>, most: usize, out: &mut Vec<u8>) -> Result<usize> {
-        self.look()?;
+        let Some(is_set) = self.with_header(id, |header| header.kind == header::SET)? else { return Ok(0) };
         let state = self.state.borrow();
-        let count = read!(state, |source| reading::entries(source, id, after, most, out))?;
-        count.ok_or_else(|| self.broken(format!("an entry of the container {id} is none")))
+        let count = read!(state, |source| reading::entries(source, id, is_set, after, most, out))?;
+        count.ok_or_else(|| self.no_entry(id))
     }
 
     /// Puts the value of a sorted map's key into `out`. Returns whether there is one.
@@ -483,8 +517,7 @@ impl Session {
         self.look()?;
         let state = self.state.borrow();
         let found = read!(state, |source| reading::sorted_get(source, id, key, out))?;
-        self.check(id, out)?;
-        Ok(found)
+        found.ok_or_else(|| self.no_entry(id))
     }
 
     /// Puts up to so many entries of a range of a sorted map into `out`: the length of the key as a u32, the key, the value. Returns how
@@ -496,7 +529,7 @@ impl Session {
         self.look()?;
         let state = self.state.borrow();
         let count = read!(state, |source| reading::range(source, id, range, most, out))?;
-        count.ok_or_else(|| self.broken(format!("an entry of the container {id} is none")))
+        count.ok_or_else(|| self.no_entry(id))
     }
 
     /// Puts up to so many items of an array into `out`, from one on. Returns how many.
@@ -504,19 +537,11 @@ impl Session {
     /// # Errors
     /// As `load`.
     pub fn items(&self, id: u64, from: u64, most: usize, out: &mut Vec<u8>) -> Result<usize> {
-        let base = self.base(id)?;
+        let array = self.with_header(id, Header::array)?.flatten();
+        let array = array.ok_or_else(|| self.broken(format!("the array {id} is missing, or is none")))?;
         let state = self.state.borrow();
-        let count = read!(state, |source| reading::items(source, id, base, from, most, out))?;
-        self.check(id, out)?;
-        Ok(count)
-    }
-
-    /// The index of an array's first item.
-    fn base(&self, id: u64) -> Result<i64> {
-        let mut bytes = Vec::with_capacity(24);
-        let found = self.load(id, &mut bytes)?;
-        let header = found.then(|| header::Header::decode(&bytes)).flatten();
-        header.as_ref().and_then(reading::base_of).ok_or_else(|| self.broken(format!("the array {id} is missing")))
+        let count = read!(state, |source| reading::items(source, id, array, from, most, out))?;
+        count.ok_or_else(|| self.no_entry(id))
     }
 
     /// A container stays as long as the session, or until it is unpinned as often.
@@ -613,17 +638,20 @@ impl Session {
     }
 
     fn collect_if_due(&self) {
-        if !self.common.is_suspicious() || self.common.is_collecting.swap(true, Ordering::AcqRel) {
+        if !self.common.is_suspicious() {
             return;
         }
-        let helper = self.helper();
-        let work = move || {
-            let _ = helper.collect();
-            helper.common.is_collecting.store(false, Ordering::Release);
-        };
-        if std::thread::Builder::new().name("pmem collector".to_owned()).spawn(work).is_err() {
-            self.common.is_collecting.store(false, Ordering::Release);
+        let mut collector = locked(&self.common.collector);
+        if collector.as_ref().is_some_and(|collector| !collector.is_finished()) {
+            return;
         }
+        // Also where it fails the next one waits for as many more.
+        self.common.begin_look();
+        let helper = self.helper();
+        // What it cannot free is free later.
+        let work = move || drop(helper.collect());
+        let spawned = std::thread::Builder::new().name("pmem collector".to_owned()).spawn(work);
+        *collector = spawned.ok();
     }
 
     /// Takes an open transaction back, and closes.
@@ -645,10 +673,14 @@ impl Drop for Session {
             self.common.snapshots.fetch_sub(1, Ordering::Relaxed);
             return;
         }
-        self.common.leave(&self.presence);
         for (id, count) in self.pins.take() {
             self.common.unpin(id, count);
         }
+        let is_last = self.common.leave(&self.presence);
+        let is_awaited = is_last && !deliberate::is_on("objects: collector not waited for");
+        let collector = is_awaited.then(|| locked(&self.common.collector).take()).flatten();
+        // It ends soon, and then nothing of this process has the file open.
+        let _ = collector.map(std::thread::JoinHandle::join);
     }
 }
 
@@ -693,6 +725,7 @@ fn carry_out(changing: &mut Changing, commands: &[u8], is_watched: bool) -> Resu
     let mut outcome = Outcome::Done([0.0; 2]);
     while let Some((id, command)) = commands.next()? {
         let place = if is_watched { watching::place(&command) } else { None };
+        changing.is_growing |= !command.only_removes();
         outcome = carry_out_one(changing, id, command)?;
         changing.news.extend(place.map(|place| (id, place)));
         if matches!(outcome, Outcome::Outdated) {
@@ -742,6 +775,10 @@ fn begin_format(heap: &Heap) -> Result<()> {
 /// Checks what a store is one of. Returns the first id that nobody has had.
 fn check_format(heap: &Heap, view: &View) -> Result<u64> {
     let file = || heap.path().to_path_buf();
+    if view.is_empty() {
+        // It was made, and no more.
+        return Ok(1);
+    }
     let format = view.get(&Key::own(keys::FORMAT))?;
     match format.as_deref() {
         Some(bytes) if *bytes == FORMAT.to_le_bytes() => {}
@@ -750,5 +787,10 @@ fn check_format(heap: &Heap, view: &View) -> Result<u64> {
         }
         _ => return Err(Error::Broken { file: file(), offset: 0, what: "it is no store of objects".to_owned() }),
     }
-    Ok(view.get(&Key::own(keys::NEXT_ID))?.map_or(1, |bytes| changing::number_of(&bytes)))
+    let next = view.get(&Key::own(keys::NEXT_ID))?.map(|bytes| (bytes.len(), changing::number_of(&bytes)));
+    match next {
+        None => Ok(1),
+        Some((8, next)) if (1..=keys::MOST_ID + 1).contains(&next) => Ok(next),
+        Some(_) => Err(Error::Broken { file: file(), offset: 0, what: "its next id is none".to_owned() }),
+    }
 }

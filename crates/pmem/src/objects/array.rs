@@ -1,22 +1,28 @@
 //! Arrays: items by their indexes, which begin at the header's first one and may be negative in the file.
 
 use super::changing::{Changing, Outcome};
-use super::header;
+use super::header::{self, MOST_ITEMS};
 use super::keys::Key;
-use super::values;
 use crate::{Error, Result};
-
-/// The most items of an array.
-const MOST_ITEMS: u64 = (1 << 32) - 1;
 
 impl Changing {
     /// The first item's index in the file, and the length.
     fn array(&mut self, id: u64) -> Result<(i64, u64)> {
         let header = self.header(id)?;
-        if header.kind == header::ARRAY {
-            return Ok((header.base, header.size));
+        if header.kind != header::ARRAY {
+            return Err(Error::InvalidValue { name: "commands", reason: "the container is no array" });
         }
-        Err(Error::InvalidValue { name: "commands", reason: "the container is no array" })
+        let array = header.array();
+        array.ok_or_else(|| self.broken(format!("the array {id} has a length or a beginning that none has")))
+    }
+
+    /// The container that an item names, which has to be there.
+    fn named_by_item(&self, id: u64, key: &Key) -> Result<Option<u64>> {
+        self.named_by(key)?.ok_or_else(|| self.missing(id))
+    }
+
+    fn missing(&self, id: u64) -> Error {
+        self.broken(format!("an item of the array {id} is missing"))
     }
 
     pub(super) fn set_item(&mut self, id: u64, index: u64, value: &[u8]) -> Result<Outcome> {
@@ -25,7 +31,7 @@ impl Changing {
             return Ok(Outcome::Outdated);
         }
         let key = Key::item(id, base + index as i64);
-        let before = self.transaction.get(&key)?.and_then(|value| values::reference(&value));
+        let before = self.named_by_item(id, &key)?;
         self.refer(value)?;
         self.release(before)?;
         self.transaction.set(&key, value)?;
@@ -48,7 +54,7 @@ impl Changing {
         }
         for index in start..start + removed {
             let key = Key::item(id, base + index as i64);
-            let before = self.transaction.get(&key)?.and_then(|value| values::reference(&value));
+            let before = self.named_by_item(id, &key)?;
             self.release(before)?;
             if count != removed {
                 self.transaction.remove(&key)?;
@@ -84,7 +90,7 @@ impl Changing {
         for index in order {
             let key = Key::item(id, from + index);
             let value = self.transaction.get(&key)?.map(|value| value.into_owned());
-            let value = value.ok_or_else(|| self.broken(format!("an item of the array {id} is missing")))?;
+            let value = value.ok_or_else(|| self.missing(id))?;
             self.transaction.set(&Key::item(id, from + index + shift), &value)?;
             // Of those that nothing moves to, nothing is left.
             let is_left = if shift < 0 { index >= count as i64 + shift } else { index < shift };

@@ -39,6 +39,10 @@ pub(super) struct Changing {
     pub(super) bytes: Vec<u8>,
     /// References that went and left others.
     pub(super) suspects: u64,
+    /// Something came into the free queue.
+    is_queued: bool,
+    /// Something may be larger than before, so that it may not use the room that is kept for removing.
+    pub(super) is_growing: bool,
     path: std::path::PathBuf,
 }
 
@@ -46,6 +50,17 @@ struct Cached {
     /// None where it was removed.
     header: Option<Header>,
     is_dirty: bool,
+}
+
+/// What came of looking through the free queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Drained {
+    /// How many containers were freed.
+    pub(super) containers: u64,
+    /// How many entries were, of them and of others.
+    pub(super) entries: usize,
+    /// Whether it came to the queue's end.
+    pub(super) is_over: bool,
 }
 
 /// What came of a change.
@@ -68,6 +83,8 @@ impl Changing {
             salt: heap.salt(),
             bytes: Vec::new(),
             suspects: 0,
+            is_queued: false,
+            is_growing: false,
             path: heap.path().to_path_buf(),
         }
     }
@@ -87,7 +104,9 @@ impl Changing {
     pub(super) fn take_back(&mut self) -> Result<()> {
         let Some((savepoint, news)) = self.savepoints.pop() else { return Ok(()) };
         self.news.truncate(news);
-        self.headers.clear();
+        if !deliberate::is_on("objects: headers kept at taking back") {
+            self.headers.clear();
+        }
         self.next_id = None;
         self.transaction.rollback_to(savepoint)
     }
@@ -137,12 +156,15 @@ impl Changing {
         if !(header::MAP..=header::INSTANCE).contains(&kind) || id == 0 || id > keys::MOST_ID {
             return Err(Error::InvalidValue { name: "commands", reason: "there is no such kind of container" });
         }
+        if self.exists(id)? {
+            return Err(self.broken(format!("there is a container {id} already")));
+        }
+        if id >= self.next_id()? && !deliberate::is_on("objects: next id not written") {
+            // Some more, so that not each commit says so.
+            self.set_next_id((id + 1024).min(keys::MOST_ID + 1))?;
+        }
         self.headers.insert(id, Cached { header: Some(Header::new(kind)), is_dirty: true });
         self.changed.insert(id);
-        if id >= self.next_id()? {
-            // Some more, so that not each commit says so.
-            self.set_next_id(id + 1024)?;
-        }
         Ok(())
     }
 
@@ -163,9 +185,36 @@ impl Changing {
 
     /// A value refers to a container from now on.
     pub(super) fn refer(&mut self, value: &[u8]) -> Result<()> {
-        let Some(id) = values::reference(value) else { return Ok(()) };
-        self.header_mut(id)?.refs += 1;
+        values::reference(value).map_or(Ok(()), |id| self.refer_to(id))
+    }
+
+    /// Something refers to a container from now on.
+    pub(super) fn refer_to(&mut self, id: u64) -> Result<()> {
+        let header = self.header_mut(id)?;
+        let Some(refs) = header.refs.checked_add(1) else {
+            return Err(self.broken(format!("the container {id} has more references than can be")));
+        };
+        header.refs = refs;
         Ok(())
+    }
+
+    /// The container that the value of a heap's key names. None where there is no value.
+    pub(super) fn named_by(&self, key: &[u8]) -> Result<Option<Option<u64>>> {
+        match self.transaction.get(key)? {
+            None => Ok(None),
+            Some(value) if values::is_one(&value) => Ok(Some(values::reference(&value))),
+            Some(_) => Err(self.broken("what should be a value is none")),
+        }
+    }
+
+    /// A container has so many entries more. Returns how many it has.
+    pub(super) fn resize(&mut self, id: u64, more: i64) -> Result<u64> {
+        let header = self.header_mut(id)?;
+        match header.size.checked_add_signed(more) {
+            Some(size) => header.size = size,
+            None => return Err(self.broken(format!("the container {id} has more entries than it says"))),
+        }
+        Ok(self.header(id)?.size)
     }
 
     /// A value that referred to a container does not any more.
@@ -191,6 +240,7 @@ impl Changing {
         }
         let header = self.header_mut(id)?;
         header.refs = header.refs.saturating_sub(1);
+        self.suspects += u64::from(header.refs > 0 && !header.has(header::CONDEMNED));
         Ok(())
     }
 
@@ -200,11 +250,6 @@ impl Changing {
             Some(header) => Ok(header.is_some()),
             None => Ok(self.transaction.get(&Key::header(id))?.is_some()),
         }
-    }
-
-    /// Whether it has done nothing yet.
-    pub(super) fn is_unchanged(&self) -> bool {
-        self.headers.values().all(|cached| !cached.is_dirty)
     }
 
     /// Removes all entries.
@@ -224,25 +269,28 @@ impl Changing {
 
     /// Writes what changed of headers, and puts those into the free queue to which nothing refers.
     pub(super) fn write_headers(&mut self) -> Result<()> {
-        let Self { headers, transaction, bytes, sequence, .. } = self;
+        let Self { headers, transaction, bytes, sequence, is_queued, .. } = self;
         for (id, cached) in headers.iter_mut().filter(|(_, cached)| cached.is_dirty) {
-            cached.is_dirty = false;
             let Some(header) = &mut cached.header else {
                 transaction.remove(&Key::header(*id))?;
                 transaction.remove(&Key::queue(*id))?;
+                cached.is_dirty = false;
                 continue;
             };
             let is_free = header.refs == 0 || header.has(header::CONDEMNED);
             if is_free && !header.has(header::QUEUED) && !deliberate::is_on("objects: free queue not written") {
-                header.flags |= header::QUEUED;
                 transaction.set(&Key::queue(*id), &sequence.to_le_bytes())?;
+                header.flags |= header::QUEUED;
+                *is_queued = true;
             } else if !is_free && header.has(header::QUEUED) {
-                header.flags &= !header::QUEUED;
                 transaction.remove(&Key::queue(*id))?;
+                header.flags &= !header::QUEUED;
             }
             bytes.clear();
             header.encode(bytes);
             transaction.set(&Key::header(*id), bytes)?;
+            // Only now: what is not written is tried again.
+            cached.is_dirty = false;
         }
         Ok(())
     }
@@ -250,7 +298,7 @@ impl Changing {
     /// Sets the root.
     pub(super) fn set_root(&mut self, value: &[u8]) -> Result<()> {
         self.refer(value)?;
-        let before = self.transaction.get(&Key::own(keys::ROOT))?.and_then(|value| values::reference(&value));
+        let before = self.named_by(&Key::own(keys::ROOT))?.flatten();
         self.release(before)?;
         self.changed.insert(0);
         self.transaction.set(&Key::own(keys::ROOT), value)
@@ -262,8 +310,9 @@ impl Changing {
 
     /// The id of a shape, which is kept where it is new; 0 where no more are.
     pub(super) fn intern(&mut self, shape: &[u8]) -> Result<u32> {
-        let (class, names) = values::split(shape).ok_or(Error::InvalidValue { name: "shape", reason: "it is none" })?;
-        debug_assert!(values::references(names).is_some() && values::reference(class).is_none());
+        let names = values::split(shape).map(|(_, names)| names);
+        let names = names.filter(|_| values::references(shape).is_some_and(|named| named.is_empty()));
+        let names = names.ok_or(Error::InvalidValue { name: "shape", reason: "it is none" })?;
         let by_hash = Key::shape_hash(self.hash(shape));
         let same = self.transaction.get(&by_hash)?.map_or_else(Vec::new, |ids| ids.into_owned());
         for id in same.chunks_exact(4).map(|id| u32_at(id, 0)) {
@@ -271,12 +320,15 @@ impl Changing {
                 return Ok(id);
             }
         }
-        let id = self.last_shape()? + 1;
-        if id > MOST_SHAPES && !names.is_empty() {
+        let last = self.last_shape()?;
+        if last >= MOST_SHAPES && !names.is_empty() {
             return Ok(0);
         }
-        self.transaction.set(&Key::shape(id), shape)?;
+        let id = last.checked_add(1).ok_or_else(|| self.broken("a shape has the last number that there is"))?;
+        self.is_growing = true;
+        // In this order a failure between the two leaves a number that leads nowhere, which is nobody's.
         self.transaction.set(&by_hash, &[&same[..], &id.to_le_bytes()].concat())?;
+        self.transaction.set(&Key::shape(id), shape)?;
         Ok(id)
     }
 
@@ -312,48 +364,69 @@ impl Changing {
 
     /// Frees some of what waits in the queue, of which nobody has anything any more.
     ///
-    /// Returns how many containers were freed, and whether there may be more that can be.
-    pub(super) fn drain(&mut self, common: &Common, slice: usize) -> Result<(u64, bool)> {
+    /// Nobody may free what a view shows, since whoever has it may pin what is there, and go on with that. So only that is freed which
+    /// came into the queue by a commit that all views have, and all that are still to be taken: the last one before this one, at most.
+    pub(super) fn drain(&mut self, common: &Common, slice: usize, looks: usize) -> Result<Drained> {
+        let mut drained = Drained::default();
+        let last = if deliberate::is_on("objects: freed by the commit that removes") {
+            u64::MAX
+        } else {
+            self.transaction.sequence()
+        };
+        let oldest = common.oldest_view().min(last);
+        let from = common.next_in_queue();
+        let queued = self.queued_from(from, looks)?;
+        let next = if queued.len() < looks { 0 } else { queued[looks - 1].0 + 1 };
         let mut left = slice;
-        let mut freed = 0;
-        let oldest = common.oldest_view();
-        let mut from = common.drained_to();
-        for looks in 0.. {
-            if looks == LOOKS.max(slice) || left == 0 {
-                common.set_drained_to(from);
-                return Ok((freed, true));
-            }
-            let Some((id, since)) = self.queued_from(from)? else {
-                common.set_drained_to(0);
-                return Ok((freed, from > 0));
-            };
-            from = id + 1;
-            let is_seen = since > oldest && !deliberate::is_on("objects: freed under an older view");
-            if is_seen || common.is_pinned(id) {
+        for (id, since) in queued {
+            if since > oldest && !deliberate::is_on("objects: freed under an older view") {
+                common.not_before(since);
                 continue;
             }
+            if common.is_pinned(id) {
+                continue;
+            }
+            if left == 0 {
+                common.set_next_in_queue(id);
+                return Ok(drained);
+            }
             let (count, is_gone) = self.free(id, left)?;
+            drained.entries += count;
+            drained.containers += u64::from(is_gone);
             left -= count.min(left);
-            freed += u64::from(is_gone);
             if !is_gone {
-                from = id;
+                common.set_next_in_queue(id);
+                return Ok(drained);
             }
         }
-        unreachable!("the loop returns")
+        common.set_next_in_queue(next);
+        drained.is_over = next == 0;
+        Ok(drained)
     }
 
-    fn queued_from(&self, id: u64) -> Result<Option<(u64, u64)>> {
+    /// Up to so many of those in the queue, and since when they are there.
+    fn queued_from(&self, id: u64, most: usize) -> Result<Vec<(u64, u64)>> {
         let from = Key::queue(id);
         let mut entries = self.transaction.entries(Some(&from), false)?;
-        let Some((key, since)) = entries.next()? else { return Ok(None) };
-        Ok(match keys::parse(key) {
-            Some((0, keys::QUEUE, id)) => Some((keys::number(id), number_of(&since))),
-            _ => None,
-        })
+        let mut queued = Vec::new();
+        while queued.len() < most {
+            let Some((key, since)) = entries.next()? else { break };
+            match keys::parse(key) {
+                Some((0, keys::QUEUE, id)) if id.len() == 7 => queued.push((keys::number(id), number_of(&since))),
+                Some((0, keys::QUEUE, _)) => return Err(self.broken("an entry of the free queue is none")),
+                _ => break,
+            }
+        }
+        Ok(queued)
     }
 
     /// Frees up to so many entries of a container, and it, once it has none. Returns how many it were, and whether it is gone.
     fn free(&mut self, id: u64, most: usize) -> Result<(usize, bool)> {
+        let header = self.header(id)?;
+        let is_free = header.has(header::QUEUED) && (header.refs == 0 || header.has(header::CONDEMNED));
+        if !is_free {
+            return Err(self.broken(format!("the container {id} is in the free queue, and something refers to it")));
+        }
         let header = self.header_mut(id)?;
         header.flags |= header::CONDEMNED;
         let mut count = 1;
@@ -413,21 +486,45 @@ impl Changing {
     /// Writes all, durably unless the store's commits are durable in groups.
     pub(super) fn commit(mut self, common: &Common, session: u64) -> Result<()> {
         self.write_headers()?;
-        if common.may_drain() {
-            let (_, is_more) = self.drain(common, SLICE)?;
-            common.set_may_drain(is_more);
-            self.write_headers()?;
+        if common.may_drain(self.transaction.sequence()) {
+            self.drain_beside(common)?;
         }
-        if self.headers.values().any(|cached| cached.header.as_ref().is_some_and(|header| header.has(header::QUEUED))) {
-            common.set_may_drain(true);
+        self.finish(common, session)
+    }
+
+    /// As `commit`, without freeing anything.
+    pub(super) fn finish(mut self, common: &Common, session: u64) -> Result<()> {
+        self.write_headers()?;
+        if self.is_queued {
+            common.not_before(self.sequence);
+        }
+        if !self.is_growing && !deliberate::is_on("objects: removals need room") {
+            self.transaction.removes_on_balance();
         }
         common.suspect(self.suspects);
         common.tell(self.sequence, session, &self.changed);
-        self.transaction.commit()?;
+        let committed = self.transaction.commit();
+        if committed.is_err() {
+            // What was freed in it was not.
+            common.look_again();
+        }
+        committed?;
         if !self.news.is_empty() {
             common.spread(&self.news);
         }
         Ok(())
+    }
+
+    /// Frees some of the queue in a commit of something else, which goes on where damage is found there.
+    fn drain_beside(&mut self, common: &Common) -> Result<()> {
+        let savepoint = self.transaction.savepoint();
+        let drained = self.drain(common, SLICE, LOOKS).and_then(|_| self.write_headers());
+        if !matches!(drained, Err(Error::Broken { .. })) || deliberate::is_on("objects: damaged queue stops commits") {
+            return drained;
+        }
+        common.stop_draining();
+        self.headers.clear();
+        self.transaction.rollback_to(savepoint)
     }
 }
 
@@ -439,7 +536,16 @@ pub(super) fn hash(salt: u64, bytes: &[u8]) -> u64 {
     use std::hash::Hasher;
     let mut hasher = siphasher::sip::SipHasher13::new_with_keys(salt, !salt);
     hasher.write(bytes);
-    hasher.finish()
+    let hash = hasher.finish();
+    #[cfg(test)]
+    let hash = hash & MASK.get();
+    hash
+}
+
+#[cfg(test)]
+thread_local! {
+    /// What is left of hashes, so that those of several keys are equal.
+    pub(super) static MASK: std::cell::Cell<u64> = const { std::cell::Cell::new(u64::MAX) };
 }
 
 /// A number of 8 bytes; 0 where they are fewer.

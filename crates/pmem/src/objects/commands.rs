@@ -23,6 +23,21 @@ pub(super) enum Command<'a> {
     Shrink { before: u32, after: u32, index: usize },
 }
 
+impl Command<'_> {
+    /// Whether nothing is larger afterwards, but for what says that something is to be freed.
+    pub(super) fn only_removes(&self) -> bool {
+        match self {
+            Self::Delete { .. } | Self::Clear | Self::SortedDelete { .. } | Self::Shrink { .. } => true,
+            Self::Splice { values, .. } => values.is_empty(),
+            Self::Root { value } => values::reference(value).is_none() && value.len() <= SMALL,
+            _ => false,
+        }
+    }
+}
+
+/// How long a value is that takes no more room than the one before.
+const SMALL: usize = 9;
+
 /// Reads commands one after the other.
 pub(super) struct Commands<'a>(pub(super) &'a [u8]);
 

@@ -18,6 +18,12 @@ pub(super) const DICTIONARY: u8 = 2;
 /// It is being freed, whoever refers to it.
 pub(super) const CONDEMNED: u8 = 4;
 
+/// The most items of an array.
+pub(super) const MOST_ITEMS: u64 = (1 << 32) - 1;
+
+/// What no index of an item comes near, however often items are put before others.
+const MOST_INDEX: i64 = 1 << 62;
+
 /// The bytes of the header of a record, and of all others, before what is behind them.
 const RECORD: usize = 8;
 const LONG: usize = 24;
@@ -55,6 +61,13 @@ impl Header {
     /// Whether its entries are found by a hash of their keys.
     pub(super) fn is_keyed(&self) -> bool {
         matches!(self.kind, MAP | SET) || self.has(DICTIONARY)
+    }
+
+    /// The index of an array's first item, and how many there are. None where it is no array, or one that cannot be.
+    pub(super) fn array(&self) -> Option<(i64, u64)> {
+        let is_possible =
+            self.kind == ARRAY && self.size <= MOST_ITEMS && (-MOST_INDEX..MOST_INDEX).contains(&self.base);
+        is_possible.then_some((self.base, self.size))
     }
 
     /// The shape of an object.

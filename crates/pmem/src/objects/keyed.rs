@@ -10,27 +10,42 @@ use crate::{Error, Result};
 /// The length of an entry's number where others list it.
 const NUMBER: usize = 7;
 
+/// The numbers of entries end below this one.
+const MOST_NUMBERS: i64 = 1 << 56;
+
 /// The numbers that a hash leads to.
 fn numbers(list: &[u8]) -> impl Iterator<Item = u64> + '_ {
     list.chunks_exact(NUMBER).map(|number| values::id_at(number, 0))
 }
 
-/// The number of the entry of a key, and what its value is read with.
+/// What comes of looking for a key.
+pub(super) enum Found<R> {
+    Nothing,
+    /// The number of its entry, and what its value is read with.
+    Entry(u64, R),
+    /// Its hash leads to what is no entry.
+    Damage,
+}
+
+/// Looks for the entry of a key.
 pub(super) fn find<S: Source, R>(
     source: &S,
     id: u64,
     hash: u64,
     key: &[u8],
     read: impl FnOnce(&[u8]) -> R,
-) -> Result<Option<(u64, R)>> {
-    let Some(list) = source.get(&Key::hash(id, hash))? else { return Ok(None) };
+) -> Result<Found<R>> {
+    let Some(list) = source.get(&Key::hash(id, hash))? else { return Ok(Found::Nothing) };
+    if list.is_empty() || list.len() % NUMBER != 0 {
+        return Ok(Found::Damage);
+    }
     for number in numbers(&list) {
-        let entry = source.get(&Key::entry(id, number))?;
-        if let Some(value) = entry.as_deref().and_then(|entry| entry.strip_prefix(key)) {
-            return Ok(Some((number, read(value))));
+        let Some(entry) = source.get(&Key::entry(id, number))? else { return Ok(Found::Damage) };
+        if let Some(value) = entry.strip_prefix(key) {
+            return Ok(Found::Entry(number, read(value)));
         }
     }
-    Ok(None)
+    Ok(Found::Nothing)
 }
 
 impl Changing {
@@ -47,7 +62,7 @@ impl Changing {
             });
         }
         let hash = self.hash(key);
-        let found = find(&self.transaction, id, hash, key, values::reference)?;
+        let found = self.find_keyed(id, hash, key)?;
         self.refer(value)?;
         let Some((number, before)) = found else { return self.add_keyed(id, hash, key, value) };
         self.release(before)?;
@@ -63,9 +78,11 @@ impl Changing {
         self.refer(key)?;
         let header = self.header_mut(id)?;
         let number = header.base as u64;
+        if !(0..MOST_NUMBERS).contains(&header.base) {
+            return Err(self.broken(format!("the container {id} has a next number that none has")));
+        }
         header.base += 1;
-        header.size += 1;
-        let size = header.size;
+        let size = self.resize(id, 1)?;
         self.put_entry(id, number, key, value)?;
         let by_hash = Key::hash(id, hash);
         let number = &number.to_le_bytes()[..NUMBER];
@@ -91,7 +108,7 @@ impl Changing {
             return self.wrong_kind(id);
         }
         let hash = self.hash(key);
-        let Some((number, before)) = find(&self.transaction, id, hash, key, values::reference)? else {
+        let Some((number, before)) = self.find_keyed(id, hash, key)? else {
             return Ok(Outcome::Done([0.0, -1.0]));
         };
         self.release(before)?;
@@ -99,9 +116,22 @@ impl Changing {
         self.changed.insert(id);
         self.transaction.remove(&Key::entry(id, number))?;
         self.forget_number(id, hash, number)?;
-        let header = self.header_mut(id)?;
-        header.size -= 1;
-        Ok(Outcome::Done([1.0, header.size as f64]))
+        let size = self.resize(id, -1)?;
+        Ok(Outcome::Done([1.0, size as f64]))
+    }
+
+    /// The number of the entry of a key, and the container that its value names.
+    fn find_keyed(&mut self, id: u64, hash: u64, key: &[u8]) -> Result<Option<(u64, Option<u64>)>> {
+        let is_set = self.header(id)?.kind == header::SET;
+        let read = |value: &[u8]| {
+            let is_sound = if is_set { value.is_empty() } else { values::is_one(value) };
+            is_sound.then(|| values::reference(value))
+        };
+        match find(&self.transaction, id, hash, key, read)? {
+            Found::Nothing => Ok(None),
+            Found::Entry(number, Some(before)) => Ok(Some((number, before))),
+            _ => Err(self.broken(format!("an entry of the container {id} is none"))),
+        }
     }
 
     fn forget_number(&mut self, id: u64, hash: u64, number: u64) -> Result<()> {

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::header::{self, Header};
+use super::header::Header;
+use super::keyed::Found;
 use super::keys::{self, Key};
 use super::{changing, keyed, values};
 use crate::heap::{Cursor, Transaction, View};
@@ -74,31 +75,42 @@ impl<'a> Range<'a> {
     }
 }
 
-/// The value of a key of a map or a dictionary; of a set, that there is one.
-pub(super) fn get<S: Source>(source: &S, salt: u64, id: u64, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
+/// The value of a key of a map or a dictionary; of a set, that there is one. None where it is damaged, as in all of these.
+pub(super) fn get<S: Source>(source: &S, salt: u64, id: u64, key: &[u8], out: &mut Vec<u8>) -> Result<Option<bool>> {
     let hash = changing::hash(salt, key);
-    Ok(keyed::find(source, id, hash, key, |value| out.extend_from_slice(value))?.is_some())
+    let read = |value: &[u8]| {
+        out.extend_from_slice(value);
+        value.is_empty() || values::is_one(value)
+    };
+    Ok(match keyed::find(source, id, hash, key, read)? {
+        Found::Nothing => Some(false),
+        Found::Entry(_, true) => Some(true),
+        _ => None,
+    })
 }
 
-pub(super) fn sorted_get<S: Source>(source: &S, id: u64, key: &[u8], out: &mut Vec<u8>) -> Result<bool> {
+pub(super) fn sorted_get<S: Source>(source: &S, id: u64, key: &[u8], out: &mut Vec<u8>) -> Result<Option<bool>> {
     let mut whole = Vec::with_capacity(keys::PREFIX + key.len());
     keys::sorted(id, key, &mut whole);
-    let found = source.get(&whole)?;
-    if let Some(value) = &found {
-        out.extend_from_slice(value);
-    }
-    Ok(found.is_some())
+    let Some(value) = source.get(&whole)? else { return Ok(Some(false)) };
+    out.extend_from_slice(&value);
+    Ok(values::is_one(&value).then_some(true))
 }
 
 /// Up to so many entries behind the one of a number: its number, key and value, one behind the other.
 pub(super) fn entries<S: Source>(
     source: &S,
     id: u64,
+    is_set: bool,
     after: Option<u64>,
     most: usize,
     out: &mut Vec<u8>,
 ) -> Result<Option<usize>> {
-    let first = Key::entry(id, after.map_or(0, |after| after + 1));
+    let mut next = after.map_or(0, |after| after.saturating_add(1));
+    if next >= 1 << 56 {
+        return Ok(Some(0));
+    }
+    let first = Key::entry(id, next);
     let mut cursor = source.entries(Some(&first), false)?;
     let mut count = 0;
     while count < most && out.len() < MOST_BYTES {
@@ -107,10 +119,14 @@ pub(super) fn entries<S: Source>(
         if owner != id {
             break;
         }
-        if values::references(&entry).is_none() {
+        let value = values::split(&entry).map(|(_, value)| value);
+        let is_sound = value.is_some_and(|value| if is_set { value.is_empty() } else { values::is_one(value) });
+        // Whoever goes on behind it comes further.
+        if !is_sound || number.len() != 7 || keys::number(number) < next {
             return Ok(None);
         }
-        out.extend_from_slice(&keys::number(number).to_le_bytes()[..7]);
+        next = keys::number(number);
+        out.extend_from_slice(&next.to_le_bytes()[..7]);
         out.extend_from_slice(&entry);
         count += 1;
     }
@@ -156,7 +172,7 @@ pub(super) fn range<S: Source>(
             Some((owner, what, _)) if range.reverse && (owner, what) > (id, keys::SORTED) => continue,
             _ => break,
         }
-        if values::len(&value) != Some(value.len()) {
+        if !values::is_one(&value) {
             return Ok(None);
         }
         let key = &key[keys::PREFIX..];
@@ -168,33 +184,36 @@ pub(super) fn range<S: Source>(
     Ok(Some(count))
 }
 
-/// Up to so many items of an array whose first one has the index `base`, from `from` on.
+/// Up to so many items of an array, whose first one has the index `base`, from `from` on.
 pub(super) fn items<S: Source>(
     source: &S,
     id: u64,
-    base: i64,
+    (base, len): (i64, u64),
     from: u64,
     most: usize,
     out: &mut Vec<u8>,
-) -> Result<usize> {
+) -> Result<Option<usize>> {
+    let most = len.saturating_sub(from).min(most as u64);
+    if most == 0 {
+        return Ok(Some(0));
+    }
     let first = Key::item(id, base + from as i64);
     if most == 1 {
-        let item = source.get(&first)?;
-        item.iter().for_each(|item| out.extend_from_slice(item));
-        return Ok(usize::from(item.is_some()));
+        let Some(item) = source.get(&first)? else { return Ok(None) };
+        out.extend_from_slice(&item);
+        return Ok(values::is_one(&item).then_some(1));
     }
     let mut cursor = source.entries(Some(&first), false)?;
     let mut count = 0;
     while count < most && out.len() < MOST_BYTES {
-        let Some((key, item)) = cursor.next()? else { break };
-        let Some((owner, keys::ITEM, _)) = keys::parse(key) else { break };
-        if owner != id {
-            break;
+        let Some((key, item)) = cursor.next()? else { return Ok(None) };
+        if *key != *Key::item(id, base + (from + count) as i64) || !values::is_one(&item) {
+            return Ok(None);
         }
         out.extend_from_slice(&item);
         count += 1;
     }
-    Ok(count)
+    Ok(Some(count as usize))
 }
 
 /// The containers that one refers to, by keys and values.
@@ -227,9 +246,4 @@ pub(super) fn container_from<S: Source>(source: &S, id: u64) -> Result<Option<(u
     let Some((key, value)) = cursor.next()? else { return Ok(None) };
     let Some((id, what, _)) = keys::parse(key) else { return Ok(None) };
     Ok(Some((id, (what == keys::HEADER).then(|| Header::decode(&value)).flatten())))
-}
-
-/// The kinds whose entries are items.
-pub(super) fn base_of(header: &Header) -> Option<i64> {
-    (header.kind == header::ARRAY).then_some(header.base)
 }

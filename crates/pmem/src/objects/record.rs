@@ -18,7 +18,7 @@ impl Changing {
             return self.wrong_kind(id);
         }
         for referred in self.references(&record[SHAPE..])? {
-            self.header_mut(referred)?.refs += 1;
+            self.refer_to(referred)?;
         }
         let before = std::mem::replace(&mut self.header_mut(id)?.record, record.to_vec());
         for referred in self.references(&before[SHAPE..])? {

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
+use super::keys::MOST_ID;
 use super::watching::{Place, Watcher};
 use crate::os::deliberate;
 
@@ -19,17 +21,25 @@ pub(super) struct Common {
     next_id: AtomicU64,
     sessions: Mutex<Vec<Arc<Presence>>>,
     next_session: AtomicU64,
-    pins: Mutex<HashMap<u64, u32>>,
+    pins: Mutex<Pins>,
     told: Mutex<Told>,
-    /// Whether something in the free queue may be freed.
-    may_drain: AtomicBool,
-    /// Where in the queue it is looked next.
-    drained_to: AtomicU64,
+    /// Where in the free queue it is looked next. Who changes the store goes through it, some of it at each commit; 0 where the next look
+    /// begins anew.
+    next_in_queue: AtomicU64,
+    /// Something happened since that began, so that what was passed by may be freed by now.
+    is_due: AtomicBool,
+    /// What was passed by may be freed once all have views of this commit at least.
+    not_before: AtomicU64,
+    /// The queue is damaged.
+    is_stuck: AtomicBool,
     /// References that went and left others, since circles were looked for.
     suspects: AtomicU64,
     /// How many it were that the next look waits for.
     patience: AtomicU64,
-    pub(super) is_collecting: AtomicBool,
+    /// Held by who looks for circles.
+    pub(super) collecting: Mutex<()>,
+    /// The thread that looks for them by itself.
+    pub(super) collector: Mutex<Option<JoinHandle<()>>>,
     pub(super) snapshots: AtomicU64,
     /// How many containers are watched, by any session.
     watched: AtomicUsize,
@@ -43,9 +53,19 @@ pub(super) struct Presence {
     pub(super) watcher: Watcher,
 }
 
+/// What sessions hold.
+#[derive(Default)]
+struct Pins {
+    counts: HashMap<u64, u32>,
+    /// All that was held at some time since circles are looked for.
+    meanwhile: Option<HashSet<u64>>,
+}
+
 /// What commits changed.
 #[derive(Default)]
 struct Told {
+    /// The last commit, or the one that is on its way.
+    last: u64,
     commits: VecDeque<Commit>,
     ids: usize,
     /// The last commit that is not told of any more.
@@ -58,7 +78,7 @@ struct Commit {
     ids: Box<[u64]>,
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -74,11 +94,14 @@ impl Common {
             next_session: AtomicU64::new(1),
             pins: Mutex::default(),
             told: Mutex::default(),
-            may_drain: AtomicBool::new(true),
-            drained_to: AtomicU64::new(0),
+            next_in_queue: AtomicU64::new(0),
+            is_due: AtomicBool::new(true),
+            not_before: AtomicU64::new(NO_VIEW),
+            is_stuck: AtomicBool::new(false),
             suspects: AtomicU64::new(0),
             patience: AtomicU64::new(PATIENCE),
-            is_collecting: AtomicBool::new(false),
+            collecting: Mutex::default(),
+            collector: Mutex::default(),
             snapshots: AtomicU64::new(0),
             watched: AtomicUsize::new(0),
         }
@@ -89,19 +112,27 @@ impl Common {
         let number = self.next_session.fetch_add(1, Ordering::Relaxed);
         let presence = Arc::new(Presence { number, view: AtomicU64::new(NO_VIEW), watcher: Watcher::default() });
         locked(&self.sessions).push(Arc::clone(&presence));
-        // The commit that is on its way, if there is one, told nobody where its session was alone.
-        locked(&self.told).forget(sequence + 1);
+        // A session that was alone till now told nobody of its commits, also not of the one that is on its way.
+        let mut told = locked(&self.told);
+        let last = told.last.max(sequence);
+        if !deliberate::is_on("objects: commits before joining not forgotten") {
+            told.forget(last);
+        }
+        drop(told);
         presence
     }
 
-    pub(super) fn leave(&self, presence: &Presence) {
-        locked(&self.sessions).retain(|other| other.number != presence.number);
+    /// A session goes. Returns whether it was the last one.
+    pub(super) fn leave(&self, presence: &Presence) -> bool {
         self.watched.fetch_sub(presence.watcher.watched(), Ordering::Relaxed);
+        let mut sessions = locked(&self.sessions);
+        sessions.retain(|other| other.number != presence.number);
+        sessions.is_empty()
     }
 
     /// The number of the last commit in the oldest view of any session; the greatest number where there is none.
     pub(super) fn oldest_view(&self) -> u64 {
-        locked(&self.sessions).iter().map(|session| session.view.load(Ordering::Acquire)).min().unwrap_or(NO_VIEW)
+        locked(&self.sessions).iter().map(|session| session.view.load(Ordering::SeqCst)).min().unwrap_or(NO_VIEW)
     }
 
     /// Says that a session takes a view now: `take` takes it, and says how old it is.
@@ -111,70 +142,133 @@ impl Common {
         take: impl FnOnce() -> crate::Result<(R, u64)>,
     ) -> crate::Result<R> {
         // Whoever asks meanwhile takes it for as old as can be.
-        presence.view.store(0, Ordering::SeqCst);
+        let before = presence.view.swap(0, Ordering::SeqCst);
         match take() {
             Ok((view, sequence)) => {
-                presence.view.store(sequence, Ordering::Release);
+                presence.view.store(sequence, Ordering::SeqCst);
                 Ok(view)
             }
             Err(error) => {
-                presence.view.store(NO_VIEW, Ordering::Release);
+                presence.view.store(before, Ordering::SeqCst);
                 Err(error)
             }
         }
     }
 
-    pub(super) fn reserve_ids(&self, count: u64) -> u64 {
-        self.next_id.fetch_add(count, Ordering::Relaxed)
+    /// The first of so many ids that nobody was given. None where so many are not left.
+    pub(super) fn reserve_ids(&self, count: u64) -> Option<u64> {
+        let more = |next: u64| next.checked_add(count).filter(|next| *next <= MOST_ID + 1);
+        self.next_id.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()
     }
 
     pub(super) fn pin(&self, id: u64) {
-        *locked(&self.pins).entry(id).or_insert(0) += 1;
+        let mut pins = locked(&self.pins);
+        *pins.counts.entry(id).or_insert(0) += 1;
+        if let Some(meanwhile) = &mut pins.meanwhile {
+            meanwhile.insert(id);
+        }
     }
 
     pub(super) fn unpin(&self, id: u64, count: u32) {
         let mut pins = locked(&self.pins);
-        let Some(left) = pins.get_mut(&id) else { return };
+        let Some(left) = pins.counts.get_mut(&id) else { return };
         *left = left.saturating_sub(count);
-        if *left == 0 {
-            pins.remove(&id);
-            self.set_may_drain(true);
+        if *left > 0 {
+            return;
+        }
+        pins.counts.remove(&id);
+        drop(pins);
+        // Whoever has passed it by looks again.
+        if !deliberate::is_on("objects: unpinned container not looked at again") {
+            self.look_again();
         }
     }
 
     pub(super) fn is_pinned(&self, id: u64) -> bool {
-        locked(&self.pins).contains_key(&id) && !deliberate::is_on("objects: pinned container freed")
+        locked(&self.pins).counts.contains_key(&id) && !deliberate::is_on("objects: pinned container freed")
     }
 
-    pub(super) fn pinned(&self) -> Vec<u64> {
-        locked(&self.pins).keys().copied().collect()
+    /// Begins to remember all that is held, also for a moment alone. Returns what is held now.
+    pub(super) fn remember_pins(&self) -> Vec<u64> {
+        let mut pins = locked(&self.pins);
+        let now: Vec<u64> = pins.counts.keys().copied().collect();
+        pins.meanwhile = Some(HashSet::new());
+        now
     }
 
-    pub(super) fn may_drain(&self) -> bool {
-        self.may_drain.load(Ordering::Relaxed)
+    #[cfg(test)]
+    pub(super) fn is_remembering(&self) -> bool {
+        locked(&self.pins).meanwhile.is_some()
     }
 
-    pub(super) fn set_may_drain(&self, may: bool) {
-        self.may_drain.store(may, Ordering::Relaxed);
+    /// What was held since `remember_pins`, and was not before.
+    pub(super) fn pinned_meanwhile(&self) -> Vec<u64> {
+        let pins = locked(&self.pins);
+        if deliberate::is_on("objects: short pins forgotten") {
+            return pins.counts.keys().copied().collect();
+        }
+        pins.meanwhile.iter().flatten().copied().collect()
     }
 
-    pub(super) fn drained_to(&self) -> u64 {
-        self.drained_to.load(Ordering::Relaxed)
+    /// Ends what `remember_pins` began.
+    pub(super) fn forget_pins(&self) {
+        locked(&self.pins).meanwhile = None;
     }
 
-    pub(super) fn set_drained_to(&self, id: u64) {
-        self.drained_to.store(id, Ordering::Relaxed);
+    /// Whether something in the free queue may be freed after the commit of this number.
+    pub(super) fn may_drain(&self, sequence: u64) -> bool {
+        let is_due = self.next_in_queue.load(Ordering::Relaxed) > 0 || self.is_due.load(Ordering::Relaxed) || {
+            let not_before = self.not_before.load(Ordering::Relaxed);
+            not_before <= sequence && not_before <= self.oldest_view()
+        };
+        is_due && !self.is_stuck.load(Ordering::Relaxed)
+    }
+
+    /// Where in the free queue it is looked now.
+    pub(super) fn next_in_queue(&self) -> u64 {
+        let next = self.next_in_queue.load(Ordering::Relaxed);
+        if next == 0 {
+            // Before it is looked who has pinned what: who unpins something later says so again.
+            self.is_due.store(false, Ordering::SeqCst);
+            self.not_before.store(NO_VIEW, Ordering::Relaxed);
+        }
+        next
+    }
+
+    pub(super) fn set_next_in_queue(&self, id: u64) {
+        self.next_in_queue.store(id, Ordering::Relaxed);
+    }
+
+    /// Something in the queue may be freed, whoever passed it by.
+    pub(super) fn look_again(&self) {
+        self.is_due.store(true, Ordering::SeqCst);
+    }
+
+    /// Something in the queue may be freed once all have views of this commit.
+    pub(super) fn not_before(&self, sequence: u64) {
+        self.not_before.fetch_min(sequence, Ordering::Relaxed);
+    }
+
+    /// Nothing of the queue is freed any more, since it is damaged.
+    pub(super) fn stop_draining(&self) {
+        self.is_stuck.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether all sessions are gone.
+    pub(super) fn is_left(&self) -> bool {
+        locked(&self.sessions).is_empty()
     }
 
     /// Tells others of what a commit changes, before they can see it.
     pub(super) fn tell(&self, sequence: u64, session: u64, ids: &HashSet<u64>) {
-        let is_alone = locked(&self.sessions).len() < 2;
         let mut told = locked(&self.told);
+        // Before it is looked who is there: who comes later finds it.
+        told.last = sequence;
+        if ids.is_empty() || locked(&self.sessions).len() < 2 {
+            return;
+        }
         if ids.len() > MOST_TOLD {
             return told.forget(sequence);
-        }
-        if is_alone {
-            return;
         }
         told.ids += ids.len();
         told.commits.push_back(Commit { sequence, session, ids: ids.iter().copied().collect() });
@@ -230,9 +324,13 @@ impl Common {
         self.suspects.load(Ordering::Relaxed) > self.patience.load(Ordering::Relaxed)
     }
 
-    /// Circles were looked for, among so many containers.
-    pub(super) fn looked(&self, containers: u64) {
+    /// Circles are looked for.
+    pub(super) fn begin_look(&self) {
         self.suspects.store(0, Ordering::Relaxed);
+    }
+
+    /// They were, among so many containers.
+    pub(super) fn looked(&self, containers: u64) {
         self.patience.store(PATIENCE.max(containers / 2), Ordering::Relaxed);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::changing::{Changing, Outcome};
 use super::header;
-use super::{keys, values};
+use super::keys;
 use crate::{Error, Result};
 
 impl Changing {
@@ -10,7 +10,7 @@ impl Changing {
         self.check_sorted(id)?;
         let mut whole = Vec::with_capacity(keys::PREFIX + key.len());
         keys::sorted(id, key, &mut whole);
-        let before = self.transaction.get(&whole)?.map(|value| values::reference(&value));
+        let before = self.named_by(&whole)?;
         self.refer(value)?;
         self.release(before.flatten())?;
         self.transaction.set(&whole, value)?;
@@ -18,24 +18,20 @@ impl Changing {
         if before.is_some() {
             return Ok(Outcome::Done([0.0, -1.0]));
         }
-        let header = self.header_mut(id)?;
-        header.size += 1;
-        Ok(Outcome::Done([1.0, header.size as f64]))
+        let size = self.resize(id, 1)?;
+        Ok(Outcome::Done([1.0, size as f64]))
     }
 
     pub(super) fn delete_sorted(&mut self, id: u64, key: &[u8]) -> Result<Outcome> {
         self.check_sorted(id)?;
         let mut whole = Vec::with_capacity(keys::PREFIX + key.len());
         keys::sorted(id, key, &mut whole);
-        let Some(before) = self.transaction.get(&whole)?.map(|value| values::reference(&value)) else {
-            return Ok(Outcome::Done([0.0, -1.0]));
-        };
+        let Some(before) = self.named_by(&whole)? else { return Ok(Outcome::Done([0.0, -1.0])) };
         self.release(before)?;
         self.transaction.remove(&whole)?;
         self.changed.insert(id);
-        let header = self.header_mut(id)?;
-        header.size -= 1;
-        Ok(Outcome::Done([1.0, header.size as f64]))
+        let size = self.resize(id, -1)?;
+        Ok(Outcome::Done([1.0, size as f64]))
     }
 
     fn check_sorted(&mut self, id: u64) -> Result<()> {

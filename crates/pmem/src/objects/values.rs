@@ -12,7 +12,7 @@ pub(super) fn len(bytes: &[u8]) -> Option<usize> {
         0..=3 => 1,
         4 => 5,
         5..=REFERENCE => 9,
-        8 | 9 | 17 | 18 => 5 + u32_at(bytes.get(1..5)?, 0) as usize,
+        8 | 9 | 17 | 18 => (u32_at(bytes.get(1..5)?, 0) as usize).checked_add(5)?,
         STRING => 2 + usize::from(*bytes.get(1)?),
         _ => return None,
     };
@@ -24,9 +24,14 @@ pub(super) fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     bytes.split_at_checked(len(bytes)?)
 }
 
+/// Whether these are one value.
+pub(super) fn is_one(bytes: &[u8]) -> bool {
+    len(bytes) == Some(bytes.len())
+}
+
 /// The container that a value names.
 pub(super) fn reference(value: &[u8]) -> Option<u64> {
-    (value.first() == Some(&REFERENCE)).then(|| id_at(value, 2))
+    (value.first() == Some(&REFERENCE)).then(|| value.get(2..9).map(|id| id_at(id, 0))).flatten()
 }
 
 /// A value that names a container.

@@ -1,6 +1,6 @@
 //! That all containers are sound: their counts, their indexes, and the free queue.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::header::{self, Header};
 use super::keys::{self, Key};
@@ -30,6 +30,7 @@ struct Found {
     hashed: u64,
     first: Option<i64>,
     last: i64,
+    is_condemned: bool,
 }
 
 struct Verifier<'a> {
@@ -37,12 +38,20 @@ struct Verifier<'a> {
     salt: u64,
     report: Report,
     refs: HashMap<u64, u32>,
+    /// What something refers to that is not being freed itself.
+    needed: HashSet<u64>,
     headers: HashMap<u64, Header>,
 }
 
 pub(super) fn verify(view: &View, salt: u64) -> Result<Report> {
-    let mut verifier =
-        Verifier { view, salt, report: Report::default(), refs: HashMap::new(), headers: HashMap::new() };
+    let mut verifier = Verifier {
+        view,
+        salt,
+        report: Report::default(),
+        refs: HashMap::new(),
+        needed: HashSet::new(),
+        headers: HashMap::new(),
+    };
     verifier.walk()?;
     verifier.check_counts();
     verifier.check_queue()?;
@@ -71,7 +80,7 @@ impl Verifier<'_> {
             }
             if id == 0 {
                 if what == keys::ROOT {
-                    self.refer(0, &value);
+                    self.refer(0, &value, false);
                 }
                 continue;
             }
@@ -85,36 +94,44 @@ impl Verifier<'_> {
         match what {
             keys::HEADER => {
                 found.header = Header::decode(value);
+                // It stands before all other entries.
+                found.is_condemned = found.header.as_ref().is_some_and(|header| header.has(header::CONDEMNED));
                 match &found.header {
-                    Some(header) if header.is_record() => self.refer(id, &header.record[4..]),
+                    Some(header) if header.is_record() => self.refer(id, &header.record[4..], found.is_condemned),
                     Some(_) => {}
                     None => self.damage(format!("the header of the container {id} is none")),
                 }
             }
             keys::ENTRY => {
                 found.entries += 1;
-                self.refer(id, value);
+                self.refer(id, value, found.is_condemned);
                 self.check_hash(id, keys::number(rest), value)?;
             }
             keys::HASH => found.hashed += (value.len() / 7) as u64,
             keys::SORTED => {
                 found.entries += 1;
-                self.refer(id, value);
+                self.refer(id, value, found.is_condemned);
             }
             keys::ITEM => {
                 found.entries += 1;
                 found.last = keys::index(rest);
                 found.first.get_or_insert(found.last);
-                self.refer(id, value);
+                self.refer(id, value, found.is_condemned);
             }
             _ => self.damage(format!("the container {id} has an entry of an unknown kind")),
         }
         Ok(())
     }
 
-    fn refer(&mut self, id: u64, bytes: &[u8]) {
+    fn refer(&mut self, id: u64, bytes: &[u8], is_condemned: bool) {
         match values::references(bytes) {
-            Some(referred) => referred.into_iter().for_each(|id| *self.refs.entry(id).or_insert(0) += 1),
+            Some(referred) => {
+                // What is being freed may refer to what is freed already.
+                if !is_condemned {
+                    self.needed.extend(&referred);
+                }
+                referred.into_iter().for_each(|id| *self.refs.entry(id).or_insert(0) += 1);
+            }
             None => self.damage(format!("an entry of the container {id} is no values")),
         }
     }
@@ -153,8 +170,8 @@ impl Verifier<'_> {
             ));
         }
         if header.kind == header::ARRAY && !header.has(header::CONDEMNED) && found.entries > 0 {
-            let (first, count) = (found.first.unwrap_or(0), (found.last - found.first.unwrap_or(0)) as u64 + 1);
-            if first != header.base || count != found.entries {
+            let (first, count) = (found.first.unwrap_or(0), found.last.abs_diff(found.first.unwrap_or(0)));
+            if first != header.base || count != found.entries - 1 {
                 self.damage(format!("the array {id} has gaps"));
             }
         }
@@ -165,7 +182,9 @@ impl Verifier<'_> {
         let refs = std::mem::take(&mut self.refs);
         for (id, count) in &refs {
             match self.headers.get(id).map(|header| header.refs) {
-                None => self.damage(format!("the container {id} is missing, to which something refers")),
+                None if self.needed.contains(id) => {
+                    self.damage(format!("the container {id} is missing, to which something refers"))
+                }
                 Some(refs) if refs != *count => {
                     self.damage(format!("the container {id} counts {refs} references, and has {count}"))
                 }
