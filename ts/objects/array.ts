@@ -68,9 +68,7 @@ class ArrayContainer extends Container {
 
   set(index: number, value: unknown): void {
     this.touch()
-    const { length } = this
-    if (index === length) return void this.splice(length, 0, [value])
-    if (index > length) throw new RangeError(`the array has ${length} items, and one at ${index} would leave a gap: stored arrays have none`)
+    if (index >= this.length) return this.atomically(() => this.#append(index, value))
     const result = store(this.session, this, `[${index}]`, value, (write) => {
       startCommand(COMMAND.arraySet, this.id)
       out.uint32(index)
@@ -80,22 +78,30 @@ class ArrayContainer extends Container {
     if (result === OUTDATED) this.set(index, value)
   }
 
+  /** Sets what lies behind the end, unless another thread has made the array longer meanwhile. */
+  #append(index: number, value: unknown): void {
+    const { length } = this
+    if (index < length) return this.set(index, value)
+    if (index > length) throw new RangeError(`the array has ${length} items, and one at ${index} would leave a gap: stored arrays have none`)
+    this.splice(length, 0, [value])
+  }
+
   setLength(value: unknown): void {
     const length = +(value as number)
     if (length >>> 0 !== length) throw new RangeError('Invalid array length')
-    this.touch()
-    const before = this.length
-    if (length > before) throw new RangeError(`the array has ${before} items, and ${length} would leave gaps: stored arrays have none`)
-    if (length < before) this.splice(length, before - length, [])
+    this.atomically(() => {
+      const before = this.length
+      if (length > before) throw new RangeError(`the array has ${before} items, and ${length} would leave gaps: stored arrays have none`)
+      if (length < before) this.splice(length, before - length, [])
+    })
   }
 
-  /** Removes items and puts others there; the length then. */
+  /** Removes items and puts others there, which goes by the length of now: in a transaction, or from the start. The length then. */
   splice(start: number, removed: number, values: readonly unknown[]): number {
     this.touch()
     const result = values.every(isPrimitive) ? this.#splicePrimitives(start, removed, values) : this.#spliceAny(start, removed, values)
     this.version += 1
-    if (result === OUTDATED) this.change()
-    else this.#length = result
+    this.#length = result
     return result
   }
 
@@ -116,10 +122,7 @@ class ArrayContainer extends Container {
   }
 
   push(values: readonly unknown[]): number {
-    for (;;) {
-      const length = this.splice(this.length, 0, values)
-      if (length !== OUTDATED) return length
-    }
+    return this.atomically(() => this.splice(this.length, 0, values))
   }
 
   /** Does what reads and writes, without another thread between. */
