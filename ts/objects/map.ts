@@ -81,7 +81,11 @@ class LiveMap<K, V> extends Map<K, V> implements StoredMap<K, V> {
   }
 
   getOrInsert(key: K, value: V): V {
-    return this.getOrInsertComputed(key, () => value)
+    const container = of(this, 'getOrInsert')
+    const found = container.get(key, ABSENT)
+    if (found !== ABSENT) return found as V
+    // Another thread may have come before.
+    return container.session.atomically(() => this.getOrInsertComputed(key, () => value))
   }
 
   getOrInsertComputed(key: K, callback: (key: K) => V): V {
