@@ -1,5 +1,5 @@
 import { type Path, toPath } from '../shared/arguments.js'
-import { asynchronous, wrongType } from '../shared/errors.js'
+import { asynchronous, busyStore, wrongType } from '../shared/errors.js'
 import { isThenable } from '../shared/arguments.js'
 import { INSIDE, requireInside } from '../shared/inside.js'
 import { inspectAs } from '../shared/inspect.js'
@@ -242,9 +242,10 @@ export class Store<R = unknown> extends Reader<R> {
     checkWritable(session)
     const started = performance.now()
     while (session.depth > 0 || !session.tryBegin()) {
-      if (!(await native.objectsWait(session.handle(), performance.now() - started))) break
+      const elapsed = performance.now() - started
+      // Beginning would wait once more, and hold up the event loop.
+      if (!(await native.objectsWait(session.handle(), elapsed))) throw busyStore(session.path, performance.now() - started)
     }
-    if (session.depth === 0) session.begin()
     const result = session.run(() => synchronous(work()) as T)
     await this.flushed()
     return result

@@ -58,6 +58,12 @@ export function newerStore(path: string, version: number, wanted: number): PmemE
   return Object.assign(new PmemError('ERR_PMEM_VERSION', `the store '${path}' is of version ${version}, and this program knows ${wanted}: nothing was changed`), { path })
 }
 
+/** A store that another thread changes, for longer than was waited. */
+export function busyStore(path: string, waited: number): PmemError {
+  const message = `'${path}' is being changed by another thread, for ${Math.floor(waited)} ms by now: end that transaction first, or wait longer by busyTimeout`
+  return new PmemError('ERR_PMEM_BUSY', message)
+}
+
 /** A change of what was opened readonly. */
 export function readonlyStore(path: string, isSnapshot: boolean): Error {
   const message = `EROFS: read-only file system, change '${path}' (${isSnapshot ? 'a snapshot stays as it is' : 'the store was opened readonly'})`
