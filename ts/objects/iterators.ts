@@ -4,16 +4,17 @@
 export interface Steps {
   /** Goes to the next one; false at the end, which stays so. */
   next(): boolean
+  /** Live objects are made for what is asked for. */
   readonly key: unknown
   readonly value: unknown
 }
 
 /** What an iterator gives of an entry. */
-export type Pick<T> = (key: unknown, value: unknown) => T
+export type Pick<T> = (steps: Steps) => T
 
-export const pickKey: Pick<unknown> = (key) => key
-export const pickValue: Pick<unknown> = (_, value) => value
-export const pickEntry: Pick<[unknown, unknown]> = (key, value) => [key, value]
+export const pickKey: Pick<unknown> = (steps) => steps.key
+export const pickValue: Pick<unknown> = (steps) => steps.value
+export const pickEntry: Pick<[unknown, unknown]> = (steps) => [steps.key, steps.value]
 
 class LiveIterator<T> implements Iterator<T, undefined, undefined> {
   readonly #steps: Steps
@@ -26,7 +27,7 @@ class LiveIterator<T> implements Iterator<T, undefined, undefined> {
 
   next(): IteratorResult<T, undefined> {
     if (!this.#steps.next()) return { value: undefined, done: true }
-    return { value: this.#pick(this.#steps.key, this.#steps.value), done: false }
+    return { value: this.#pick(this.#steps), done: false }
   }
 }
 
@@ -40,6 +41,6 @@ export function iterate<T>(steps: Steps, pick: Pick<T>): MapIterator<T> {
 /** The first of what an iterator would give. */
 export function firstOf<T>(steps: Steps, pick: Pick<T>, most: number): T[] {
   const found: T[] = []
-  while (found.length < most && steps.next()) found.push(pick(steps.key, steps.value))
+  while (found.length < most && steps.next()) found.push(pick(steps))
   return found
 }

@@ -99,11 +99,19 @@ export class EntryCursor {
   #version = -1
   #epoch = -1
   #isOver = false
-  key: unknown
-  value: unknown
+  #key: unknown
+  #value: unknown
 
   constructor(container: Keyed) {
     this.#container = container
+  }
+
+  get key(): unknown {
+    return revive(this.#container.session, this.#key)
+  }
+
+  get value(): unknown {
+    return revive(this.#container.session, this.#value)
   }
 
   /** Whether there is one more. */
@@ -121,8 +129,8 @@ export class EntryCursor {
     }
     this.#index += 1
     this.#after = numbers[index]!
-    this.key = revive(container.session, keys[index])
-    this.value = container.kind === KIND.set ? this.key : revive(container.session, values[index])
+    this.#key = keys[index]
+    this.#value = container.kind === KIND.set ? this.#key : values[index]
     return true
   }
 

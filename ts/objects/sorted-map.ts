@@ -114,8 +114,8 @@ class RangeCursor implements Steps {
   #version = -1
   #epoch = -1
   #isOver = false
+  #value: unknown
   key: unknown
-  value: unknown
 
   constructor(container: SortedContainer, options: RangeOptions) {
     const { from, after, to, through, reverse = false, limit } = options
@@ -126,6 +126,10 @@ class RangeCursor implements Steps {
     this.#low = toBound(from, after)
     this.#high = toBound(through, to)
     this.#left = limit === undefined ? Infinity : toInteger('limit', limit)
+  }
+
+  get value(): unknown {
+    return revive(this.#container.session, this.#value)
   }
 
   next(): boolean {
@@ -142,7 +146,7 @@ class RangeCursor implements Steps {
     this.#index += 1
     this.#left -= 1
     this.key = this.#keys[index]
-    this.value = revive(container.session, this.#values[index])
+    this.#value = this.#values[index]
     return true
   }
 
