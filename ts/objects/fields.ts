@@ -10,7 +10,7 @@ import type { Shape } from './shapes.js'
 import type { Glance } from './show.js'
 import { stepOf } from './steps.js'
 import { Draft, store } from './storing.js'
-import { type Kind, Reference, from, out } from './values.js'
+import { type Kind, type Reader, Reference, from, out } from './values.js'
 
 /** What a field is that is not there. */
 export const ABSENT = Symbol('absent')
@@ -115,10 +115,14 @@ export class Fields extends Draft {
     return from.value()
   }
 
+  #entry(name: string): Reader | undefined {
+    out.clear().text(name)
+    return calls.get(this.session.handle(), this.id, out)
+  }
+
   /** A field of a dictionary. */
   #look(name: string): unknown {
-    out.clear().text(name)
-    const reader = calls.get(this.session.handle(), this.id, out)
+    const reader = this.#entry(name)
     if (!reader) return ABSENT
     const value = reader.value()
     if (value instanceof Reference) return liveObject(this.session, value.kind, value.id)
@@ -126,8 +130,12 @@ export class Fields extends Draft {
     return value
   }
 
+  /** Whether there is such a field. Nothing is made of it. */
   has(name: string): boolean {
-    return this.get(name) !== ABSENT
+    if (this.isVolatile(name)) return this.#volatile.has(name)
+    this.#load()
+    if (this.known.has(name)) return true
+    return (this.#isDictionary && this.id !== 0 && this.#entry(name) !== undefined) || this.#initial(name) !== ABSENT
   }
 
   /** The names of all fields that are stored, or would be, as `Reflect.ownKeys` has them. */
