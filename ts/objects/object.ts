@@ -94,14 +94,17 @@ export function newObject(session: Session, id: number): object {
   return keepLive(fields, objectOf(fields, Object.prototype, 'Object'))
 }
 
-/** What the constructor of `Persistent` makes an object of, while an instance is loaded. */
-let loading: object | undefined
+/** What the constructor of `Persistent` makes an object of, while an instance is loaded, and the class that it is of. */
+let loading: { readonly type: PersistentClass; readonly object: object } | undefined
 
 /** The object that the constructor of `Persistent` is to return. */
 export function constructed(type: PersistentClass): object {
-  const object = loading
-  loading = undefined
-  return object ?? objectOf(new Fields(undefined, KIND.instance, 0, type), type.prototype, type.name)
+  if (loading?.type === type) {
+    const { object } = loading
+    loading = undefined
+    return object
+  }
+  return objectOf(new Fields(undefined, KIND.instance, 0, type), type.prototype, type.name)
 }
 
 /** The live object of an instance that has none yet. */
@@ -119,11 +122,12 @@ export function newInstance(session: Session, id: number): object {
 function construct(type: PersistentClass, fields: Fields, object: object): void {
   fields.scratch = new Map()
   fields.isConstructing = true
-  loading = object
+  const before = loading
+  loading = { type, object }
   try {
     Reflect.construct(type, [])
   } finally {
-    loading = undefined
+    loading = before
     fields.isConstructing = false
   }
 }
