@@ -112,9 +112,15 @@ export function newInstance(session: Session, id: number): object {
   const type = session.classes.of(classNameOf(session, id), session.path)
   const fields = new Fields(session, KIND.instance, id, type)
   const object = keepLive(fields, objectOf(fields, type.prototype, type.name))
-  if (type.construct) construct(type, fields, object)
-  const { attached } = object as { attached?: unknown }
-  if (typeof attached === 'function') attached.call(object)
+  try {
+    if (type.construct) construct(type, fields, object)
+    const { attached } = object as { attached?: unknown }
+    if (typeof attached === 'function') attached.call(object)
+  } catch (error) {
+    // The next read tries it again.
+    session.forget(id)
+    throw error
+  }
   return object
 }
 

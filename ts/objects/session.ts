@@ -255,6 +255,11 @@ export class Session {
     this.#collected.register(object, { id, reference })
   }
 
+  /** What was made of a container is not its live object any more. */
+  forget(id: number): void {
+    this.#live.delete(id)
+  }
+
   /** A container was made by the open transaction. */
   made(id: number): void {
     if (this.depth > 0) this.#made.push(id)
