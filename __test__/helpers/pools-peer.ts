@@ -2,10 +2,10 @@
 
 import * as fs from 'node:fs'
 import { isMainThread, parentPort } from 'node:worker_threads'
-import { journal, pmemblk, pmemlog } from 'pmem'
+import { journal, objects, pmemblk, pmemlog } from 'pmem'
 import type { Answer, Call, It } from './pools-peers.js'
 
-const it: It = { journal, pmemlog, pmemblk, fs, program: __filename, kept: {} }
+const it: It = { journal, objects, pmemlog, pmemblk, fs, program: __filename, kept: {} }
 
 async function answer({ id, source, args }: Call): Promise<Answer> {
   try {

@@ -7,13 +7,14 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { Worker } from 'node:worker_threads'
 import test, { type ExecutionContext } from 'ava'
-import type { journal, pmemblk, pmemlog } from 'pmem'
+import type { journal, objects, pmemblk, pmemlog } from 'pmem'
 
 /** What a function finds where it runs. It can use nothing else, not even what its module imports. */
 export interface It {
   readonly pmemlog: typeof pmemlog
   readonly pmemblk: typeof pmemblk
   readonly journal: typeof journal
+  readonly objects: typeof objects
   readonly fs: typeof fs
   /** The program of a worker that takes further calls. */
   readonly program: string
