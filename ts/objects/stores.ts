@@ -1,7 +1,8 @@
 /** Maps, sets, arrays, objects and instances that are still there after a restart: a file for a store. */
 
-import { type Path, textOf, toPath } from '../shared/arguments.js'
-import { newerStore } from '../shared/errors.js'
+import { types } from 'node:util'
+import { type Path, isThenable, textOf, toPath } from '../shared/arguments.js'
+import { asynchronous, newerStore } from '../shared/errors.js'
 import { native } from '../shared/native.js'
 import { newArray } from './array.js'
 import { COMMAND, startCommand } from './commands.js'
@@ -88,8 +89,9 @@ function bring(session: Session, store: Store<unknown>, version: number, upgrade
   const from = native.objectsVersion(session.handle())
   if (from > version) throw newerStore(session.path, from, version)
   if (from === version || session.readonly) return
+  if (types.isAsyncFunction(upgrade)) throw asynchronous()
   session.transaction(() => {
-    upgrade?.(store, from)
+    if (isThenable(upgrade?.(store, from))) throw asynchronous()
     setVersion(session, version)
   })
 }
