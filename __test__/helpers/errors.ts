@@ -62,4 +62,5 @@ const NAMES = new Map([
   ['ERR_INVALID_ARG_TYPE', 'TypeError'],
   ['ERR_INVALID_ARG_VALUE', 'TypeError'],
   ['ERR_OUT_OF_RANGE', 'RangeError'],
+  ['ERR_PMEM_UNCLONEABLE', 'TypeError'],
 ])
