@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { contentsOf } from './contents.js'
 import { type Session, containers } from './session.js'
 import { Draft } from './storing.js'
@@ -11,7 +12,7 @@ import { KIND, type Kind, Reference } from './values.js'
 export function toPlain(value: unknown): unknown {
   const container = containers.get(value as object)
   if (!container) return value
-  if (container instanceof Draft && container.id === 0) return Object.fromEntries(container.draftFields())
+  if (container instanceof Draft && container.id === 0) return new DraftCopies().of(value)
   container.look()
   return new Copies(container.session).of(new Reference(container.kind, container.id))
 }
@@ -47,6 +48,34 @@ class Copies {
 
   #plain(value: unknown): unknown {
     return value instanceof Reference ? this.#copy(value) : value
+  }
+}
+
+/** Copies of what is in an instance that is not stored yet, by what was copied. */
+class DraftCopies {
+  readonly #copies = new Map<unknown, unknown>()
+
+  of(value: unknown): unknown {
+    if (typeof value !== 'object' || value === null) return value
+    if (!this.#copies.has(value)) this.#copy(value)
+    return this.#copies.get(value)
+  }
+
+  #copy(value: object): void {
+    const container = containers.get(value)
+    if (container instanceof Draft && container.id === 0) this.#fill(value, {}, container.draftFields())
+    else if (container) this.#copies.set(value, toPlain(value))
+    else if (types.isMap(value)) this.#fill(value, new Map(), value)
+    else if (types.isSet(value)) this.#fill(value, new Set(), value.entries())
+    else if (Array.isArray(value)) this.#fill(value, [], value.entries())
+    else if (types.isDate(value)) this.#copies.set(value, new Date(value))
+    else if (Object.prototype.toString.call(value) === '[object Object]') this.#fill(value, {}, Object.entries(value))
+    else this.#copies.set(value, value)
+  }
+
+  #fill(value: object, copy: object, entries: Iterable<readonly [unknown, unknown]>): void {
+    this.#copies.set(value, copy)
+    for (const [key, part] of entries) put(copy, this.of(key), this.of(part))
   }
 }
 
