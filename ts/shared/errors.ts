@@ -1,5 +1,7 @@
 /** Errors made in TypeScript. The native module makes those of the operating system and of the pools. */
 
+import { constants } from 'node:os'
+
 /** The codes of this package's own errors. Others carry Node.js's codes, such as `ENOSPC` or `ERR_OUT_OF_RANGE`. */
 export type PmemErrorCode =
   | 'ERR_PMEM_ASYNC'
@@ -67,7 +69,7 @@ export function busyStore(path: string, waited: number): PmemError {
 /** A change of what was opened readonly. */
 export function readonlyStore(path: string, isSnapshot: boolean): Error {
   const message = `EROFS: read-only file system, change '${path}' (${isSnapshot ? 'a snapshot stays as it is' : 'the store was opened readonly'})`
-  return Object.assign(new Error(message), { code: 'EROFS', path })
+  return Object.assign(new Error(message), { code: 'EROFS', errno: -constants.errno.EROFS, syscall: 'change', path })
 }
 
 /** A transaction that would end before its work. */
