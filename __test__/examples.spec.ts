@@ -6,9 +6,11 @@ import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
-import { journal, pmemblk } from 'pmem'
+import { journal, objects, pmemblk } from 'pmem'
+import { makeFirst, openBook } from '../examples/address-book.js'
 import { PageCache } from '../examples/block-cache.js'
 import { type Electron, main as electronMain } from '../examples/electron-main.js'
+import { Settings } from '../examples/settings.js'
 import { compile, step, verify } from '../examples/wasm-heap/main.js'
 import { Store } from '../examples/write-ahead-log.js'
 import { throws } from './helpers/errors.js'
@@ -315,19 +317,24 @@ test('the WebAssembly program changes no file that is not its own', async (t) =>
   }
 })
 
-/** A part of the outbox in a process of its own, which is killed and started again, always on the same port. */
+/** A service of an example in a process of its own, which is killed and started again, always on the same port. */
 class Part {
+  readonly #name: string
   readonly #args: readonly string[]
+  readonly #rest: readonly string[]
   #child: ChildProcess | undefined
   port = '0'
 
-  constructor(role: string, folder: string, ...rest: readonly string[]) {
-    this.#args = [role, folder, ...rest]
+  /** @param args its arguments before the port */
+  constructor(name: string, args: readonly string[], ...rest: readonly string[]) {
+    this.#name = name
+    this.#args = args
+    this.#rest = rest
   }
 
   async start(): Promise<void> {
-    const [role = '', folder = '', ...rest] = this.#args
-    const child = spawn(process.execPath, [example('outbox'), role, folder, this.port, ...rest], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const args = [example(this.#name), ...this.#args, this.port, ...this.#rest]
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     this.#child = child
     const [line] = (await once(child.stdout, 'data')) as [Buffer]
     this.port = /on port (\d+)/.exec(line.toString())![1]!
@@ -350,9 +357,9 @@ class Part {
 
 test('the outbox loses nothing and handles nothing twice, whichever side is killed', async (t) => {
   const [outbox, inbox] = [join(folder(t), 'outbox'), join(folder(t), 'inbox')]
-  const receiver = new Part('receiver', inbox)
+  const receiver = new Part('outbox', ['receiver', inbox])
   await receiver.start()
-  const service = new Part('service', outbox, receiver.port)
+  const service = new Part('outbox', ['service', outbox], receiver.port)
   t.teardown(() => Promise.all([receiver.end(), service.end()]))
   await service.start()
 
@@ -386,6 +393,100 @@ test('the outbox loses nothing and handles nothing twice, whichever side is kill
   for (const [sequence, text] of answered) t.is(kept.get(sequence)?.text(), text.toUpperCase())
   sent.close()
   kept.close()
+})
+
+/** Asks the to-do service. */
+async function ask(part: Part, path: string, session?: string, body?: object): Promise<{ status: number; answer: any }> {
+  const response = await fetch(`http://127.0.0.1:${part.port}${path}`, {
+    ...(body && { method: 'POST', body: JSON.stringify(body) }),
+    headers: session === undefined ? {} : { session },
+  })
+  const text = await response.text()
+  return { status: response.status, answer: response.ok ? JSON.parse(text) : text }
+}
+
+test('the to-do service has what it answered, and its sessions, after it was killed', async (t) => {
+  const path = join(folder(t), 'todos')
+  const part = new Part('todo-service', [path])
+  t.teardown(() => part.end())
+  await part.start()
+  const { session } = (await ask(part, '/login', undefined, { user: 'ada' })).answer
+  const other = (await ask(part, '/login', undefined, { user: 'bob' })).answer.session
+  const days = Array.from({ length: 40 }, (_, index) => `20${99 - index}-01-01`)
+  await Promise.all(days.map((due) => ask(part, '/todos', session, { text: `due ${due}`, due })))
+  await part.crash()
+  const { answer } = await ask(part, '/todos?limit=3', session)
+  t.deepEqual(answer.map(({ text }: { text: string }) => text), ['due 2060-01-01', 'due 2061-01-01', 'due 2062-01-01'])
+  t.is((await ask(part, `/todos/${answer[0].id}/done`, other, {})).status, 404)
+  t.true((await ask(part, `/todos/${answer[0].id}/done`, session, {})).answer.done)
+  t.is((await ask(part, '/todos', session, { text: 'never', due: 'someday' })).status, 400)
+  t.is((await ask(part, '/todos', 'nobody')).status, 401)
+  await part.crash()
+  const left = (await ask(part, '/todos', session)).answer
+  t.is(left.length, 39)
+  t.is(left[0].text, 'due 2061-01-01')
+  t.deepEqual((await ask(part, '/todos', other)).answer, [])
+  await part.end('SIGTERM')
+  t.true(objects.check(path).sound)
+})
+
+test('settings are there in the next run, and recent files in their order', async (t) => {
+  const where = join(folder(t), 'settings')
+  const run = async (...args: readonly string[]) => JSON.parse((await lines(t, 'settings', where, ...args)).at(-1)!)
+  t.like(await run(), { theme: 'light', fontSize: 14, recent: [] })
+  await run('set', 'theme', 'dark')
+  await run('set', 'fontSize', '20')
+  await run('open', ...Array.from({ length: 12 }, (_, index) => `${index}`), '5')
+  const last = await run()
+  t.like(last, { theme: 'dark', fontSize: 20, spelling: true, window: { x: 0, y: 0, width: 800, height: 600 } })
+  t.deepEqual(last.recent, ['5', '11', '10', '9', '8', '7', '6', '4', '3', '2'])
+  t.regex(await failure(t, 'settings', where, 'set', 'color', 'red'), /there is no setting color/)
+
+  const settings = new Settings(where)
+  t.is(settings.trouble, undefined)
+  const changed = new Promise((resolve) => settings.onChange(resolve))
+  settings.preferences.theme = 'light'
+  settings.window = { ...settings.window, x: 7 }
+  const alive = setInterval(() => {}, 1000)
+  t.deepEqual(await changed, ['theme'])
+  clearInterval(alive)
+  t.regex(await failure(t, 'settings', where), /EAGAIN/)
+  await settings.backup()
+  settings.close()
+})
+
+test('settings that are damaged are those of the last backup', async (t) => {
+  const where = join(folder(t), 'settings')
+  await lines(t, 'settings', where, 'set', 'theme', 'dark')
+  writeFileSync(join(where, 'settings.store'), 'Dear reader')
+  const settings = new Settings(where)
+  t.regex(settings.trouble!, /is damaged/)
+  t.is(settings.preferences.theme, 'dark')
+  settings.opened('a')
+  t.deepEqual([...settings.recent], ['a'])
+  settings.close()
+  t.is(readFileSync(join(where, 'settings.store.damaged'), 'utf8'), 'Dear reader')
+})
+
+test('the address book opens what its first version has stored', async (t) => {
+  const path = join(folder(t), 'book')
+  await lines(t, 'address-book', 'first', path)
+  const listed = ['Charles Babbage, 1791', 'Ada Lovelace, 1815', 'Plato, -']
+  t.deepEqual(await lines(t, 'address-book', 'list', path), listed)
+  t.deepEqual(await lines(t, 'address-book', 'list', path), listed)
+  t.deepEqual((await lines(t, 'address-book', 'add', path, 'Grace Hopper', '1906'))[1], 'Grace Hopper, 1906')
+  t.throws(() => objects.open(path, { version: 1 }), { code: 'ERR_PMEM_VERSION' })
+  t.true(objects.check(path).sound)
+})
+
+test('an upgrade of the address book that fails changes nothing', async (t) => {
+  const path = join(folder(t), 'book')
+  makeFirst(path, [{ name: 'Ada Lovelace', phone: '1815' }, {} as { name: string; phone: string }])
+  t.throws(() => openBook(path), { instanceOf: TypeError })
+  const store = objects.open(path)
+  t.is(store.version, 0)
+  t.deepEqual(objects.toPlain(store.root), { people: [{ name: 'Ada Lovelace', phone: '1815' }, {}] })
+  store.close()
 })
 
 /** What stands in for Electron: it calls back when it is told to. */
