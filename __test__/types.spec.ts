@@ -1,11 +1,12 @@
 /** What the types say. That this compiles is most of the test. */
 
+import { join } from 'node:path'
 import test from 'ava'
 import pino from 'pino'
-import { type EngineName, type PmemErrorCode, capabilities, journal, pmem } from 'pmem'
+import { type EngineName, type PmemErrorCode, capabilities, journal, objects, pmem } from 'pmem'
 import { open } from 'pmem/journal'
 import destination, { type Destination } from 'pmem/pino'
-import { file } from './helpers/files.js'
+import { file, folder } from './helpers/files.js'
 import { journalFolder } from './helpers/journals.js'
 
 class Counters extends Int32Array {
@@ -92,4 +93,87 @@ test('a destination of lines is one for pino', (t) => {
   logger.info('typed')
   lines.destroy()
   t.true(lines.journal.closed)
+})
+
+/** Whether two types are the same. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+
+function same<A, B>(_: Same<A, B>): void {}
+
+class User extends objects.Persistent {
+  static defaults = { visits: 0 }
+  name = ''
+  visits = 0
+}
+
+test('what is in a store is of the type that its root says', async (t) => {
+  const path = join(folder(t), 'store')
+  const store = objects.open(path, {
+    classes: { User },
+    root: (made) => ({
+      users: new Map<string, User>(),
+      many: made.map<string, number>(),
+      byName: made.sortedMap<[string, number], User>(),
+      log: [] as { at: number }[],
+      names: new Set<string>(),
+      born: undefined as Date | undefined,
+    }),
+  })
+  const { root } = store
+  same<ReturnType<typeof root.users.get>, User | undefined>(true)
+  same<typeof root.log, { at: number }[]>(true)
+  same<typeof root.names, Set<string>>(true)
+  same<typeof root.born, Date | undefined>(true)
+  same<typeof root.byName, objects.SortedMap<[string, number], User>>(true)
+  root.users.set('ada', Object.assign(new User(), { name: 'ada' }))
+  const ada: User | undefined = root.users.get('ada')
+  root.byName.setMany([[['ada', 1], ada!]])
+  const entry: [[string, number], User] | undefined = root.byName.first()
+  for (const [[name, count], user] of root.byName.range({ from: ['a', 0], reverse: true })) t.is(name.length + count, user.name.length + 1)
+  const many: objects.StoredMap<string, number> = root.many.setMany([['a', 1]])
+  const values: (number | undefined)[] = many.getMany(['a', 'b'])
+  const visits: number = store.transaction(() => (root.users.get('ada')!.visits += 1))
+  const later: Promise<string> = store.transactionAsync(() => root.users.get('ada')!.name)
+  t.deepEqual([entry?.[1] === ada, values, visits, await later], [true, [1, undefined], 1, 'ada'])
+  const nothing: void = store.transaction(() => {})
+  const snapshot: objects.Snapshot<typeof root> = store.snapshot()
+  const unknown: unknown = objects.toPlain(root)
+  const stats: objects.Stats = store.stats()
+  const report: () => objects.Report = () => objects.check(path)
+  const end: () => void = store.watch(root.users, ({ keys }: objects.Change) => keys)
+  end()
+  snapshot.close()
+  t.deepEqual([nothing, typeof unknown, stats.snapshots, typeof report], [undefined, 'object', 1, 'function'])
+  const any = (): objects.Store => store
+  const codes: PmemErrorCode[] = ['ERR_PMEM_ASYNC', 'ERR_PMEM_CLASS', 'ERR_PMEM_DETACHED', 'ERR_PMEM_UNCLONEABLE']
+  t.is(codes.length, 4)
+  // Compiled, and not run.
+  const wrong = () => {
+    // @ts-expect-error -- it would end before its work
+    store.transaction(async () => 1)
+    // @ts-expect-error -- as well
+    store.transaction(() => Promise.resolve())
+    // @ts-expect-error -- as well
+    void store.transactionAsync(async () => {})
+    // @ts-expect-error -- no user
+    root.users.set('bob', 1)
+    // @ts-expect-error -- may be missing
+    root.users.get('bob').visits += 1
+    // @ts-expect-error -- another key
+    root.byName.set(['ada', 'one'], ada!)
+    // @ts-expect-error -- no such option
+    objects.open(path, { readOnly: true })
+    // @ts-expect-error -- a function that gives it
+    objects.open(path, { root: {} })
+    // @ts-expect-error -- no key that has an order
+    store.sortedMap<Date, number>()
+    // @ts-expect-error -- null as long as nobody has set it
+    objects.open<{ count: number }>(path).root.count += 1
+    // @ts-expect-error -- made by a store alone
+    new objects.SortedMap()
+    // @ts-expect-error -- a snapshot has no such method
+    snapshot.transaction(() => {})
+  }
+  t.is(typeof wrong, 'function')
+  any().close()
 })
