@@ -524,6 +524,7 @@ test('an instance is not frozen, sealed, or given another prototype or accessors
 })
 
 test('what is no class that extends Persistent is refused, and defaults that would be shared', (t) => {
+  // oxlint-disable-next-line typescript/no-extraneous-class -- that it is no other class is what is tested
   const bad: unknown[] = [1, null, {}, 'x', class {}, () => 1, objects.Persistent.prototype, new Dog()]
   for (const it of bad) throws(t, { code: 'ERR_INVALID_ARG_TYPE', says: 'options.classes.It' }, () => open(t, undefined, { classes: { It: it as never } }))
   for (const value of [[], {}, new Map(), () => 1, Symbol('s')]) {

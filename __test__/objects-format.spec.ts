@@ -333,7 +333,7 @@ class Reader {
       const [key, value] = valuesOf(entry)
       const length = entry.length - lengthOfLast(entry, kind === 2)
       const list = numbers.get(hash(this.#salt, entry.subarray(0, length)))
-      check(list?.includes(Buffer.from(number).reverse()) === true && number.readUIntBE(1, 6) < Number(base), 'a hash')
+      check(list?.includes(Buffer.from(number.toReversed())) === true && number.readUIntBE(1, 6) < Number(base), 'a hash')
       if (copy instanceof Map) copy.set(this.#plain(key), this.#plain(value))
       else if (copy instanceof Set) copy.add(this.#plain(key))
       else (copy as Record<string, unknown>)[key as string] = this.#plain(value)

@@ -170,6 +170,7 @@ test.serial('gc beside changes frees nothing that is reached', async (t) => {
   let over = false
   void running.then(() => (over = true))
   let times = 0
+  // oxlint-disable-next-line no-unmodified-loop-condition -- another function modifies it
   while (!over) {
     await store.gc()
     times += 1

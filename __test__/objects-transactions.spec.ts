@@ -226,6 +226,7 @@ test('an async function is refused before it runs', async (t) => {
 
 test('a promise that the work returns rolls back', async (t) => {
   const store = open(t, () => new Map())
+  // oxlint-disable-next-line unicorn/no-thenable -- that is what is refused
   const thenables = [() => Promise.resolve(1), () => ({ then: () => {} }), () => Object.assign(() => {}, { then: () => {} })]
   for (const make of thenables) {
     const work = () => {

@@ -98,7 +98,9 @@ test('a destination of lines is one for pino', (t) => {
 /** Whether two types are the same. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 
-function same<A, B>(_: Same<A, B>): void {}
+function same<A, B>(are: Same<A, B>): void {
+  void are
+}
 
 class User extends objects.Persistent {
   static defaults = { visits: 0 }
@@ -170,7 +172,7 @@ test('what is in a store is of the type that its root says', async (t) => {
     // @ts-expect-error -- null as long as nobody has set it
     objects.open<{ count: number }>(path).root.count += 1
     // @ts-expect-error -- made by a store alone
-    new objects.SortedMap()
+    void new objects.SortedMap()
     // @ts-expect-error -- a snapshot has no such method
     snapshot.transaction(() => {})
   }

@@ -172,7 +172,10 @@ const changing: Record<string, (this: Items, ...args: never[]) => unknown> = {
   },
   sort(this: Items, compare?: (one: unknown, other: unknown) => number) {
     if (compare !== undefined && typeof compare !== 'function') throw wrongType('compare', 'a function', compare)
+    if (compare === undefined) return rewrite(this, (items) => items.toSorted())
     // What a comparison does is no part of it.
+    const { session } = of(this)
+    if (session.depth === 0) session.refresh()
     const sorted = of(this).items().toSorted(compare)
     return rewrite(this, () => sorted)
   },

@@ -103,12 +103,13 @@ export class Snapshot<R = unknown> extends Reader<R> {
  * @example
  * import { objects } from 'pmem'
  *
- * using store = objects.open('app.store', { root: () => ({ visits: 0, log: [] as string[] }) })
+ * const store = objects.open('app.store', { root: () => ({ visits: 0, log: [] as string[] }) })
  * store.transaction(() => {
  *   store.root.visits += 1
  *   store.root.log.push('visit')
  * })
  * console.log(store.root.visits) // => 1
+ * store.close()
  */
 export class Store<R = unknown> extends Reader<R> {
   readonly #watches: Watches
