@@ -136,13 +136,15 @@ test('what is in a store is of the type that its root says', async (t) => {
   t.deepEqual([entry?.[1] === ada, values, visits, await later], [true, [1, undefined], 1, 'ada'])
   const nothing: void = store.transaction(() => {})
   const snapshot: objects.Snapshot<typeof root> = store.snapshot()
-  const unknown: unknown = objects.toPlain(root)
+  const plain: typeof root = objects.toPlain(root)
+  const inOrder: Map<[string, number], User> = objects.toPlain(root.byName)
+  t.is([...root.byName.range({ from: ['ada'] })].length, inOrder.size)
   const stats: objects.Stats = store.stats()
   const report: () => objects.Report = () => objects.check(path)
   const end: () => void = store.watch(root.users, ({ keys }: objects.Change) => keys)
   end()
   snapshot.close()
-  t.deepEqual([nothing, typeof unknown, stats.snapshots, typeof report], [undefined, 'object', 1, 'function'])
+  t.deepEqual([nothing, typeof plain, stats.snapshots, typeof report], [undefined, 'object', 1, 'function'])
   const any = (): objects.Store => store
   const codes: PmemErrorCode[] = ['ERR_PMEM_ASYNC', 'ERR_PMEM_CLASS', 'ERR_PMEM_DETACHED', 'ERR_PMEM_UNCLONEABLE']
   t.is(codes.length, 4)

@@ -146,6 +146,7 @@ export class Fields extends Draft {
       for (const name of this.scratch?.keys() ?? []) names.add(name)
       for (const name of Object.keys(this.type?.defaults ?? {})) names.add(name)
     }
+    for (const name of this.#volatileNames) names.delete(name)
     return inOrder(names)
   }
 

@@ -9,6 +9,9 @@ export interface Steps {
   readonly value: unknown
 }
 
+/** What a Map's iterators are, whatever the compiler's release calls them. */
+export type ValuesOf<T> = ReturnType<Map<unknown, T>['values']>
+
 /** What an iterator gives of an entry. */
 export type Pick<T> = (steps: Steps) => T
 
@@ -34,8 +37,8 @@ class LiveIterator<T> implements Iterator<T, undefined, undefined> {
 Object.setPrototypeOf(LiveIterator.prototype, Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())) as object)
 
 /** An iterator with all that a Map's has. Nothing is read before its first step. */
-export function iterate<T>(steps: Steps, pick: Pick<T>): MapIterator<T> {
-  return new LiveIterator(steps, pick) as unknown as MapIterator<T>
+export function iterate<T>(steps: Steps, pick: Pick<T>): ValuesOf<T> {
+  return new LiveIterator(steps, pick) as unknown as ValuesOf<T>
 }
 
 /** The first of what an iterator would give. */

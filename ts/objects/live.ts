@@ -1,6 +1,5 @@
 /** Live objects: one for each container that this thread holds. */
 
-import { detached } from '../shared/errors.js'
 import { type Container, type Session, containers } from './session.js'
 import { type Kind, Reference } from './values.js'
 
@@ -36,9 +35,4 @@ export function containerOf<T extends Container>(object: unknown, type: new (...
   const container = containers.get(object as object)
   if (container instanceof type) return container
   throw new TypeError(`Method ${method} called on incompatible receiver ${typeof object === 'object' ? 'object' : String(object)}`)
-}
-
-/** That a container is not in the file any more. */
-export function missing(container: Container): Error {
-  return detached(container.session.path, 'it is not in the store')
 }

@@ -1,6 +1,6 @@
 import { wrongType } from '../shared/errors.js'
 import { COMMAND, startCommand } from './commands.js'
-import { firstOf, iterate, pickEntry, pickKey, pickValue } from './iterators.js'
+import { type ValuesOf, firstOf, iterate, pickEntry, pickKey, pickValue } from './iterators.js'
 import { EntryCursor, Keyed } from './keyed.js'
 import { containerOf, keepLive } from './live.js'
 import { closedProxy } from './proxies.js'
@@ -62,16 +62,16 @@ class LiveMap<K, V> extends Map<K, V> implements StoredMap<K, V> {
     of(this, 'clear').clear()
   }
 
-  override entries(): MapIterator<[K, V]> {
-    return iterate(new EntryCursor(of(this, 'entries')), pickEntry) as MapIterator<[K, V]>
+  override entries(): ValuesOf<[K, V]> {
+    return iterate(new EntryCursor(of(this, 'entries')), pickEntry) as ValuesOf<[K, V]>
   }
 
-  override keys(): MapIterator<K> {
-    return iterate(new EntryCursor(of(this, 'keys')), pickKey) as MapIterator<K>
+  override keys(): ValuesOf<K> {
+    return iterate(new EntryCursor(of(this, 'keys')), pickKey) as ValuesOf<K>
   }
 
-  override values(): MapIterator<V> {
-    return iterate(new EntryCursor(of(this, 'values')), pickValue) as MapIterator<V>
+  override values(): ValuesOf<V> {
+    return iterate(new EntryCursor(of(this, 'values')), pickValue) as ValuesOf<V>
   }
 
   override forEach(callback: (value: V, key: K, map: Map<K, V>) => void, thisArgument?: unknown): void {

@@ -33,7 +33,8 @@ export interface OpenOptions<R = unknown> {
   /** The version of what is stored, by the program's own count. A store of a later one is refused. Default: 0. */
   version?: number
   /** Brings a store of an earlier version up to date, in one transaction. */
-  upgrade?: (store: Store<R>, from: number) => void
+  // oxlint-disable-next-line typescript/no-explicit-any -- what it holds is of the earlier version
+  upgrade?: (store: Store<any>, from: number) => void
 }
 
 const OPEN_OPTIONS: Names<OpenOptions> = {

@@ -1,20 +1,25 @@
 import { types } from 'node:util'
 import { contentsOf } from './contents.js'
 import { type Session, containers } from './session.js'
+import type { SortedKey } from './sorted-keys.js'
+import type { SortedMap } from './sorted-map.js'
 import { Draft } from './storing.js'
 import { KIND, type Kind, Reference } from './values.js'
+
+/** What {@link toPlain} makes of a value: a Map of a sorted map, and otherwise the same. */
+export type Plain<T> = T extends SortedMap<infer K extends SortedKey, infer V> ? Map<K, Plain<V>> : T
 
 /**
  * A deep copy of a live object that has nothing to do with the store: Maps, Sets, arrays and plain objects; a sorted map becomes a
  * Map in its order, an instance a plain object. What is in it several times, or in itself, is so in the copy. Every other value
  * comes back as it is.
  */
-export function toPlain(value: unknown): unknown {
+export function toPlain<T>(value: T): Plain<T> {
   const container = containers.get(value as object)
-  if (!container) return value
-  if (container instanceof Draft && container.id === 0) return new DraftCopies().of(value)
+  if (!container) return value as Plain<T>
+  if (container instanceof Draft && container.id === 0) return new DraftCopies().of(value) as Plain<T>
   container.look()
-  return new Copies(container.session).of(new Reference(container.kind, container.id))
+  return new Copies(container.session).of(new Reference(container.kind, container.id)) as Plain<T>
 }
 
 /** Copies of containers, by id: first empty ones, which are filled one after the other. */

@@ -2,7 +2,7 @@
 
 import * as calls from './calls.js'
 import type { Session } from './session.js'
-import { damagedStore } from '../shared/errors.js'
+import { detached } from '../shared/errors.js'
 import type { Shape } from './shapes.js'
 import { type SortedKey, readSortedKey, writeCounted } from './sorted-keys.js'
 import { type Kind, KIND, type Reader, TAG, from, out } from './values.js'
@@ -33,7 +33,7 @@ export function readShaped(session: Session, id: number): { readonly header: Hea
 /** Reads a header; behind it, in `from`, is the shape of a record or dictionary, and a record's values. */
 export function readHeader(session: Session, id: number): Header {
   const reader = calls.load(session.handle(), id)
-  if (!reader) throw damagedStore(session.path, `the container ${id} is missing`)
+  if (!reader) throw detached(session.path, 'it was made by what a failed flush took back, or the store is damaged, which objects.check tells')
   const kind = reader.byte() as Kind
   const isDictionary = (reader.byte() & DICTIONARY) !== 0
   reader.at += 6

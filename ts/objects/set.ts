@@ -84,12 +84,12 @@ class LiveSet<T> extends Set<T> {
     of(this, 'clear').clear()
   }
 
-  override entries(): SetIterator<[T, T]> {
-    return iterate(new EntryCursor(of(this, 'entries')), pickEntry) as unknown as SetIterator<[T, T]>
+  override entries(): ReturnType<Set<T>['entries']> {
+    return iterate(new EntryCursor(of(this, 'entries')), pickEntry) as unknown as ReturnType<Set<T>['entries']>
   }
 
-  override values(): SetIterator<T> {
-    return iterate(new EntryCursor(of(this, 'values')), pickKey) as unknown as SetIterator<T>
+  override values(): ReturnType<Set<T>['values']> {
+    return iterate(new EntryCursor(of(this, 'values')), pickKey) as unknown as ReturnType<Set<T>['values']>
   }
 
   override forEach(callback: (value: T, key: T, set: Set<T>) => void, thisArgument?: unknown): void {

@@ -3,7 +3,7 @@ import { type Names, toOptions } from '../shared/options.js'
 import { toBoolean, toInteger } from '../shared/arguments.js'
 import * as calls from './calls.js'
 import { COMMAND, startCommand } from './commands.js'
-import { firstOf, iterate, pickEntry, pickKey, pickValue, type Steps } from './iterators.js'
+import { type Steps, type ValuesOf, firstOf, iterate, pickEntry, pickKey, pickValue } from './iterators.js'
 import { containerOf, keepLive, revive } from './live.js'
 import { closedProxy } from './proxies.js'
 import { type Bound, readHeader, readRange } from './reading.js'
@@ -17,16 +17,19 @@ import { KIND, out } from './values.js'
 /** How many entries are fetched at once at most. */
 const MOST = 256
 
+/** A key, or what a tuple begins with: that comes before all tuples that begin with it. */
+export type RangeBound<K> = K | (K extends readonly [...infer First, unknown] ? (First extends readonly [] ? never : RangeBound<First>) : never)
+
 /** What part of a sorted map is read. */
 export interface RangeOptions<K extends SortedKey = SortedKey> {
   /** The least key. */
-  from?: K
+  from?: RangeBound<K>
   /** A key that all are greater than. */
-  after?: K
+  after?: RangeBound<K>
   /** A key that all are less than. */
-  to?: K
+  to?: RangeBound<K>
   /** The greatest key. */
-  through?: K
+  through?: RangeBound<K>
   /** From the greatest key to the least. Default: false. */
   reverse?: boolean
   /** How many entries at most. */
@@ -208,6 +211,22 @@ export class SortedMap<K extends SortedKey = SortedKey, V = unknown> implements 
     return this
   }
 
+  /** The value of a key; where there is none, the given one becomes it. */
+  getOrInsert(key: K, value: V): V {
+    return this.getOrInsertComputed(key, () => value)
+  }
+
+  /** The value of a key; where there is none, what `callback` returns becomes it. */
+  getOrInsertComputed(key: K, callback: (key: K) => V): V {
+    const container = of(this, 'getOrInsertComputed')
+    if (typeof callback !== 'function') throw wrongType('callback', 'a function', callback)
+    const found = container.get(key)
+    if (found) return found.value as V
+    const value = callback(key)
+    container.setMany([[key, value]])
+    return container.get(key)!.value as V
+  }
+
   /** Sets all of these entries, or none. */
   setMany(entries: Iterable<readonly [K, V]>): this {
     of(this, 'setMany').setMany([...entries])
@@ -230,10 +249,10 @@ export class SortedMap<K extends SortedKey = SortedKey, V = unknown> implements 
   }
 
   /** The entries whose keys lie in a range, in their order; all of them without options. */
-  range(options?: RangeOptions<K>): MapIterator<[K, V]> {
+  range(options?: RangeOptions<K>): ValuesOf<[K, V]> {
     const container = of(this, 'range')
     container.look()
-    return iterate(new RangeCursor(container, toOptions<RangeOptions>(options, RANGE_OPTIONS)), pickEntry) as MapIterator<[K, V]>
+    return iterate(new RangeCursor(container, toOptions<RangeOptions>(options, RANGE_OPTIONS)), pickEntry) as ValuesOf<[K, V]>
   }
 
   /** The entry with the least key; undefined where there is none. */
@@ -246,16 +265,16 @@ export class SortedMap<K extends SortedKey = SortedKey, V = unknown> implements 
     return firstOf(new RangeCursor(of(this, 'last'), { reverse: true }), pickEntry, 1)[0] as [K, V] | undefined
   }
 
-  entries(): MapIterator<[K, V]> {
-    return iterate(new RangeCursor(of(this, 'entries'), {}), pickEntry) as MapIterator<[K, V]>
+  entries(): ValuesOf<[K, V]> {
+    return iterate(new RangeCursor(of(this, 'entries'), {}), pickEntry) as ValuesOf<[K, V]>
   }
 
-  keys(): MapIterator<K> {
-    return iterate(new RangeCursor(of(this, 'keys'), {}), pickKey) as MapIterator<K>
+  keys(): ValuesOf<K> {
+    return iterate(new RangeCursor(of(this, 'keys'), {}), pickKey) as ValuesOf<K>
   }
 
-  values(): MapIterator<V> {
-    return iterate(new RangeCursor(of(this, 'values'), {}), pickValue) as MapIterator<V>
+  values(): ValuesOf<V> {
+    return iterate(new RangeCursor(of(this, 'values'), {}), pickValue) as ValuesOf<V>
   }
 
   forEach(callback: (value: V, key: K, map: Map<K, V>) => void, thisArgument?: unknown): void {
@@ -264,7 +283,7 @@ export class SortedMap<K extends SortedKey = SortedKey, V = unknown> implements 
     while (cursor.next()) callback.call(thisArgument, cursor.value as V, cursor.key as K, this)
   }
 
-  declare [Symbol.iterator]: () => MapIterator<[K, V]>
+  declare [Symbol.iterator]: () => ValuesOf<[K, V]>
 
   get [Symbol.toStringTag](): string {
     return 'SortedMap'

@@ -2,7 +2,7 @@
 
 import { types } from 'node:util'
 import { type Path, isThenable, textOf, toPath } from '../shared/arguments.js'
-import { asynchronous, newerStore } from '../shared/errors.js'
+import { asynchronous, newerStore, olderStore } from '../shared/errors.js'
 import { native } from '../shared/native.js'
 import { newArray } from './array.js'
 import { COMMAND, startCommand } from './commands.js'
@@ -19,13 +19,14 @@ import { KIND, out } from './values.js'
 
 export { Persistent } from './persistent.js'
 export { toPlain } from './plain.js'
+export type { Plain } from './plain.js'
 export { SortedMap } from './sorted-map.js'
 export { Snapshot, Store } from './store.js'
 export type { PersistentClass } from './classes.js'
 export type { StoredMap } from './map.js'
 export type { OpenOptions } from './options.js'
 export type { SortedKey, SortedPart } from './sorted-keys.js'
-export type { RangeOptions } from './sorted-map.js'
+export type { RangeBound, RangeOptions } from './sorted-map.js'
 export type { Stats } from './store.js'
 export type { Live } from './types.js'
 export type { Change } from './watch.js'
@@ -88,7 +89,8 @@ function begin(session: Session, store: Store<unknown>, root: (store: Store<null
 function bring(session: Session, store: Store<unknown>, version: number, upgrade: OpenOptions['upgrade']): void {
   const from = native.objectsVersion(session.handle())
   if (from > version) throw newerStore(session.path, from, version)
-  if (from === version || session.readonly) return
+  if (from === version) return
+  if (session.readonly) throw olderStore(session.path, from, version)
   if (types.isAsyncFunction(upgrade)) throw asynchronous()
   session.transaction(() => {
     if (isThenable(upgrade?.(store, from))) throw asynchronous()

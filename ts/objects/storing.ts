@@ -264,7 +264,7 @@ function nameOf(parent: Fresh | Place, step: string): string {
 function checkLive(session: Session, container: Container, refuse: Refuse): void {
   if (container.gone !== undefined) throw detached(session.path, container.gone)
   if (container.session === session) return
-  throw refuse(container.session.isSnapshot ? 'an object of a snapshot cannot be stored; toPlain copies it' : 'an object of another store cannot be stored; toPlain copies it')
+  throw refuse(container.session.isSnapshot ? 'an object of a snapshot cannot be stored; toPlain copies it' : 'an object of another store, or of another handle of this one, cannot be stored; toPlain copies it')
 }
 
 /** Whether an object is of a class of the language, also of another realm, and not of one that a program made of it. */

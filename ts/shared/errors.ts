@@ -52,10 +52,6 @@ export function unknownClass(path: string, name: string): PmemError {
   return new PmemError('ERR_PMEM_CLASS', `an instance of ${name} is in the store '${path}', which was opened without that class: pass it as classes: { ${name} } to open`)
 }
 
-export function damagedStore(path: string, what: string): PmemError {
-  return Object.assign(new PmemError('ERR_PMEM_CORRUPT', `the store '${path}' is damaged: ${what}`), { path })
-}
-
 export function newerStore(path: string, version: number, wanted: number): PmemError {
   return Object.assign(new PmemError('ERR_PMEM_VERSION', `the store '${path}' is of version ${version}, and this program knows ${wanted}: nothing was changed`), { path })
 }
@@ -64,6 +60,11 @@ export function newerStore(path: string, version: number, wanted: number): PmemE
 export function busyStore(path: string, waited: number): PmemError {
   const message = `'${path}' is being changed by another thread, for ${Math.floor(waited)} ms by now: end that transaction first, or wait longer by busyTimeout`
   return new PmemError('ERR_PMEM_BUSY', message)
+}
+
+export function olderStore(path: string, version: number, wanted: number): PmemError {
+  const message = `the store '${path}' is of version ${version}, and this program's is ${wanted}: open it for writing once, which brings it up to date`
+  return Object.assign(new PmemError('ERR_PMEM_VERSION', message), { path })
 }
 
 /** A change of what was opened readonly. */

@@ -607,14 +607,24 @@ impl Session {
     /// What of a store is sound and what is not. It changes nothing.
     ///
     /// # Errors
-    /// As [`Heap::open`].
+    /// As [`Heap::open`]; `EAGAIN` also where this process has it open.
     pub fn check_file(path: &Path) -> Result<Report> {
         let mut options = HeapOptions::default();
         (options.create, options.readonly) = (false, true);
-        let heap = Heap::open(path, &options)?;
+        let heap = Heap::open(path, &options).map_err(|error| match error {
+            Error::InvalidValue { .. } => {
+                let error = Error::os(errno::EAGAIN, "open", Some(path));
+                error.with_hint("this process has the store open for writing: close it first, or check a copy that backup makes")
+            }
+            other => other,
+        })?;
         let view = heap.view()?;
         check_format(&heap, &view)?;
-        verify::verify(&view, heap.salt())
+        match verify::verify(&view, heap.salt()) {
+            // Where the way to what follows is damaged, nothing of that is known.
+            Err(error @ Error::Broken { .. }) => Ok(Report { damage: vec![error.to_string()], ..Report::default() }),
+            checked => checked,
+        }
     }
 
     /// That all containers are sound, as the last commit has them.

@@ -15,7 +15,7 @@ use super::transaction::decode;
 use super::tree::{Tree, Value};
 use super::writer::Writer;
 use super::{Desk, Durability, HEAPS, Heap, HeapOptions, Inner, Progress, View, log};
-use crate::os::file::{self, NewFile, descriptor};
+use crate::os::file::{self, Made, NewFile, descriptor};
 use crate::os::{deliberate, seam, volume};
 use crate::storage::growing::Growing;
 use crate::storage::lock::Locked;
@@ -32,7 +32,7 @@ pub(super) fn open(path: &Path, options: &HeapOptions) -> Result<Shared<Inner>> 
     loop {
         let file = match file::open(path, options.readonly, OPEN) {
             Err(Error::Os { errno: crate::os::errno::ENOENT, .. }) if options.create && !options.readonly => {
-                match make(path, options) {
+                match make(path, options, None).and_then(|(inner, made)| named(inner, made, path)) {
                     // Someone else was faster.
                     Err(Error::Os { errno: crate::os::errno::EEXIST, .. }) => {}
                     made => return made,
@@ -57,11 +57,18 @@ fn may_share(inner: &Inner, options: &HeapOptions) -> Result<()> {
     }
 }
 
-fn make(path: &Path, options: &HeapOptions) -> Result<Shared<Inner>> {
+/// Gives a new store its name.
+fn named(inner: Shared<Inner>, mut made: Made, path: &Path) -> Result<Shared<Inner>> {
+    made.keep(path, OPEN)?;
+    Ok(inner)
+}
+
+/// Makes a store, which gets its name when what is made is kept. A copy has the salt of what it is one of: hashes go by it.
+fn make(path: &Path, options: &HeapOptions, salt: Option<u64>) -> Result<(Shared<Inner>, Made)> {
     let failed = |syscall| move |error: std::io::Error| Error::io(&error, syscall, Some(path));
     volume::refuse_network(file::folder_of(path))?;
     let new = NewFile { size: PAGE, mode: options.mode, sparse: false, named: false };
-    let mut made = file::make(path, new, OPEN)?;
+    let made = file::make(path, new, OPEN)?;
     let geometry = Geometry::DEFAULT;
     #[cfg(test)]
     let geometry = options.geometry.unwrap_or(geometry);
@@ -70,14 +77,14 @@ fn make(path: &Path, options: &HeapOptions) -> Result<Shared<Inner>> {
     let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
     let header = Header {
         geometry,
-        salt: crate::storage::bytes::u64_at(&random, 0),
+        salt: salt.unwrap_or_else(|| crate::storage::bytes::u64_at(&random, 0)),
         uuid: crate::storage::bytes::array(&random, 8),
         created,
         may_write: true,
     };
     let file = made.file().try_clone().map_err(failed("dup"))?;
     let known = made.file().try_clone().map_err(failed("dup"))?;
-    HEAPS.create(&known, path, OPEN, || {
+    let inner = HEAPS.create(&known, path, OPEN, || {
         let locked = Locked::new(file, false, path, OPEN)?;
         // Written out, so that a commit changes nothing of the file but what is in it.
         file::write_zeros(&locked, 0, geometry.first_block(0) * geometry.node_size).map_err(failed("write"))?;
@@ -92,9 +99,19 @@ fn make(path: &Path, options: &HeapOptions) -> Result<Shared<Inner>> {
         let slot = writer.begin_checkpoint(&store, options.max_len)?.run(&store);
         let slot = slot.map_err(|failed| Error::io(&failed.into_error(), "fdatasync", Some(path)))?;
         writer.finish_checkpoint(slot, &store);
-        made.keep(path, OPEN)?;
         Ok(inner(store, options, Some(writer), None))
-    })
+    })?;
+    Ok((inner, made))
+}
+
+/// What can be done about another process's having the store open.
+fn in_use(error: Error, path: &Path) -> Error {
+    match error {
+        Error::Os { errno: crate::os::errno::EAGAIN, syscall, .. } => Error::os(crate::os::errno::EAGAIN, syscall, Some(path)).with_hint(
+            "another process has the store open, and one at a time can; there, backup makes a copy that can be opened here",
+        ),
+        other => other,
+    }
 }
 
 /// Opens what is a store.
@@ -104,7 +121,7 @@ fn load(file: File, path: &Path, options: &HeapOptions) -> Result<Inner> {
         volume::refuse_network(file::folder_of(path))?;
     }
     let size = file::regular_size(descriptor(&file), Some(path), OPEN)?;
-    let locked = Locked::new(file, options.readonly, path, OPEN)?;
+    let locked = Locked::new(file, options.readonly, path, OPEN).map_err(|error| in_use(error, path))?;
     let broken = |offset, what: String| Error::Broken { file: path.to_path_buf(), offset, what };
     if size < PAGE {
         return Err(broken(0, format!("it is no store: it has {size} bytes")));
@@ -222,11 +239,14 @@ fn inner(
 /// Copies what a view sees to a new file.
 pub(super) fn copy(view: &View, path: &Path, options: &HeapOptions) -> Result<()> {
     let options = HeapOptions { durability: Durability::Commit, readonly: false, max_len: None, ..options.clone() };
-    let copied = fill(view, &Heap::with(Arc::new(make(path, &options)?)));
-    if copied.is_err() && !deliberate::is_on("heap: failed copy left there") {
-        let _ = seam::remove(path);
+    let (inner, mut made) = make(path, &options, Some(view.inner.store.salt))?;
+    let heap = Heap::with(Arc::new(inner));
+    if deliberate::is_on("heap: unfinished copy has a name") {
+        made.keep(path, OPEN)?;
     }
-    copied
+    fill(view, &heap)?;
+    // Whoever finds it finds all of it.
+    made.keep(path, OPEN)
 }
 
 fn fill(view: &View, heap: &Heap) -> Result<()> {

@@ -75,7 +75,7 @@ pub(crate) const FAULTS: &[&str] = &[
     "heap: checkpoint not waited for",
     "heap: checksum not checked",
     "heap: damage taken for torn",
-    "heap: failed copy left there",
+    "heap: unfinished copy has a name",
     "heap: found slot trusted",
     "heap: failed flush still seen",
     "heap: flushes not shared",
