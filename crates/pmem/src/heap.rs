@@ -312,18 +312,7 @@ impl Heap {
     /// As [`Heap::begin`].
     pub fn stats(&self) -> Result<HeapStats> {
         let writer = self.inner.take()?;
-        let (space, size) = (&writer.space, self.inner.store.geometry.node_size);
-        let stats = HeapStats {
-            size: self.inner.store.file.len(),
-            used: (space.blocks() - space.free()) * size,
-            free: space.free() * size,
-            pinned: space.waiting() * size,
-            log: writer.log_used(),
-            entries: writer.tree.entries,
-            commits: writer.sequence,
-            checkpoints: writer.slot.epoch,
-            waits: self.inner.waits.load(Ordering::Relaxed),
-        };
+        let stats = self.inner.stats(&writer);
         self.inner.put_back(writer);
         Ok(stats)
     }
@@ -465,6 +454,21 @@ impl Inner {
             }
             let started = *started.get_or_insert_with(Instant::now);
             desk = self.wait(desk, started, most)?;
+        }
+    }
+
+    fn stats(&self, writer: &Writer) -> HeapStats {
+        let (space, size) = (&writer.space, self.store.geometry.node_size);
+        HeapStats {
+            size: self.store.file.len(),
+            used: (space.blocks() - space.free()) * size,
+            free: space.free() * size,
+            pinned: space.waiting() * size,
+            log: writer.log_used(),
+            entries: writer.tree.entries,
+            commits: writer.sequence,
+            checkpoints: writer.slot.epoch,
+            waits: self.waits.load(Ordering::Relaxed),
         }
     }
 

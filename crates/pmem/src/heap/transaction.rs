@@ -87,6 +87,11 @@ impl Transaction {
         tree::Cursor::new(&self.inner.store, &self.writer().tree.root, from, reverse).map(Cursor)
     }
 
+    /// As [`Heap::stats`](super::Heap::stats), which this keeps waiting.
+    pub(crate) fn stats(&self) -> super::HeapStats {
+        self.inner.stats(self.writer())
+    }
+
     /// How many entries there are.
     #[allow(clippy::len_without_is_empty, reason = "a transaction is no collection")]
     pub fn len(&self) -> u64 {
