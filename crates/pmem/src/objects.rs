@@ -591,7 +591,10 @@ impl Session {
     /// # Errors
     /// As [`Heap::stats`].
     pub fn stats(&self) -> Result<ObjectsStats> {
-        let stats = self.heap.stats()?;
+        let stats = match &*self.state.borrow() {
+            State::Changing(changing) => changing.transaction.stats(),
+            _ => self.heap.stats()?,
+        };
         Ok(ObjectsStats {
             size: stats.size,
             used: stats.used,

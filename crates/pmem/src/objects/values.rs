@@ -42,6 +42,16 @@ pub(super) fn naming(kind: u8, id: u64) -> Vec<u8> {
     value
 }
 
+/// How many values stand here one behind the other. None where these are no values.
+pub(super) fn count(mut bytes: &[u8]) -> Option<usize> {
+    let mut count = 0;
+    while !bytes.is_empty() {
+        bytes = split(bytes)?.1;
+        count += 1;
+    }
+    Some(count)
+}
+
 /// The containers that values name which stand one behind the other. None where these are no values.
 pub(super) fn references(mut bytes: &[u8]) -> Option<Vec<u64>> {
     let mut found = Vec::new();

@@ -41,6 +41,10 @@ struct Verifier<'a> {
     /// What something refers to that is not being freed itself.
     needed: HashSet<u64>,
     headers: HashMap<u64, Header>,
+    /// How many names each shape has.
+    shapes: HashMap<u32, usize>,
+    /// The store's next id.
+    next: u64,
 }
 
 pub(super) fn verify(view: &View, salt: u64) -> Result<Report> {
@@ -51,6 +55,8 @@ pub(super) fn verify(view: &View, salt: u64) -> Result<Report> {
         refs: HashMap::new(),
         needed: HashSet::new(),
         headers: HashMap::new(),
+        shapes: HashMap::new(),
+        next: 0,
     };
     verifier.walk()?;
     verifier.check_counts();
@@ -79,15 +85,40 @@ impl Verifier<'_> {
                 current = id;
             }
             if id == 0 {
-                if what == keys::ROOT {
-                    self.refer(0, &value, false);
-                }
+                self.look_at_own(what, rest, &value);
                 continue;
             }
             self.look(id, what, rest, &value, &mut found)?;
         }
         self.finish(current, found);
         Ok(())
+    }
+
+    /// An entry of the store itself.
+    fn look_at_own(&mut self, what: u8, rest: &[u8], value: &[u8]) {
+        match what {
+            keys::ROOT => self.refer(0, value, false),
+            keys::NEXT_ID => self.next = changing::number_of(value),
+            keys::SHAPE => match values::count(value) {
+                Some(count @ 1..) => drop(self.shapes.insert(keys::number(rest) as u32, count - 1)),
+                _ => self.damage(format!("the shape {} is none", keys::number(rest))),
+            },
+            _ => {}
+        }
+    }
+
+    /// That an object has a value for each name of its shape.
+    fn check_shape(&mut self, id: u64, header: &Header) {
+        let (is_dictionary, names) = (!header.is_record(), self.shapes.get(&header.shape()).copied());
+        let is_whole = match names {
+            Some(names) if is_dictionary => names == 0,
+            Some(names) => values::count(&header.record[4..]) == Some(names),
+            // One that was made, and never got a record.
+            None => header.shape() == 0 && header.record.len() == 4,
+        };
+        if !is_whole && !header.has(header::CONDEMNED) {
+            self.damage(format!("the object {id} has other fields than its shape"));
+        }
     }
 
     fn look(&mut self, id: u64, what: u8, rest: &[u8], value: &[u8], found: &mut Found) -> Result<()> {
@@ -156,6 +187,12 @@ impl Verifier<'_> {
             return self.damage(format!("entries are there of the container {id}, which is missing"));
         };
         self.report.containers += 1;
+        if header.kind >= header::OBJECT {
+            self.check_shape(id, &header);
+        }
+        if id >= self.next {
+            self.damage(format!("the container {id} has an id that is still to be given"));
+        }
         let is_whole = header.is_record() || header.has(header::CONDEMNED) || header.size == found.entries;
         if !is_whole {
             self.damage(format!(

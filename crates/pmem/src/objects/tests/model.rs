@@ -1,6 +1,7 @@
 //! Random programs beside maps, lists and sets of Rust's.
 
 use super::*;
+use crate::heap::Durability;
 
 /// The hashes of keys are cut down to these bits in this thread.
 pub(super) fn collide(mask: u64) {
@@ -295,8 +296,11 @@ struct Seat {
 }
 
 impl Seat {
-    fn new(path: &Path) -> Self {
-        Self { session: open(path), pins: Vec::new(), view: None, untold: BTreeSet::new() }
+    fn new(path: &Path, durability: Durability) -> Self {
+        let mut options = options();
+        options.heap.durability = durability;
+        let session = Session::open(path, &options).unwrap_or_else(|error| panic!("{error}"));
+        Self { session, pins: Vec::new(), view: None, untold: BTreeSet::new() }
     }
 
     fn refresh(&mut self, model: &Model) {
@@ -317,6 +321,7 @@ impl Seat {
 /// A store, those who have it open, and what it should have.
 struct World {
     seats: Vec<Seat>,
+    durability: Durability,
     snapshots: Vec<(Session, Model)>,
     model: Model,
     random: Random,
@@ -471,7 +476,7 @@ impl World {
                 seat.session.close().unwrap();
             }
         }
-        self.seats.extend((0..count).map(|_| Seat::new(path)));
+        self.seats.extend((0..count).map(|_| Seat::new(path, self.durability)));
         self.prune();
     }
 }
@@ -542,9 +547,11 @@ fn containers_are_what_those_of_rust_are() {
         let mut totals = [0; 7];
         for seed in 1..=6 {
             collide(if seed % 2 == 0 { 3 } else { u64::MAX });
+            let durability = if seed < 5 { Durability::Commit } else { Durability::Group };
             let path = folder.join(format!("{seed}.store"));
             let mut world = World {
-                seats: (0..3).map(|_| Seat::new(&path)).collect(),
+                seats: (0..3).map(|_| Seat::new(&path, durability)).collect(),
+                durability,
                 snapshots: Vec::new(),
                 model: Model::default(),
                 random: Random::new(seed),

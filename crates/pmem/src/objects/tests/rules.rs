@@ -6,6 +6,7 @@ use super::model::{Counters, change};
 use super::sharing::Common;
 use super::*;
 use crate::os::errno;
+use crate::os::seam::recorder::Recorder;
 
 fn map(id: u64) -> Bytes {
     values::naming(header::MAP, id)
@@ -284,6 +285,50 @@ fn ids_are_used_once() {
         assert!(session.apply(&Batch::default().create(used, header::MAP).0).is_err());
         assert!(session.reserve_ids(1 << 53).is_err() && session.reserve_ids(u64::MAX).is_err());
         check(&session);
+    });
+}
+
+#[test]
+fn a_failed_flush_is_told_as_a_change_of_all() {
+    on_each_medium(|folder| {
+        if crate::os::mapping::forced::get() == Some(true) {
+            return;
+        }
+        let recorder = Recorder::new();
+        let _attached = recorder.attach();
+        let mut options = options();
+        options.heap.durability = crate::heap::Durability::Group;
+        let session = Session::open(&folder.join("a"), &options).unwrap();
+        let (root, id) = rooted(&session, header::MAP);
+        session.helper().flush().unwrap();
+        let before = contents(&session, &[], 9);
+        session.refresh(&mut Vec::new()).unwrap();
+        Batch::default().set(id, &int(1), &map(root)).apply(&session);
+        session.refresh(&mut Vec::new()).unwrap();
+        assert_ne!(contents(&session, &[], 9), before);
+        recorder.fail_sync(recorder.counts().barriers);
+        assert!(matches!(session.helper().flush(), Err(Error::Uncertain { .. })));
+        assert!(session.refresh(&mut Vec::new()).unwrap().all, "what is seen is older, and nobody says so");
+        assert_eq!(contents(&session, &[], 9), before);
+        assert!(!session.refresh(&mut Vec::new()).unwrap().all);
+        session.apply(&Batch::default().clear(id).0).unwrap_err();
+        session.helper().collect().unwrap_err();
+    });
+}
+
+#[test]
+fn a_transaction_can_be_looked_at() {
+    on_each_medium(|folder| {
+        let session = open(&folder.join("a"));
+        let (root, id) = rooted(&session, header::MAP);
+        let commits = session.stats().unwrap().commits;
+        session.begin().unwrap();
+        Batch::default().set(root, &int(1), &map(id)).version(3).apply(&session);
+        assert_eq!(session.stats().unwrap().commits, commits);
+        assert_eq!((session.version().unwrap(), session.depth()), (3, 1));
+        assert!(session.snapshot().is_err());
+        session.commit().unwrap();
+        assert_eq!(session.stats().unwrap().commits, commits + 1);
     });
 }
 
