@@ -1,0 +1,85 @@
+/** A process that is killed at any time, again and again: what it was told is there, and nothing is there by half. */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import test, { type ExecutionContext } from 'ava'
+import { objects } from 'pmem'
+import { folder } from './helpers/files.js'
+import { program } from './helpers/programs.js'
+
+const KILLS = Number(process.env['PMEM_TEST_KILLS'] ?? 20)
+const random = (below: number) => Math.floor(Math.random() * below)
+
+class Account extends objects.Persistent {
+  amount = 0
+}
+
+interface Teller {
+  readonly lines: string[]
+  kill(): Promise<void>
+}
+
+function start(t: ExecutionContext, ...args: string[]): Teller {
+  const child: ChildProcess = spawn(process.execPath, [program('objects-kills.js'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  const lines: string[] = []
+  let rest = ''
+  let errors = ''
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+    const parts = (rest + text).split('\n')
+    // What comes without an end was cut by the kill.
+    rest = parts.pop()!
+    lines.push(...parts)
+  })
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => (errors += text))
+  const closed = once(child, 'close')
+  const kill = async () => {
+    t.is(child.exitCode, null, errors)
+    child.kill('SIGKILL')
+    await closed
+    t.is(errors, '')
+  }
+  return { lines, kill }
+}
+
+const sum = (amounts: Iterable<number>) => [...amounts].reduce((total, amount) => total + amount, 0)
+
+for (const durability of ['commit', 'group'] as const) {
+  test.serial(`a writer that is killed ${KILLS} times, durable by ${durability}, leaves whole transactions, and all that it was told of`, async (t) => {
+    t.timeout(KILLS * 10_000 + 60_000)
+    const path = join(folder(t), 'store')
+    let acknowledged = 0
+    for (let number = 1; number <= KILLS; number += 1) {
+      const writer = start(t, path, `${number}`, durability)
+      const early = number % 5 === 0
+      for (let left = 20_000; !early && writer.lines.length === 0 && left > 0; left -= 1) await pause(1)
+      await pause(early ? random(80) : random(300))
+      await writer.kill()
+      const report = objects.check(path)
+      t.true(report.sound, `${number}: ${report.damage?.join('\n')}`)
+      const store = objects.open<any>(path, { classes: { Account }, durability })
+      const { root } = store
+      if (root === null) {
+        t.true(early && writer.lines.length === 0)
+        store.close()
+        continue
+      }
+      const { map, sorted, list, record, accounts, log, last } = root
+      const total = sum(map.values()) + sum(sorted.values()) + sum(list) + sum(Object.values(record)) + sum([...accounts.values()].map((account: Account) => account.amount))
+      t.is(total, 0, `${number}`)
+      const told = Number(writer.lines.at(-1) ?? 0) || 0
+      const stored = last.get(`${number}`) ?? 0
+      // One may have been committed and not told.
+      t.true(stored === told || stored === told + 1, `${number}: told of ${told}, stored is ${stored}`)
+      if (stored > 0) t.deepEqual({ ...log.at(-1) }, { writer: `${number}`, number: stored })
+      for (const account of accounts.values()) t.true(account instanceof Account)
+      acknowledged += told
+      await store.gc()
+      store.close()
+    }
+    t.true(acknowledged > KILLS, `${acknowledged}`)
+    t.log(`${KILLS} kills, ${acknowledged} acknowledged transactions`)
+  })
+}
