@@ -205,6 +205,21 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[cfg(test)]
+thread_local! {
+    /// Whether no thread can be started.
+    static NO_THREADS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Starts a thread that writes a checkpoint.
+fn spawn(work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    #[cfg(test)]
+    if NO_THREADS.get() {
+        return Err(std::io::ErrorKind::WouldBlock.into());
+    }
+    std::thread::Builder::new().name("pmem checkpoint".to_owned()).spawn(work)
+}
+
 impl Heap {
     /// Opens a store, which is made where it is missing. Commits that a killed process or a power cut left in the log are found,
     /// and made durable before anyone sees them.
@@ -309,9 +324,9 @@ impl Heap {
     /// What the store is and has done.
     ///
     /// # Errors
-    /// As [`Heap::begin`].
+    /// As [`Heap::begin`], but for readonly stores.
     pub fn stats(&self) -> Result<HeapStats> {
-        let writer = self.inner.take()?;
+        let writer = self.inner.take_to_look()?;
         let stats = self.inner.stats(&writer);
         self.inner.put_back(writer);
         Ok(stats)
@@ -320,7 +335,7 @@ impl Heap {
     /// Copies the store as it is now to a new file, dense and durable, while others go on changing it.
     ///
     /// # Errors
-    /// `EEXIST`; as [`Heap::open`] of the new file, and what reading says. The new file is removed then.
+    /// `EEXIST`; as [`Heap::open`] of the new file, and what reading says: then there is no new file, nor where the process ends before.
     pub fn backup(&self, path: &Path) -> Result<()> {
         opening::copy(&self.view()?, path, &self.inner.options)
     }
@@ -329,9 +344,9 @@ impl Heap {
     /// changes nothing.
     ///
     /// # Errors
-    /// As [`Heap::begin`]; what reading says.
+    /// As [`Heap::begin`], but for readonly stores; what reading says.
     pub fn verify(&self) -> Result<Report> {
-        let writer = self.inner.take()?;
+        let writer = self.inner.take_to_look()?;
         let report = verify::verify(&self.inner.store, &writer.slot, &writer.tree.root);
         self.inner.put_back(writer);
         report
@@ -441,6 +456,15 @@ impl Inner {
             let error = Error::os(crate::os::errno::EROFS, "begin", Some(&self.store.path));
             return Err(error.with_hint("the store was opened readonly"));
         }
+        self.take_desk(most)
+    }
+
+    /// As `take`, also of a readonly store, to look at what nobody changes meanwhile.
+    fn take_to_look(&self) -> Result<Box<Writer>> {
+        self.take_desk(self.options.busy_timeout)
+    }
+
+    fn take_desk(&self, most: Duration) -> Result<Box<Writer>> {
         let (mut started, mut desk) = (None, locked(&self.desk));
         loop {
             if let Some(writer) = desk.writer.take() {
@@ -537,18 +561,23 @@ impl Inner {
         this.publish(writer.version())?;
         *locked(&this.checkpoint) = Progress::Running;
         let inner = this.clone();
+        let ours = Arc::new(Mutex::new(Some(checkpoint)));
+        let theirs = Arc::clone(&ours);
         #[cfg(test)]
         let recorder = crate::os::seam::recorder::attached();
         let work = move || {
             #[cfg(test)]
             let _attached = recorder.as_ref().map(|recorder| recorder.attach());
-            inner.run_checkpoint(checkpoint);
+            if let Some(checkpoint) = locked(&theirs).take() {
+                inner.run_checkpoint(checkpoint);
+            }
         };
-        let started = std::thread::Builder::new().name("pmem checkpoint".to_owned()).spawn(work);
-        let worker = started.map_err(|error| {
-            *locked(&this.checkpoint) = Progress::Idle;
-            this.latch(Failed::Write(error))
-        })?;
+        let Ok(worker) = spawn(work) else {
+            // Without a thread it is done here.
+            let left = locked(&ours).take();
+            left.into_iter().for_each(|checkpoint| this.run_checkpoint(checkpoint));
+            return this.collect_checkpoint(writer, false);
+        };
         // The one before has done its work, and may still have the file for a moment.
         let before = locked(&this.worker).replace(worker);
         let _ = before.map(JoinHandle::join);

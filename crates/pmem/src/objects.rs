@@ -617,12 +617,18 @@ impl Session {
         let heap = Heap::open(path, &options).map_err(|error| match error {
             Error::InvalidValue { .. } => {
                 let error = Error::os(errno::EAGAIN, "open", Some(path));
-                error.with_hint("this process has the store open for writing: close it first, or check a copy that backup makes")
+                error.with_hint(
+                    "this process has the store open for writing: close it first, or check a copy that backup makes",
+                )
             }
             other => other,
         })?;
         let view = heap.view()?;
         check_format(&heap, &view)?;
+        let nodes = heap.verify()?.damage;
+        if !nodes.is_empty() {
+            return Ok(Report { damage: nodes, ..Report::default() });
+        }
         match verify::verify(&view, heap.salt()) {
             // Where the way to what follows is damaged, nothing of that is known.
             Err(error @ Error::Broken { .. }) => Ok(Report { damage: vec![error.to_string()], ..Report::default() }),

@@ -778,6 +778,22 @@ impl Tree {
         }
     }
 
+    /// The most links that a node in memory has.
+    #[cfg(test)]
+    pub(super) fn most_links(&self) -> usize {
+        fn most(node: &Node) -> usize {
+            let below = node.links.iter().flatten().map(|link| match link {
+                Link::Node(node) => most(node),
+                Link::Run(_) => 0,
+            });
+            below.max().unwrap_or(0).max(node.links.len())
+        }
+        match &self.root {
+            Root::Memory(root) => most(root),
+            _ => 0,
+        }
+    }
+
     /// What the next checkpoint writes, each after all that it leads to.
     pub(super) fn dirty(&self) -> Vec<Dirty> {
         let mut dirty = Vec::new();

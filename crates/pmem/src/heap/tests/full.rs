@@ -72,3 +72,24 @@ fn replacements_leave_the_size_flat() {
         check(&heap);
     });
 }
+
+#[test]
+fn nodes_that_are_split_and_joined_again_and_again_keep_few_links() {
+    on_each_medium(|folder| {
+        let heap = Heap::open(&folder.join("a.store"), &options()).unwrap();
+        for number in 0..60u32 {
+            set(&heap, &number.to_be_bytes(), &[7; 2000]);
+        }
+        for _ in 0..12 {
+            let mut transaction = heap.begin().unwrap();
+            for number in 0..60u32 {
+                transaction.remove(&number.to_be_bytes()).unwrap();
+            }
+            drop(transaction);
+            let writer = heap.inner.take().unwrap();
+            let most = writer.tree.most_links();
+            heap.inner.put_back(writer);
+            assert!((1..200).contains(&most), "{most} links");
+        }
+    });
+}

@@ -401,3 +401,32 @@ fn a_killed_process_leaves_all_it_acknowledged_and_no_other_opens_it_before() {
         check(&heap);
     }
 }
+
+#[test]
+fn a_checkpoint_that_gets_no_thread_is_written_by_whoever_commits() {
+    on_each_medium(|folder| {
+        let heap = Heap::open(&folder.join("a.store"), &in_background()).unwrap();
+        NO_THREADS.set(true);
+        for number in 0..2000u32 {
+            set(&heap, &number.to_be_bytes(), &[7; 40]);
+        }
+        NO_THREADS.set(false);
+        let stats = heap.stats().unwrap();
+        assert!(stats.checkpoints > 5, "{stats:?}");
+        heap.checkpoint().unwrap();
+        assert_eq!(check(&heap).entries, 2000);
+    });
+}
+
+#[test]
+fn a_readonly_store_is_looked_at_as_any_other() {
+    on_each_medium(|folder| {
+        let path = folder.join("a.store");
+        let heap = Heap::open(&path, &options()).unwrap();
+        (0..500u32).for_each(|number| set(&heap, &number.to_be_bytes(), &[7; 40]));
+        heap.close().unwrap();
+        let heap = Heap::open(&path, &HeapOptions { create: false, readonly: true, ..options() }).unwrap();
+        assert_eq!((check(&heap).entries, heap.stats().unwrap().entries), (500, 500));
+        assert_eq!(heap.begin().unwrap_err().code(), "EROFS");
+    });
+}

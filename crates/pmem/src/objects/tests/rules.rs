@@ -590,3 +590,27 @@ fn nobody_misses_a_change_that_is_seen() {
         });
     });
 }
+
+#[test]
+fn what_is_copied_is_found_by_its_keys() {
+    on_each_medium(|folder| {
+        let session = open(&folder.join("a.store"));
+        let [map, inner] = [1, 2];
+        session.reserve_ids(2).unwrap();
+        let batch = Batch::default()
+            .create(map, header::MAP)
+            .create(inner, header::MAP)
+            .root(&values::naming(header::MAP, map));
+        let batch =
+            batch.set(map, &text("inner"), &values::naming(header::MAP, inner)).set(inner, &text("key"), &int(7));
+        session.apply(&batch.0).unwrap();
+        let copied = folder.join("copy");
+        session.helper().backup(&copied).unwrap();
+        let copy = open(&copied);
+        let mut value = Vec::new();
+        assert!(copy.get(inner, &text("key"), &mut value).unwrap());
+        assert_eq!((value, copy.verify().unwrap().damage), (int(7), Vec::new()));
+        copy.close().unwrap();
+        assert_eq!(Session::check_file(&copied).unwrap().damage, Vec::<String>::new());
+    });
+}
