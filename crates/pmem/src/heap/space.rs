@@ -89,7 +89,7 @@ impl Space {
 
     /// From now on the file has so many blocks, which is more than before.
     pub(super) fn grow(&mut self, blocks: u64, store: &Store) -> Result<()> {
-        let size = self.geometry.zone_blocks;
+        let (size, blocks) = (self.geometry.zone_blocks, self.end_at(blocks));
         for zone in self.blocks / size..blocks.div_ceil(size) {
             if zone as usize == self.zones.len() {
                 self.zones.push(Zone::new(size));
@@ -141,6 +141,7 @@ impl Space {
     pub(super) fn cut(&mut self, spare: u64, store: &Store) -> Result<u64> {
         let size = self.geometry.zone_blocks;
         let end = self.used_end(store)? + spare;
+        let end = self.end_at(end);
         if end + self.blocks / 4 + spare > self.blocks {
             return Ok(self.blocks);
         }
@@ -158,6 +159,13 @@ impl Space {
         self.zones.truncate(zones as usize);
         self.blocks = end;
         Ok(end)
+    }
+
+    /// Where a file of so many blocks ends: not within what a zone begins with, its bitmaps, which would be cut off.
+    fn end_at(&self, blocks: u64) -> u64 {
+        let (zone, rest) = (blocks / self.geometry.zone_blocks, blocks % self.geometry.zone_blocks);
+        let is_within = rest < self.geometry.first_block(zone) && !deliberate::is_on("heap: file cut within bitmaps");
+        if is_within { zone * self.geometry.zone_blocks } else { blocks }
     }
 
     /// Behind the last block that is used.

@@ -78,6 +78,7 @@ pub(crate) const FAULTS: &[&str] = &[
     "heap: unfinished copy has a name",
     "heap: found slot trusted",
     "heap: failed flush still seen",
+    "heap: file cut within bitmaps",
     "heap: flushes not shared",
     "heap: incarnation used again",
     "heap: large commit not taken back",

@@ -56,6 +56,24 @@ fn a_full_store_can_be_emptied_and_filled_again() {
 }
 
 #[test]
+fn a_file_may_end_anywhere() {
+    on_each_medium(|folder| {
+        for blocks in 508..=532 {
+            let path = folder.join(format!("{blocks}.store"));
+            let limited = HeapOptions { max_len: Some(blocks * 512), ..options() };
+            let heap = Heap::open(&path, &limited).unwrap();
+            let count = fill(&heap, 100);
+            heap.checkpoint().unwrap();
+            check(&heap);
+            drop(heap);
+            let heap = Heap::open(&path, &limited).unwrap();
+            assert_eq!(contents(&heap.view().unwrap()).len(), count as usize);
+            check(&heap);
+        }
+    });
+}
+
+#[test]
 fn replacements_leave_the_size_flat() {
     on_each_medium(|folder| {
         let heap = Heap::open(&folder.join("a.store"), &options()).unwrap();
