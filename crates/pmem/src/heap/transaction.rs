@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::tree::{self, Value};
-use super::writer::{RESERVE, ROOMY, Writer, log_ranges};
+use super::writer::{RESERVE, ROOMY, Writer, full, log_ranges};
 use super::{Cursor, Durability, Inner, MOST_KEY, MOST_VALUE, Share, Version};
 use crate::os::{deliberate, errno};
 use crate::storage::bytes::u32_at;
@@ -14,6 +14,9 @@ use crate::{Error, Result};
 
 const SET: u8 = 1;
 const REMOVE: u8 = 2;
+
+/// How many nodes one change changes at most, or nearly so: those down to a leaf, those beside them, and new ones.
+const MOST_CHANGED: u64 = 16;
 
 /// Changes that come about together or not at all. Dropping it takes them back.
 pub struct Transaction {
@@ -101,7 +104,8 @@ impl Transaction {
     /// Sets the value of a key.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for keys and values that are too long; as [`View::get`](super::View::get). Nothing was changed.
+    /// [`Error::OutOfRange`] for keys and values that are too long; `ENOSPC`; as [`View::get`](super::View::get). Nothing was
+    /// changed.
     pub fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         check_len("key", key.len(), MOST_KEY)?;
         check_len("value", value.len(), MOST_VALUE)?;
@@ -125,7 +129,11 @@ impl Transaction {
     }
 
     fn apply(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<Option<Value>> {
+        let (store, most) = (&self.inner.store, self.inner.options.max_len);
         let writer = self.writer.as_deref_mut().expect("the transaction is not over");
+        if !writer.has_room_for(MOST_CHANGED, store, most) {
+            return Err(full(store));
+        }
         let changed = match value {
             Some(value) => writer.tree.set(&self.inner.store, key, Value::Inline(value.to_vec())),
             None => writer.tree.remove(&self.inner.store, key),

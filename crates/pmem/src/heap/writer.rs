@@ -90,6 +90,15 @@ impl Writer {
         grow(&mut self.space, store, most, missing)
     }
 
+    /// Whether so many more nodes can be changed, as far as the file's size is limited. What cannot be written would be in the
+    /// way of the checkpoint that makes room, also once it is taken back.
+    #[inline]
+    pub(super) fn has_room_for(&self, nodes: u64, store: &Store, most: Option<u64>) -> bool {
+        let needed = self.tree.changes.dirty + nodes;
+        let growth = |most: u64| (most / store.geometry.node_size).saturating_sub(self.space.blocks());
+        self.space.free() >= needed || most.is_none_or(|most| self.space.free() + growth(most) >= needed)
+    }
+
     /// Whether a checkpoint would make room that there is not.
     pub(super) fn is_tight(&self) -> bool {
         self.space.free() < self.tree.changes.dirty + ROOMY

@@ -74,6 +74,39 @@ fn a_file_may_end_anywhere() {
 }
 
 #[test]
+fn a_large_transaction_that_is_taken_back_leaves_a_full_store_usable() {
+    on_each_medium(|folder| {
+        let heap = Heap::open(&folder.join("a.store"), &limited()).unwrap();
+        let count = fill(&heap, 100);
+        for is_removal in [true, false] {
+            let mut transaction = heap.begin().unwrap();
+            let mut refused = None;
+            // Some of each node's, so that many nodes change.
+            for number in (0..count).step_by(3) {
+                let key = number.to_be_bytes();
+                let done =
+                    if is_removal { transaction.remove(&key).map(drop) } else { transaction.set(&key, &[1; 100]) };
+                if let Err(error) = done {
+                    refused = Some(error.code().into_owned());
+                    break;
+                }
+            }
+            assert_eq!(refused.as_deref(), Some("ENOSPC"));
+            drop(transaction);
+            heap.checkpoint().unwrap();
+            assert_eq!(check(&heap).entries, u64::from(count));
+        }
+        for number in 0..count {
+            let mut transaction = heap.begin().unwrap();
+            assert!(transaction.remove(&number.to_be_bytes()).unwrap());
+            transaction.commit().unwrap();
+        }
+        heap.checkpoint().unwrap();
+        assert_eq!(check(&heap).entries, 0);
+    });
+}
+
+#[test]
 fn replacements_leave_the_size_flat() {
     on_each_medium(|folder| {
         let heap = Heap::open(&folder.join("a.store"), &options()).unwrap();
