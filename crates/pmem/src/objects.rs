@@ -8,6 +8,7 @@ mod changing;
 mod collecting;
 mod commands;
 mod header;
+mod ids;
 mod keyed;
 mod keys;
 mod reading;
@@ -391,18 +392,12 @@ impl Session {
     fn carry_out(&self, commands: &[u8], is_own: bool) -> Result<Outcome> {
         let mut state = self.state.borrow_mut();
         let State::Changing(changing) = &mut *state else { return Err(none_open()) };
-        // One that fails takes nothing of the transaction with it.
-        if !is_own {
-            changing.save()?;
+        let is_watched = self.common.is_watched();
+        if is_own {
+            return carry_out(changing, commands, is_watched);
         }
-        let outcome = carry_out(changing, commands, self.common.is_watched());
-        match outcome {
-            _ if is_own => {}
-            Ok(Outcome::Done(_)) => changing.keep(),
-            _ if deliberate::is_on("objects: failed commands left there") => changing.keep(),
-            _ => changing.take_back()?,
-        }
-        outcome
+        // Those that fail take nothing of the transaction with them.
+        changing.attempt(|changing| carry_out(changing, commands, is_watched))
     }
 
     /// The id of a shape; 0 where the store takes no more.

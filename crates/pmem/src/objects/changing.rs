@@ -1,8 +1,9 @@
 //! A transaction on containers: their headers as they are in it, which are written at its end, and the counts of references.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::hash_map::Entry;
 
 use super::header::{self, Header};
+use super::ids::{IdMap, IdSet};
 use super::keys::{self, Key};
 use super::sharing::Common;
 use super::values;
@@ -24,9 +25,14 @@ const LOOKS: usize = 16;
 /// A transaction.
 pub(super) struct Changing {
     pub(super) transaction: Transaction,
-    headers: HashMap<u64, Cached>,
+    headers: IdMap<Cached>,
     /// The containers that were changed.
-    pub(super) changed: HashSet<u64>,
+    pub(super) changed: IdSet,
+    /// The headers that were changed by the commands that are carried out, as they were before.
+    before: Vec<(u64, Option<Cached>)>,
+    /// The number of those commands; 0 where they are not taken back by themselves.
+    part: u64,
+    parts: u64,
     /// What can be taken back to, and how much of the news there was.
     savepoints: Vec<(Savepoint, usize)>,
     /// What those are told who watch; nothing where nobody does.
@@ -46,10 +52,33 @@ pub(super) struct Changing {
     path: std::path::PathBuf,
 }
 
+#[derive(Clone)]
 struct Cached {
     /// None where it was removed.
     header: Option<Header>,
     is_dirty: bool,
+    /// The last commands that changed it.
+    part: u64,
+}
+
+/// How a change of a header is noted.
+struct Changes<'a> {
+    is_dirty: &'a mut bool,
+    last: &'a mut u64,
+    part: u64,
+    before: &'a mut Vec<(u64, Option<Cached>)>,
+}
+
+impl Changes<'_> {
+    /// The header changes now.
+    fn note(self, id: u64, header: &Header) {
+        if *self.last != self.part && self.part != 0 {
+            let before = Cached { header: Some(header.clone()), is_dirty: *self.is_dirty, part: *self.last };
+            self.before.push((id, Some(before)));
+            *self.last = self.part;
+        }
+        *self.is_dirty = true;
+    }
 }
 
 /// What came of looking through the free queue.
@@ -75,8 +104,11 @@ impl Changing {
         Self {
             sequence: transaction.sequence() + 1,
             transaction,
-            headers: HashMap::new(),
-            changed: HashSet::new(),
+            headers: IdMap::default(),
+            changed: IdSet::default(),
+            before: Vec::new(),
+            part: 0,
+            parts: 0,
             savepoints: Vec::new(),
             news: Vec::new(),
             next_id: None,
@@ -111,6 +143,31 @@ impl Changing {
         self.transaction.rollback_to(savepoint)
     }
 
+    /// Carries out what is taken back where it fails, or is outdated. It writes no headers: as they were before is remembered.
+    pub(super) fn attempt(&mut self, work: impl FnOnce(&mut Self) -> Result<Outcome>) -> Result<Outcome> {
+        let (savepoint, news) = (self.transaction.savepoint(), self.news.len());
+        self.before.clear();
+        self.parts += 1;
+        self.part = self.parts;
+        let outcome = work(self);
+        self.part = 0;
+        let is_kept =
+            matches!(outcome, Ok(Outcome::Done(_))) || deliberate::is_on("objects: failed commands left there");
+        if is_kept {
+            return outcome;
+        }
+        for (id, before) in self.before.drain(..).rev() {
+            match before {
+                Some(cached) => drop(self.headers.insert(id, cached)),
+                None => drop(self.headers.remove(&id)),
+            }
+        }
+        self.next_id = None;
+        self.news.truncate(news);
+        self.transaction.rollback_to(savepoint)?;
+        outcome
+    }
+
     /// Keeps the last part.
     pub(super) fn keep(&mut self) {
         self.savepoints.pop();
@@ -122,29 +179,44 @@ impl Changing {
     }
 
     /// The header of a container.
-    pub(super) fn header(&mut self, id: u64) -> Result<&mut Header> {
-        if !self.headers.contains_key(&id) {
-            let header = match self.transaction.get(&Key::header(id))? {
-                None => None,
-                Some(bytes) => {
-                    let header = Header::decode(&bytes);
-                    Some(header.ok_or_else(|| self.broken(format!("the header of the container {id} is none")))?)
+    pub(super) fn header(&mut self, id: u64) -> Result<&Header> {
+        self.cache(id).map(|(header, _)| &*header)
+    }
+
+    fn cache(&mut self, id: u64) -> Result<(&mut Header, Changes<'_>)> {
+        let Self { headers, transaction, path, before, part, .. } = self;
+        let broken = |what: String| Error::Broken { file: path.clone(), offset: 0, what };
+        let cached = match headers.entry(id) {
+            Entry::Occupied(cached) => cached.into_mut(),
+            Entry::Vacant(place) => {
+                let found = transaction.get(&Key::header(id))?.map(|bytes| Header::decode(&bytes));
+                if found == Some(None) {
+                    return Err(broken(format!("the header of the container {id} is none")));
                 }
-            };
-            self.headers.insert(id, Cached { header, is_dirty: false });
+                place.insert(Cached { header: found.flatten(), is_dirty: false, part: 0 })
+            }
+        };
+        let Cached { header, is_dirty, part: last } = cached;
+        match header {
+            Some(header) => Ok((header, Changes { is_dirty, last, part: *part, before })),
+            None => Err(broken(format!("the container {id} is missing"))),
         }
-        if self.headers[&id].header.is_none() {
-            return Err(self.broken(format!("the container {id} is missing")));
-        }
-        Ok(self.headers.get_mut(&id).and_then(|cached| cached.header.as_mut()).expect("it is there"))
     }
 
     /// The header of a container that is changed.
     pub(super) fn header_mut(&mut self, id: u64) -> Result<&mut Header> {
-        self.header(id)?;
-        let cached = self.headers.get_mut(&id).expect("it was just found");
-        cached.is_dirty = true;
-        Ok(cached.header.as_mut().expect("it was just found"))
+        let (header, changes) = self.cache(id)?;
+        changes.note(id, header);
+        Ok(header)
+    }
+
+    /// Puts a header into the cache, which is written later. None removes it.
+    fn put_header(&mut self, id: u64, header: Option<Header>) {
+        let part = self.part;
+        let before = self.headers.insert(id, Cached { header, is_dirty: true, part });
+        if part != 0 && before.as_ref().is_none_or(|cached| cached.part != part) {
+            self.before.push((id, before));
+        }
     }
 
     /// What the transaction knows of a header. None where it has not looked at it.
@@ -163,7 +235,7 @@ impl Changing {
             // Some more, so that not each commit says so.
             self.set_next_id((id + 1024).min(keys::MOST_ID + 1))?;
         }
-        self.headers.insert(id, Cached { header: Some(Header::new(kind)), is_dirty: true });
+        self.put_header(id, Some(Header::new(kind)));
         self.changed.insert(id);
         Ok(())
     }
@@ -379,7 +451,7 @@ impl Changing {
         let next = if queued.len() < looks { 0 } else { queued[looks - 1].0 + 1 };
         let mut left = slice;
         for (id, since) in queued {
-            if since > oldest && !deliberate::is_on("objects: freed under an older view") {
+            if since > oldest {
                 common.not_before(since);
                 continue;
             }
@@ -445,7 +517,7 @@ impl Changing {
                 return Ok((count, false));
             }
         }
-        self.headers.insert(id, Cached { header: None, is_dirty: true });
+        self.put_header(id, None);
         Ok((count, true))
     }
 

@@ -20,7 +20,8 @@ fn numbers(list: &[u8]) -> impl Iterator<Item = u64> + '_ {
 
 /// What comes of looking for a key.
 pub(super) enum Found<R> {
-    Nothing,
+    /// Nothing, and whether other keys have its hash.
+    Nothing(bool),
     /// The number of its entry, and what its value is read with.
     Entry(u64, R),
     /// Its hash leads to what is no entry.
@@ -35,7 +36,7 @@ pub(super) fn find<S: Source, R>(
     key: &[u8],
     read: impl FnOnce(&[u8]) -> R,
 ) -> Result<Found<R>> {
-    let Some(list) = source.get(&Key::hash(id, hash))? else { return Ok(Found::Nothing) };
+    let Some(list) = source.get(&Key::hash(id, hash))? else { return Ok(Found::Nothing(false)) };
     if list.is_empty() || list.len() % NUMBER != 0 {
         return Ok(Found::Damage);
     }
@@ -45,7 +46,7 @@ pub(super) fn find<S: Source, R>(
             return Ok(Found::Entry(number, read(value)));
         }
     }
-    Ok(Found::Nothing)
+    Ok(Found::Nothing(true))
 }
 
 impl Changing {
@@ -64,7 +65,10 @@ impl Changing {
         let hash = self.hash(key);
         let found = self.find_keyed(id, hash, key)?;
         self.refer(value)?;
-        let Some((number, before)) = found else { return self.add_keyed(id, hash, key, value) };
+        let (number, before) = match found {
+            Ok(entry) => entry,
+            Err(is_shared) => return self.add_keyed(id, hash, is_shared, key, value),
+        };
         self.release(before)?;
         if !value.is_empty() {
             self.changed.insert(id);
@@ -73,7 +77,7 @@ impl Changing {
         Ok(Outcome::Done([0.0, -1.0]))
     }
 
-    fn add_keyed(&mut self, id: u64, hash: u64, key: &[u8], value: &[u8]) -> Result<Outcome> {
+    fn add_keyed(&mut self, id: u64, hash: u64, is_shared: bool, key: &[u8], value: &[u8]) -> Result<Outcome> {
         self.changed.insert(id);
         self.refer(key)?;
         let header = self.header_mut(id)?;
@@ -86,12 +90,11 @@ impl Changing {
         self.put_entry(id, number, key, value)?;
         let by_hash = Key::hash(id, hash);
         let number = &number.to_le_bytes()[..NUMBER];
-        match self.transaction.get(&by_hash)? {
-            None => self.transaction.set(&by_hash, number)?,
-            Some(list) => {
-                let longer = [&list[..], number].concat();
-                self.transaction.set(&by_hash, &longer)?;
-            }
+        if is_shared {
+            let list = self.transaction.get(&by_hash)?.map_or_else(Vec::new, |list| list.into_owned());
+            self.transaction.set(&by_hash, &[&list[..], number].concat())?;
+        } else {
+            self.transaction.set(&by_hash, number)?;
         }
         Ok(Outcome::Done([1.0, size as f64]))
     }
@@ -108,7 +111,7 @@ impl Changing {
             return self.wrong_kind(id);
         }
         let hash = self.hash(key);
-        let Some((number, before)) = self.find_keyed(id, hash, key)? else {
+        let Ok((number, before)) = self.find_keyed(id, hash, key)? else {
             return Ok(Outcome::Done([0.0, -1.0]));
         };
         self.release(before)?;
@@ -120,16 +123,16 @@ impl Changing {
         Ok(Outcome::Done([1.0, size as f64]))
     }
 
-    /// The number of the entry of a key, and the container that its value names.
-    fn find_keyed(&mut self, id: u64, hash: u64, key: &[u8]) -> Result<Option<(u64, Option<u64>)>> {
+    /// The number of the entry of a key, and the container that its value names; where there is none, whether other keys have its hash.
+    fn find_keyed(&mut self, id: u64, hash: u64, key: &[u8]) -> Result<std::result::Result<(u64, Option<u64>), bool>> {
         let is_set = self.header(id)?.kind == header::SET;
         let read = |value: &[u8]| {
             let is_sound = if is_set { value.is_empty() } else { values::is_one(value) };
             is_sound.then(|| values::reference(value))
         };
         match find(&self.transaction, id, hash, key, read)? {
-            Found::Nothing => Ok(None),
-            Found::Entry(number, Some(before)) => Ok(Some((number, before))),
+            Found::Nothing(is_shared) => Ok(Err(is_shared)),
+            Found::Entry(number, Some(before)) => Ok(Ok((number, before))),
             _ => Err(self.broken(format!("an entry of the container {id} is none"))),
         }
     }

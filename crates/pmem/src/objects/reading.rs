@@ -83,7 +83,7 @@ pub(super) fn get<S: Source>(source: &S, salt: u64, id: u64, key: &[u8], out: &m
         value.is_empty() || values::is_one(value)
     };
     Ok(match keyed::find(source, id, hash, key, read)? {
-        Found::Nothing => Some(false),
+        Found::Nothing(_) => Some(false),
         Found::Entry(_, true) => Some(true),
         _ => None,
     })

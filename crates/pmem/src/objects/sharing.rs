@@ -1,10 +1,11 @@
 //! What all sessions of a process share of a store: ids, pins, how old views are, and what was changed.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use super::ids::{IdMap, IdSet};
 use super::keys::MOST_ID;
 use super::watching::{Place, Watcher};
 use crate::os::deliberate;
@@ -56,9 +57,9 @@ pub(super) struct Presence {
 /// What sessions hold.
 #[derive(Default)]
 struct Pins {
-    counts: HashMap<u64, u32>,
+    counts: IdMap<u32>,
     /// All that was held at some time since circles are looked for.
-    meanwhile: Option<HashSet<u64>>,
+    meanwhile: Option<IdSet>,
 }
 
 /// What commits changed.
@@ -132,6 +133,9 @@ impl Common {
 
     /// The number of the last commit in the oldest view of any session; the greatest number where there is none.
     pub(super) fn oldest_view(&self) -> u64 {
+        if deliberate::is_on("objects: freed under an older view") {
+            return NO_VIEW;
+        }
         locked(&self.sessions).iter().map(|session| session.view.load(Ordering::SeqCst)).min().unwrap_or(NO_VIEW)
     }
 
@@ -192,7 +196,7 @@ impl Common {
     pub(super) fn remember_pins(&self) -> Vec<u64> {
         let mut pins = locked(&self.pins);
         let now: Vec<u64> = pins.counts.keys().copied().collect();
-        pins.meanwhile = Some(HashSet::new());
+        pins.meanwhile = Some(IdSet::default());
         now
     }
 
@@ -260,7 +264,7 @@ impl Common {
     }
 
     /// Tells others of what a commit changes, before they can see it.
-    pub(super) fn tell(&self, sequence: u64, session: u64, ids: &HashSet<u64>) {
+    pub(super) fn tell(&self, sequence: u64, session: u64, ids: &IdSet) {
         let mut told = locked(&self.told);
         // Before it is looked who is there: who comes later finds it.
         told.last = sequence;
