@@ -40,11 +40,14 @@ export class Other {
   readonly #peer: Peer
   #failed: Error | undefined
 
-  constructor(t: ExecutionContext, path: string, options: objects.OpenOptions<any> = {}) {
+  /** @param classes the names of the classes that it has: such without anything of their own */
+  constructor(t: ExecutionContext, path: string, classes: readonly string[] = []) {
     this.#peer = startWorker(t)
-    this.#peer
-      .run((it, path, options) => void (it.kept['store'] = it.objects.open(path, options)), path, { create: false, ...options })
-      .catch((error: Error) => (this.#failed = error))
+    const begin = (it: It, path: string, names: readonly string[]) => {
+      const classes = Object.fromEntries(names.map((name) => [name, class extends it.objects.Persistent {}]))
+      it.kept['store'] = it.objects.open(path, { create: false, classes })
+    }
+    this.#peer.run(begin, path, classes).catch((error: Error) => (this.#failed = error))
   }
 
   /** Runs a function there, which gets the store and is sent as text. */
