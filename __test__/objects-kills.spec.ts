@@ -54,7 +54,7 @@ for (const durability of ['commit', 'group'] as const) {
     for (let number = 1; number <= KILLS; number += 1) {
       const writer = start(t, path, `${number}`, durability)
       const early = number % 5 === 0
-      for (let left = 20_000; !early && writer.lines.length === 0 && left > 0; left -= 1) await pause(1)
+      for (let left = early ? 0 : 20_000; writer.lines.length === 0 && left > 0; left -= 1) await pause(1)
       await pause(early ? random(80) : random(300))
       await writer.kill()
       const report = objects.check(path)

@@ -527,8 +527,7 @@ test.serial('a second process is refused', async (t) => {
   t.is(reopened(t, store).root.a, 2)
 })
 
-// TODO: the core says that "the pool is open elsewhere", and nothing of backup.
-test.failing('a second process is told of backup', async (t) => {
+test.serial('a second process is told of backup', async (t) => {
   const store = open(t, () => ({ a: 1 }))
   const peer = startProcess(t)
   const error = await t.throwsAsync(peer.run((it, path) => void it.objects.open(path), store.path))
