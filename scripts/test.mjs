@@ -21,9 +21,9 @@ async function test(label, command, args, env, count) {
   total = add(total, await runTests(label, command, args, { env }, count))
 }
 
-async function testRust(pmdk) {
+async function testRust(pmdk, more = []) {
   const label = pmdk ? 'Rust' : 'Rust without PMDK'
-  await test(label, 'cargo', ['test', ...workspace(pmdk), '--no-fail-fast'], {}, countCargo)
+  await test(label, 'cargo', ['test', ...workspace(pmdk), '--no-fail-fast', ...more], {}, countCargo)
 }
 
 async function testTypeScript({ label, folder, env }, node = process.execPath) {
@@ -38,13 +38,14 @@ async function testAll() {
   const runtimes = await installRuntimes()
   await testRust(pmdk)
   // What replaces PMDK is tested also where it is there.
-  if (pmdk && !quick) await testRust(false)
+  if (pmdk && !quick) await testRust(false, ['--', '--skip', 'objects::'])
   const few = quick ? 1 : Infinity
   for (const [index, condition] of matrix().slice(0, few).entries()) {
     // With external buffers and without them is all that makes a difference to other releases of Node.js.
     if (index > 1) condition.env.PMEM_TEST_RUNTIMES = '0'
-    // Nor does it make one to who is killed.
-    if (condition.env.PMEM_NO_EXTERNAL_BUFFERS) condition.env.PMEM_TEST_KILLS = '3'
+    // Nor does it make one to who is killed, or to stores of objects.
+    if (condition.env.PMEM_NO_EXTERNAL_BUFFERS) Object.assign(condition.env, { PMEM_TEST_KILLS: '3', PMEM_TEST_OBJECTS: 'none' })
+    else if (index > 0) condition.env.PMEM_TEST_OBJECTS = 'few'
     await testTypeScript(condition)
   }
   if (pmdk && !quick) {

@@ -28,7 +28,7 @@ export function matrixWithoutPmdk(nativeModule) {
   return external.slice(0, 2).map(({ label, folder, env }) => ({
     label: `${label}, without PMDK`,
     folder,
-    env: { ...env, PMEM_TEST_RUNTIMES: '0', NAPI_RS_NATIVE_LIBRARY_PATH: nativeModule },
+    env: { ...env, PMEM_TEST_RUNTIMES: '0', PMEM_TEST_OBJECTS: 'none', NAPI_RS_NATIVE_LIBRARY_PATH: nativeModule },
   }))
 }
 
