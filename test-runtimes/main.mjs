@@ -3,7 +3,7 @@
 import { runChecks } from './lib/check.mjs'
 import { endThreads } from './lib/programs.mjs'
 
-for (const name of ['modules', 'region', 'grow', 'memory', 'transfer', 'log', 'blocks', 'journal', 'threads', 'wasm', 'faults']) await import(`./suite/${name}.mjs`)
+for (const name of ['modules', 'region', 'grow', 'memory', 'transfer', 'log', 'blocks', 'journal', 'objects', 'threads', 'wasm', 'faults']) await import(`./suite/${name}.mjs`)
 
 // Not by exit, which would hide what keeps a process from ending by itself.
 process.exitCode = (await runChecks(process.argv[2])) > 0 ? 1 : 0
