@@ -200,7 +200,7 @@ test.serial('replacing a value again and again without gc leaves what is used fl
 })
 
 // It is counted at the next checkpoint only.
-test.failing('gc tells in stats what it has freed', async (t) => {
+test('gc tells in stats what it has freed', async (t) => {
   const store = open(t, make)
   await settle(store)
   const { used } = store.stats()

@@ -1,6 +1,6 @@
 /** Flushes that those share who wait at the same time. */
 export class Flusher {
-  readonly #flush: () => Promise<void>
+  #flush: () => Promise<void>
   /** The one that is under way: what was committed after it began, it may not have. */
   #running: Promise<void> | undefined
   /** The one that begins after it. */
@@ -8,6 +8,17 @@ export class Flusher {
 
   constructor(flush: () => Promise<void>) {
     this.#flush = flush
+  }
+
+  /** Ends what waits, by a flush that `flush` does at once. */
+  settle(flush: () => void): void {
+    if (!this.#next) return
+    try {
+      flush()
+      this.#flush = () => Promise.resolve()
+    } catch (error) {
+      this.#flush = () => Promise.reject(error as Error)
+    }
   }
 
   /** Resolves once all that was committed by now is durable. */

@@ -83,7 +83,7 @@ export class Session {
   #ids = 0
   readonly #collected = new FinalizationRegistry<Held>((held) => this.#forget(held))
   /** What closing ends. */
-  readonly #endings = new Set<() => void>()
+  readonly #endings = new Set<(handle: number) => void>()
   readonly #leave = () => this.#leaveTurn()
 
   constructor(
@@ -270,8 +270,8 @@ export class Session {
     if (this.#handle !== 0) calls.unpin(this.#handle, id)
   }
 
-  /** Has closing call a function, which may not throw, unless the function that this returns is called before. */
-  onClose(ending: () => void): () => void {
+  /** Has closing call a function with the handle, which may not throw, unless the function that this returns is called before. */
+  onClose(ending: (handle: number) => void): () => void {
     this.#endings.add(ending)
     return () => void this.#endings.delete(ending)
   }
@@ -283,7 +283,7 @@ export class Session {
     this.#handle = 0
     this.current = false
     this.depth = 0
-    for (const end of this.#endings) end()
+    for (const end of this.#endings) end(handle)
     this.#endings.clear()
     collected.unregister(this)
     native.objectsClose(handle)

@@ -127,6 +127,7 @@ export class Store<R = unknown> extends Reader<R> {
     super(key, session, 'Store', 'objects.open')
     this.#watches = new Watches(session)
     this.#flusher = new Flusher(async () => native.objectsFlush(session.handle()))
+    session.onClose((handle) => this.#flusher.settle(() => native.objectsFlushNow(handle)))
   }
 
   override get root(): R {

@@ -179,6 +179,12 @@ pub fn objects_flush(env: &Env, handle: f64) -> napi::Result<AsyncTask<Flush>> {
     with(env, handle, |session: &Session| Ok(AsyncTask::new(Flush::new(session))))
 }
 
+/// Makes all that was committed durable, on return.
+#[napi(catch_unwind)]
+pub fn objects_flush_now(env: &Env, handle: f64) -> napi::Result<()> {
+    with(env, handle, |session: &Session| session.helper().flush())
+}
+
 /// Waits until nobody changes the store, for what is left of its time to wait; whether there is something left.
 #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
 pub fn objects_wait(env: &Env, handle: f64, elapsed: f64) -> napi::Result<AsyncTask<Wait>> {

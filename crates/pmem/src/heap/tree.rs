@@ -67,7 +67,7 @@ impl Run {
     }
 
     /// How many blocks its parts take.
-    fn needs(&self, geometry: &Geometry) -> Vec<u64> {
+    pub(super) fn needs(&self, geometry: &Geometry) -> Vec<u64> {
         let (len, most) = (self.bytes.len() as u64, geometry.run_len(MOST_RUN));
         if len <= most {
             return vec![geometry.run_blocks(len)];
@@ -301,20 +301,19 @@ impl Changes {
         self.freed.extend(run.parts.get().into_iter().flatten());
     }
 
-    /// Gives new runs their places, which `allocate` finds for each of their parts.
-    pub(super) fn place_runs(
-        &mut self,
-        geometry: &Geometry,
-        mut allocate: impl FnMut(&[u64]) -> Result<Vec<Extent>>,
-    ) -> Result<()> {
-        while let Some(run) = self.runs.last() {
-            let is_needed = Arc::strong_count(run) > 1 && !run.is_dropped.load(Order::Relaxed);
-            if is_needed && run.parts.get().is_none() {
-                let _ = run.parts.set(allocate(&run.needs(geometry))?);
-            }
-            self.runs.pop();
+    /// The runs that need a place.
+    pub(super) fn unplaced(&mut self) -> Vec<Arc<Run>> {
+        let is_needed = |run: &Arc<Run>| Arc::strong_count(run) > 1 && !run.is_dropped.load(Order::Relaxed);
+        self.runs.retain(|run| is_needed(run) && run.parts.get().is_none());
+        self.runs.clone()
+    }
+
+    /// The runs that needed a place have one.
+    pub(super) fn place(&mut self, runs: &[Arc<Run>], places: Vec<Vec<Extent>>) {
+        for (run, parts) in runs.iter().zip(places) {
+            let _ = run.parts.set(parts);
         }
-        Ok(())
+        self.runs.clear();
     }
 }
 

@@ -7,7 +7,7 @@ use super::format::{PAGE, Slot};
 use super::log::{self, INCARNATION};
 use super::space::{Generation, Space, Written};
 use super::store::Store;
-use super::tree::{Dirty, Extent, Tree};
+use super::tree::{Dirty, Extent, Run, Tree};
 use super::{Inner, Version, locked};
 use crate::os::{deliberate, errno};
 use crate::storage::medium::Failed;
@@ -80,14 +80,33 @@ impl Writer {
     /// # Errors
     /// `ENOSPC`.
     pub(super) fn reserve(&mut self, store: &Store, most: Option<u64>, more: u64) -> Result<()> {
-        let Self { tree, space, .. } = self;
-        tree.changes.place_runs(&store.geometry, |needs| allocate_all(space, store, most, needs))?;
-        let needed = self.tree.changes.dirty + more;
-        if self.space.free() >= needed {
-            return Ok(());
+        let runs = self.tree.changes.unplaced();
+        let mut places = Vec::new();
+        let reserved = self.reserve_for(&runs, more, store, most, &mut places);
+        if reserved.is_err() && !deliberate::is_on("heap: places of a failed commit kept") {
+            self.space.give_back(places.into_iter().flatten());
+            return reserved;
         }
-        let missing = needed - self.space.free();
-        grow(&mut self.space, store, most, missing)
+        self.tree.changes.place(&runs, places);
+        reserved
+    }
+
+    fn reserve_for(
+        &mut self,
+        runs: &[Arc<Run>],
+        more: u64,
+        store: &Store,
+        most: Option<u64>,
+        places: &mut Vec<Vec<Extent>>,
+    ) -> Result<()> {
+        for run in runs {
+            places.push(allocate_all(&mut self.space, store, most, &run.needs(&store.geometry))?);
+        }
+        let needed = self.tree.changes.dirty + more;
+        match needed.checked_sub(self.space.free()) {
+            None | Some(0) => Ok(()),
+            Some(missing) => grow(&mut self.space, store, most, missing),
+        }
     }
 
     /// Whether so many more nodes can be changed, as far as the file's size is limited. What cannot be written would be in the

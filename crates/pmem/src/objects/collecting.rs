@@ -34,6 +34,13 @@ impl Helper {
     /// # Errors
     /// As [`Heap::begin`](crate::heap::Heap::begin), and what reading says.
     pub fn collect(&self) -> Result<u64> {
+        let freed = self.free_unreachable()?;
+        // What that took, and all else that was replaced, can be used from then on.
+        self.heap.checkpoint()?;
+        Ok(freed)
+    }
+
+    fn free_unreachable(&self) -> Result<u64> {
         let _turn = locked(&self.common.collecting);
         self.common.begin_look();
         let drained = self.drain_all()?;

@@ -76,6 +76,7 @@ pub(crate) const FAULTS: &[&str] = &[
     "heap: checksum not checked",
     "heap: damage taken for torn",
     "heap: unfinished copy has a name",
+    "heap: places of a failed commit kept",
     "heap: found slot trusted",
     "heap: failed flush still seen",
     "heap: file cut within bitmaps",

@@ -144,3 +144,21 @@ fn nodes_that_are_split_and_joined_again_and_again_keep_few_links() {
         }
     });
 }
+
+#[test]
+fn long_values_that_found_no_room_take_none() {
+    on_each_medium(|folder| {
+        let heap = Heap::open(&folder.join("a.store"), &HeapOptions { max_len: Some(1 << 20), ..options() }).unwrap();
+        set(&heap, b"keep", b"1");
+        for _ in 0..3 {
+            let mut transaction = heap.begin().unwrap();
+            let outcome = (0..500u32).try_for_each(|number| transaction.set(&number.to_be_bytes(), &[7; 10_000]));
+            assert_eq!(outcome.and_then(|()| transaction.commit()).unwrap_err().code(), "ENOSPC");
+            let stats = heap.stats().unwrap();
+            assert!(stats.free > stats.size / 2, "{stats:?}");
+            set(&heap, b"after", &[7; 10_000]);
+        }
+        check(&heap);
+        heap.close().unwrap();
+    });
+}
