@@ -69,7 +69,9 @@ export function readEntries(session: Session, id: number, kind: Kind, after: num
 /** At most so many items of an array from an index on, each read by `read`. */
 export function readItems(session: Session, id: number, index: number, most: number, read = (reader: Reader) => reader.value()): unknown[] {
   const reader = calls.items(session.handle(), id, index, most)
-  return Array.from({ length: calls.count() }, () => read(reader))
+  const items: unknown[] = []
+  for (let count = calls.count(); count > 0; count -= 1) items.push(read(reader))
+  return items
 }
 
 /** An end of a range. */
