@@ -290,7 +290,7 @@ test.serial('a change waits as long as busyTimeout says for another thread, and 
   const waited = performance.now() - started
   t.true(waited >= 195 && waited < 5000, `${waited}`)
   const { message } = t.throws(() => store.transaction(() => t.fail()), { code: 'ERR_PMEM_BUSY' })
-  t.regex(message, /'.*store' is being changed by .*thread.*, for \d+ ms/)
+  t.regex(message, /'.*store' is being changed by the worker \d+, for \d+ ms/)
   t.true(Number(/(\d+) ms/.exec(message)![1]) >= 195, message)
   t.false(store.inTransaction)
   // Readers do not wait.
@@ -337,7 +337,7 @@ test.serial('transactionAsync gives up after busyTimeout, and holds up the event
     last = now
   }, 5)
   const started = performance.now()
-  await rejects(t, { code: 'ERR_PMEM_BUSY', says: 'being changed by another thread' }, () => store.transactionAsync(() => t.fail()))
+  await rejects(t, { code: 'ERR_PMEM_BUSY', says: 'being changed by the worker' }, () => store.transactionAsync(() => t.fail()))
   const took = performance.now() - started
   longest = Math.max(longest, performance.now() - last)
   clearInterval(timer)

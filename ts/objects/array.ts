@@ -2,9 +2,10 @@ import { wrongType } from '../shared/errors.js'
 import { COMMAND, startCommand, startSplice } from './commands.js'
 import { keepLive, revive } from './live.js'
 import { Unchangeable, checkName, nothing, targetOf } from './proxies.js'
-import { COPIED, readCached, readHeader, readItems } from './reading.js'
-import { Container, type Session, containers } from './session.js'
+import { COPIED, readCached, readItems } from './reading.js'
+import { type Session, containers } from './session.js'
 import type { Glance } from './show.js'
+import { Sized } from './sized.js'
 import { Storing, isPrimitive, store, storeAll } from './storing.js'
 import { KIND, out } from './values.js'
 
@@ -15,22 +16,16 @@ const MOST = 256
 const OUTDATED = -1
 
 /** The items of an array. */
-class ArrayContainer extends Container {
-  #length = 0
+class ArrayContainer extends Sized {
   /** Some of the items, from one on, as long as nothing changes. */
   #window: unknown[] = []
   #start = 0
   #most = 1
   #version = -1
+  #epoch = -1
 
   get length(): number {
-    this.look()
-    if (this.epoch !== this.session.epoch) {
-      this.#length = readHeader(this.session, this.id).size
-      this.epoch = this.session.epoch
-      this.#version = -1
-    }
-    return this.#length
+    return this.size
   }
 
   override glance(most: number): Glance {
@@ -41,7 +36,7 @@ class ArrayContainer extends Container {
   item(index: number): unknown {
     const { length } = this
     if (index >= length) return undefined
-    const isSame = this.#version === this.version
+    const isSame = this.#version === this.version && this.#epoch === this.epoch
     let at = isSame ? index - this.#start : -1
     if (at < 0 || at >= this.#window.length) {
       this.#fetch(index, isSame && at === this.#window.length)
@@ -59,6 +54,7 @@ class ArrayContainer extends Container {
     this.#window = readItems(this.session, this.id, index, this.#most, readCached)
     this.#start = index
     this.#version = this.version
+    this.#epoch = this.epoch
   }
 
   /** All items, each as a reader gets it. */
@@ -100,8 +96,7 @@ class ArrayContainer extends Container {
   splice(start: number, removed: number, values: readonly unknown[]): number {
     this.touch()
     const result = values.every(isPrimitive) ? this.#splicePrimitives(start, removed, values) : this.#spliceAny(start, removed, values)
-    this.version += 1
-    this.#length = result
+    this.changed(result)
     return result
   }
 

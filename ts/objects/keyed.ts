@@ -3,8 +3,9 @@
 import * as calls from './calls.js'
 import { COMMAND, startCommand } from './commands.js'
 import { revive } from './live.js'
-import { type Entries, readEntries, readHeader } from './reading.js'
-import { Container, containers } from './session.js'
+import { type Entries, readEntries } from './reading.js'
+import { type Container, containers } from './session.js'
+import { Sized } from './sized.js'
 import { type Write, store } from './storing.js'
 import { stepTo } from './steps.js'
 import { KIND, out } from './values.js'
@@ -13,18 +14,7 @@ import { KIND, out } from './values.js'
 const MOST = 256
 
 /** Entries by key. */
-export abstract class Keyed extends Container {
-  #size = 0
-
-  get size(): number {
-    this.look()
-    if (this.epoch !== this.session.epoch) {
-      this.#size = readHeader(this.session, this.id).size
-      this.epoch = this.session.epoch
-    }
-    return this.#size
-  }
-
+export abstract class Keyed extends Sized {
   /** The value of a key as it was stored; `absent` where there is none. */
   get(key: unknown, absent: unknown): unknown {
     this.look()
@@ -47,14 +37,14 @@ export abstract class Keyed extends Container {
       if (!isSet) write(value)
     }
     store(this.session, this, isSet ? '' : stepTo(key), value, commands, key)
-    this.#changed(calls.applied())
+    this.changed(calls.applied())
   }
 
   delete(key: unknown): boolean {
     this.touch()
     if (!writeKey(this, key, () => startCommand(COMMAND.delete, this.id))) return false
     const wasThere = this.session.apply(out) === 1
-    if (wasThere) this.#changed(calls.applied())
+    if (wasThere) this.changed(calls.applied())
     return wasThere
   }
 
@@ -63,13 +53,7 @@ export abstract class Keyed extends Container {
     out.clear()
     startCommand(COMMAND.clear, this.id)
     this.session.apply(out)
-    this.#changed(0)
-  }
-
-  #changed(size: number): void {
-    this.version += 1
-    // Below 0 where it is as it was.
-    if (size >= 0) this.#size = size
+    this.changed(0)
   }
 }
 

@@ -1,5 +1,6 @@
 /** The options of stores, and their checks. */
 
+import { isMainThread, threadId } from 'node:worker_threads'
 import { type Size, toBoolean, toInteger } from '../shared/arguments.js'
 import { wrongType, wrongValue } from '../shared/errors.js'
 import { type Names, toOptions } from '../shared/options.js'
@@ -65,6 +66,7 @@ export function toOpenArguments<R>(options: OpenOptions<R> | undefined) {
     mode: toInteger('mode', mode, 0, 0o7777),
     group: durability === 'group',
     busyTimeout: toInteger('busyTimeout', busyTimeout, 0, 2 ** 31 - 1),
+    thread: isMainThread ? 'the main thread' : `the worker ${threadId}`,
     ...(maxSize !== undefined && { maxSize: toInteger('maxSize', maxSize, 1) }),
   }
   return { flags, root, classes: new Classes(classes), version: toInteger('version', version, 0, 2 ** 32 - 1), upgrade }

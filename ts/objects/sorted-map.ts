@@ -6,9 +6,10 @@ import { COMMAND, startCommand } from './commands.js'
 import { type Steps, type ValuesOf, firstOf, iterate, pickEntry, pickKey, pickValue } from './iterators.js'
 import { containerOf, keepLive, revive } from './live.js'
 import { closedProxy } from './proxies.js'
-import { type Bound, readHeader, readRange } from './reading.js'
-import { Container, type Session } from './session.js'
+import { type Bound, readRange } from './reading.js'
+import type { Session } from './session.js'
 import type { Glance } from './show.js'
+import { Sized } from './sized.js'
 import { type SortedKey, checkSortedKey, writeCounted, writeSortedKey } from './sorted-keys.js'
 import { stepTo } from './steps.js'
 import { Storing, storeAll } from './storing.js'
@@ -39,18 +40,7 @@ export interface RangeOptions<K extends SortedKey = SortedKey> {
 const RANGE_OPTIONS: Names<RangeOptions> = { from: true, after: true, to: true, through: true, reverse: true, limit: true }
 
 /** The entries of a sorted map. */
-class SortedContainer extends Container {
-  #size = 0
-
-  get size(): number {
-    this.look()
-    if (this.epoch !== this.session.epoch) {
-      this.#size = readHeader(this.session, this.id).size
-      this.epoch = this.session.epoch
-    }
-    return this.#size
-  }
-
+class SortedContainer extends Sized {
   override glance(most: number): Glance {
     return { plain: new Map(firstOf(new RangeCursor(this, {}), pickEntry, most)), size: this.size }
   }
@@ -75,7 +65,7 @@ class SortedContainer extends Container {
       }
     })
     this.version += 1
-    this.#changed()
+    this.changed(calls.applied())
   }
 
   delete(key: SortedKey): boolean {
@@ -83,23 +73,15 @@ class SortedContainer extends Container {
     startCommand(COMMAND.sortedDelete, (out.clear(), this.id))
     writeCounted(key)
     const wasThere = this.session.apply(out) === 1
-    this.#changed()
+    this.changed(calls.applied())
     return wasThere
-  }
-
-  #changed(): void {
-    this.version += 1
-    const size = calls.applied()
-    // Below 0 where it is as it was.
-    if (size >= 0) this.#size = size
   }
 
   clear(): void {
     this.touch()
     startCommand(COMMAND.clear, (out.clear(), this.id))
     this.session.apply(out)
-    this.version += 1
-    this.#size = 0
+    this.changed(0)
   }
 }
 

@@ -1,5 +1,5 @@
 import { type Path, toPath } from '../shared/arguments.js'
-import { asynchronous, busyStore, wrongType } from '../shared/errors.js'
+import { asynchronous, wrongType } from '../shared/errors.js'
 import { isThenable } from '../shared/arguments.js'
 import { INSIDE, requireInside } from '../shared/inside.js'
 import { inspectAs } from '../shared/inspect.js'
@@ -243,11 +243,7 @@ export class Store<R = unknown> extends Reader<R> {
     const { session } = this
     checkWritable(session)
     const started = performance.now()
-    while (session.depth > 0 || !session.tryBegin()) {
-      const elapsed = performance.now() - started
-      // Beginning would wait once more, and hold up the event loop.
-      if (!(await native.objectsWait(session.handle(), elapsed))) throw busyStore(session.path, performance.now() - started)
-    }
+    while (session.depth > 0 || !session.tryBegin()) await native.objectsWait(session.handle(), performance.now() - started)
     const result = session.run(() => synchronous(work()) as T)
     await this.flushed()
     return result

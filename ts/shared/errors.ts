@@ -56,12 +56,6 @@ export function newerStore(path: string, version: number, wanted: number): PmemE
   return Object.assign(new PmemError('ERR_PMEM_VERSION', `the store '${path}' is of version ${version}, and this program knows ${wanted}: nothing was changed`), { path })
 }
 
-/** A store that another thread changes, for longer than was waited. */
-export function busyStore(path: string, waited: number): PmemError {
-  const message = `'${path}' is being changed by another thread, for ${Math.floor(waited)} ms by now: end that transaction first, or wait longer by busyTimeout`
-  return new PmemError('ERR_PMEM_BUSY', message)
-}
-
 export function olderStore(path: string, version: number, wanted: number): PmemError {
   const message = `the store '${path}' is of version ${version}, and this program's is ${wanted}: open it for writing once, which brings it up to date`
   return Object.assign(new PmemError('ERR_PMEM_VERSION', message), { path })

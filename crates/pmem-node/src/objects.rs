@@ -38,6 +38,8 @@ pub struct ObjectsFlags {
     pub busy_timeout: f64,
     /// How large the file may get, in bytes.
     pub max_size: Option<f64>,
+    /// What others are told who wait for this thread.
+    pub thread: String,
 }
 
 impl ObjectsFlags {
@@ -91,6 +93,7 @@ pub struct ObjectsFindings {
 /// Opens a store, or makes one; its handle.
 #[napi(catch_unwind)]
 pub fn objects_open(env: &Env, path: Uint8ArraySlice<'_>, flags: ObjectsFlags) -> napi::Result<f64> {
+    pmem::heap::name_thread(&flags.thread);
     keep(env, Session::open(&path_of(&path), &flags.options()), |_, handle| handle)
 }
 
@@ -185,8 +188,8 @@ pub fn objects_flush_now(env: &Env, handle: f64) -> napi::Result<()> {
     with(env, handle, |session: &Session| session.helper().flush())
 }
 
-/// Waits until nobody changes the store, for what is left of its time to wait; whether there is something left.
-#[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
+/// Waits until nobody changes the store, for what is left of its time to wait.
+#[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn objects_wait(env: &Env, handle: f64, elapsed: f64) -> napi::Result<AsyncTask<Wait>> {
     let elapsed = Duration::from_millis(elapsed as u64);
     with(env, handle, |session: &Session| Ok(AsyncTask::new(Wait::new(session, elapsed))))

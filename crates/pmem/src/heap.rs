@@ -171,9 +171,35 @@ pub(crate) struct Inner {
 struct Desk {
     /// None while someone does.
     writer: Option<Box<Writer>>,
-    holder: Option<(std::thread::Thread, Instant)>,
+    holder: Option<Holder>,
     /// How many wait for it, who are to be woken.
     waiting: usize,
+}
+
+/// A thread that changes the store.
+struct Holder {
+    thread: std::thread::Thread,
+    name: Option<String>,
+    since: Instant,
+}
+
+thread_local! {
+    /// What messages call this thread, where that is not its own name.
+    static NAME: std::cell::RefCell<Option<String>> = const { std::cell::RefCell::new(None) };
+}
+
+/// Says what messages call the calling thread, in which others wait for its transaction: `"the worker 3"`.
+pub fn name_thread(name: &str) {
+    NAME.set(Some(name.to_owned()));
+}
+
+impl Holder {
+    /// The calling thread, from now on.
+    fn new() -> Self {
+        let thread = std::thread::current();
+        let own = || thread.name().map(|name| format!("the thread '{name}'"));
+        Self { name: NAME.with_borrow(Clone::clone).or_else(own), since: Instant::now(), thread }
+    }
 }
 
 /// How far a checkpoint is.
@@ -273,16 +299,16 @@ impl Heap {
         }
     }
 
-    /// Waits until nobody changes the store, or for so long. Returns whether that is so: another may be faster then.
-    pub fn wait_free(&self, most: Duration) -> bool {
+    /// Waits until nobody changes the store, for so long at most. Another may be faster then.
+    ///
+    /// # Errors
+    /// [`Error::Held`].
+    pub fn wait_free(&self, most: Duration) -> Result<()> {
         let (started, mut desk) = (Instant::now(), locked(&self.inner.desk));
         while desk.writer.is_none() {
-            match self.inner.wait(desk, started, most) {
-                Ok(next) => desk = next,
-                Err(_) => return false,
-            }
+            desk = self.inner.wait(desk, started, most)?;
         }
-        true
+        Ok(())
     }
 
     /// How long [`Heap::begin`] waits for others.
@@ -413,7 +439,7 @@ impl Inner {
             if let Some(version) = self.published.load_full() {
                 return Ok(version);
             }
-            if desk.holder.as_ref().is_some_and(|(thread, _)| thread.id() == std::thread::current().id()) {
+            if desk.holder.as_ref().is_some_and(|holder| holder.thread.id() == std::thread::current().id()) {
                 let holder = "this thread, whose transaction reads for it".to_owned();
                 return Err(Error::Held { path: self.store.path.clone(), holder, waited: 0 });
             }
@@ -433,9 +459,9 @@ impl Inner {
     ) -> Result<MutexGuard<'d, Desk>> {
         let left = most.saturating_sub(started.elapsed());
         if left.is_zero() {
-            let since = desk.holder.as_ref().map_or(started, |(_, since)| *since);
-            let name = desk.holder.as_ref().and_then(|(thread, _)| thread.name());
-            let holder = name.map_or_else(|| "another thread".to_owned(), |name| format!("the thread '{name}'"));
+            let since = desk.holder.as_ref().map_or(started, |holder| holder.since);
+            let name = desk.holder.as_ref().and_then(|holder| holder.name.clone());
+            let holder = name.unwrap_or_else(|| "another thread".to_owned());
             let waited = since.elapsed().as_millis() as u64;
             return Err(Error::Held { path: self.store.path.clone(), holder, waited });
         }
@@ -468,7 +494,7 @@ impl Inner {
         let (mut started, mut desk) = (None, locked(&self.desk));
         loop {
             if let Some(writer) = desk.writer.take() {
-                desk.holder = Some((std::thread::current(), Instant::now()));
+                desk.holder = Some(Holder::new());
                 drop(desk);
                 if let Err(error) = self.check_latch() {
                     self.put_back(writer);

@@ -719,8 +719,11 @@ impl Helper {
         self.heap.flush()
     }
 
-    /// Waits until nobody changes the store, for what is left of the time to wait for others after `elapsed`. Returns whether that is so.
-    pub fn wait_free(&self, elapsed: Duration) -> bool {
+    /// Waits until nobody changes the store, for what is left of the time to wait for others after `elapsed`.
+    ///
+    /// # Errors
+    /// [`Error::Held`].
+    pub fn wait_free(&self, elapsed: Duration) -> Result<()> {
         self.heap.wait_free(self.heap.busy_timeout().saturating_sub(elapsed))
     }
 

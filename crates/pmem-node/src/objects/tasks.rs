@@ -45,8 +45,8 @@ task! {
 }
 
 task! {
-    /// Waits until nobody changes the store; whether that came in time.
-    Wait { elapsed: Duration }, bool => bool, |task| Ok(task.helper.wait_free(task.elapsed))
+    /// Waits until nobody changes the store.
+    Wait { elapsed: Duration }, () => (), |task| task.helper.wait_free(task.elapsed)
 }
 
 task! {
