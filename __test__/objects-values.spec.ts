@@ -528,3 +528,19 @@ persistent('a name that a plain array has besides its items is refused, not lost
   t.throws(() => store.root.set('a', { match: /(?<x>a)/.exec('a') }), { code: 'ERR_PMEM_UNCLONEABLE' })
   t.is(store.root.size, 0)
 })
+
+persistent('objects of more forms than a store keeps have their fields all the same', (t, store, stored) => {
+  const count = 10_020
+  store.transaction(() => {
+    for (let index = 0; index < count; index += 1) store.root.set(index, { [`name ${index}`]: index, nested: { [`inner ${index}`]: [index] } })
+  })
+  const last = store.root.get(count - 1)
+  last.more = 'more'
+  delete last[`name ${count - 1}`]
+  for (const rootOf of [() => store.root, () => stored.reopen()]) {
+    const root = rootOf()
+    t.deepEqual(objects.toPlain(root.get(0)), { 'name 0': 0, nested: { 'inner 0': [0] } })
+    t.deepEqual(objects.toPlain(root.get(count - 2)), { [`name ${count - 2}`]: count - 2, nested: { [`inner ${count - 2}`]: [count - 2] } })
+    t.deepEqual(objects.toPlain(root.get(count - 1)), { nested: { [`inner ${count - 1}`]: [count - 1] }, more: 'more' })
+  }
+})

@@ -81,7 +81,7 @@ function inherited(target: object, key: string): PropertyDescriptor | undefined 
 }
 
 /** The object that these fields are seen by. */
-export function objectOf(fields: Fields, prototype: object, name: string): object {
+function objectOf(fields: Fields, prototype: object, name: string): object {
   const target = targetOf(Object.create(prototype) as object, fields, name)
   const object = new Proxy(target, new FieldsHandler(fields))
   containers.set(object, fields)

@@ -9,7 +9,7 @@ import { KIND, type Kind, Reference } from './values.js'
 const MOST = 1000
 
 /** What containers are called. */
-export const NAMES: Record<Kind, string> = {
+const NAMES: Record<Kind, string> = {
   [KIND.map]: 'a Map',
   [KIND.set]: 'a Set',
   [KIND.sortedMap]: 'a SortedMap',

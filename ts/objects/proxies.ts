@@ -6,7 +6,7 @@ import type { Container } from './session.js'
 import { show } from './show.js'
 
 /** The name of the method that `util.inspect` and `console.log` ask for, in every runtime. */
-export const INSPECT = Symbol.for('nodejs.util.inspect.custom')
+const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
 /** What a live object's proxy has as its target: empty, and of the class that the object seems to be of. */
 export function targetOf<T extends object>(target: T, container: Container, name: string): T {

@@ -159,6 +159,8 @@ export class Storing {
     const names = fields.map(([name]) => name)
     fresh.fields = fields
     fresh.shape = this.#session.shapes.intern(className, names)
+    // A dictionary needs that of its class, which is known when the commands are written.
+    if (!fresh.shape) this.#session.shapes.bare(className)
   }
 
   *#propertiesOf(fresh: Fresh): Generator<[string, unknown]> {
