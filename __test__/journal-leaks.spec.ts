@@ -22,12 +22,13 @@ linux('opening again and again leaves nothing behind: no descriptor, no mapping,
     await open({ readonly: true })
   }
   const count = () => [readdirSync('/proc/self/fd').length, maps().filter((line) => line.includes(path)).length, readdirSync('/proc/self/task').length]
-  for (let round = 0; round < 100; round += 1) await both()
+  // Until the runtime has what it keeps.
+  for (let round = 0; round < rounds / 5; round += 1) await both()
   globalThis.gc?.()
   const [before, memory] = [count(), process.memoryUsage.rss()]
   for (let round = 0; round < rounds; round += 1) await both()
   globalThis.gc?.()
   t.deepEqual(count(), before)
-  t.true(process.memoryUsage.rss() - memory < 32 * MiB, `${(process.memoryUsage.rss() - memory) / MiB} MiB`)
+  t.true(process.memoryUsage.rss() - memory < 48 * MiB, `${(process.memoryUsage.rss() - memory) / MiB} MiB`)
   t.true(journal.check(path).sound)
 })
