@@ -14,8 +14,8 @@ import { hostTarget, targets } from './targets.mjs'
 import { installedBinary, sources, withUser } from './user.mjs'
 
 /** The size budget, unpacked. */
-const LARGEST_ROOT = 420_000
-const LARGEST_PLATFORM = 3_000_000
+const LARGEST_ROOT = 680_000
+const LARGEST_PLATFORM = 3_400_000
 
 /** How long a program may take on another platform, in milliseconds. */
 const LONGEST = 120_000
