@@ -1,4 +1,5 @@
 import { wrongType } from '../shared/errors.js'
+import { Ahead } from './ahead.js'
 import { COMMAND, startCommand, startSplice } from './commands.js'
 import { keepLive, revive } from './live.js'
 import { Unchangeable, checkName, nothing, targetOf } from './proxies.js'
@@ -9,9 +10,6 @@ import { Sized } from './sized.js'
 import { Storing, isPrimitive, store, storeAll } from './storing.js'
 import { KIND, out } from './values.js'
 
-/** How many items are fetched at once at most. */
-const MOST = 256
-
 /** What a command gives where another thread has made the array shorter meanwhile. */
 const OUTDATED = -1
 
@@ -20,9 +18,7 @@ class ArrayContainer extends Sized {
   /** Some of the items, from one on, as long as nothing changes. */
   #window: unknown[] = []
   #start = 0
-  #most = 1
-  #version = -1
-  #epoch = -1
+  readonly #ahead = new Ahead()
 
   get length(): number {
     return this.size
@@ -36,7 +32,7 @@ class ArrayContainer extends Sized {
   item(index: number): unknown {
     const { length } = this
     if (index >= length) return undefined
-    const isSame = this.#version === this.version && this.#epoch === this.epoch
+    const isSame = this.#ahead.isCurrent(this)
     let at = isSame ? index - this.#start : -1
     if (at < 0 || at >= this.#window.length) {
       this.#fetch(index, isSame && at === this.#window.length)
@@ -50,11 +46,8 @@ class ArrayContainer extends Sized {
 
   /** @param goesOn whether it is the item behind those that were fetched last */
   #fetch(index: number, goesOn: boolean): void {
-    this.#most = goesOn ? Math.min(2 * this.#most, MOST) : 1
-    this.#window = readItems(this.session, this.id, index, this.#most, readCached)
+    this.#window = readItems(this.session, this.id, index, this.#ahead.next(this, goesOn), readCached)
     this.#start = index
-    this.#version = this.version
-    this.#epoch = this.epoch
   }
 
   /** All items, each as a reader gets it. */

@@ -1,5 +1,6 @@
 /** What maps and sets have in common: entries by key, in the order in which they were added. */
 
+import { Ahead } from './ahead.js'
 import * as calls from './calls.js'
 import { COMMAND, startCommand } from './commands.js'
 import { revive } from './live.js'
@@ -9,9 +10,6 @@ import { Sized } from './sized.js'
 import { type Write, store } from './storing.js'
 import { stepTo } from './steps.js'
 import { KIND, out } from './values.js'
-
-/** How many entries are fetched at once at most. */
-const MOST = 256
 
 /** Entries by key. */
 export abstract class Keyed extends Sized {
@@ -79,9 +77,7 @@ export class EntryCursor {
   #entries: Entries = { keys: [], values: [], numbers: [] }
   #index = 0
   #after = -1
-  #most = 1
-  #version = -1
-  #epoch = -1
+  readonly #ahead = new Ahead()
   #isOver = false
   #key: unknown
   #value: unknown
@@ -103,7 +99,7 @@ export class EntryCursor {
     if (this.#isOver) return false
     const container = this.#container
     container.look()
-    const isSame = this.#version === container.version && this.#epoch === container.session.epoch
+    const isSame = this.#ahead.isCurrent(container)
     if (!isSame || this.#index === this.#entries.keys.length) this.#fetch(isSame)
     const { keys, values, numbers } = this.#entries
     const index = this.#index
@@ -119,11 +115,8 @@ export class EntryCursor {
   }
 
   #fetch(isSame: boolean): void {
-    const { session, id, kind, version } = this.#container
-    this.#most = isSame ? Math.min(2 * this.#most, MOST) : 1
-    this.#version = version
-    this.#epoch = session.epoch
-    this.#entries = readEntries(session, id, kind, this.#after, this.#most)
+    const { session, id, kind } = this.#container
+    this.#entries = readEntries(session, id, kind, this.#after, this.#ahead.next(this.#container, isSame))
     this.#index = 0
   }
 }

@@ -83,7 +83,7 @@ export class Session {
   #ids = 0
   readonly #collected = new FinalizationRegistry<Held>((held) => this.#forget(held))
   /** What closing ends. */
-  readonly #endings = new Set<(handle: number) => void>()
+  readonly #endings: ((handle: number) => void)[] = []
   readonly #leave = () => this.#leaveTurn()
 
   constructor(
@@ -270,10 +270,9 @@ export class Session {
     if (this.#handle !== 0) calls.unpin(this.#handle, id)
   }
 
-  /** Has closing call a function with the handle, which may not throw, unless the function that this returns is called before. */
-  onClose(ending: (handle: number) => void): () => void {
-    this.#endings.add(ending)
-    return () => void this.#endings.delete(ending)
+  /** Has closing call a function with the handle, which may not throw. */
+  onClose(ending: (handle: number) => void): void {
+    this.#endings.push(ending)
   }
 
   /** Rolls an open transaction back, and closes; closing again does nothing. */
@@ -284,7 +283,6 @@ export class Session {
     this.current = false
     this.depth = 0
     for (const end of this.#endings) end(handle)
-    this.#endings.clear()
     collected.unregister(this)
     native.objectsClose(handle)
   }

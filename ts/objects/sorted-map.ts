@@ -1,6 +1,7 @@
 import { wrongType } from '../shared/errors.js'
 import { type Names, toOptions } from '../shared/options.js'
 import { toBoolean, toInteger } from '../shared/arguments.js'
+import { Ahead } from './ahead.js'
 import * as calls from './calls.js'
 import { COMMAND, startCommand } from './commands.js'
 import { type Steps, type ValuesOf, firstOf, iterate, pickEntry, pickKey, pickValue } from './iterators.js'
@@ -14,9 +15,6 @@ import { type SortedKey, checkSortedKey, writeCounted, writeSortedKey } from './
 import { stepTo } from './steps.js'
 import { Storing, storeAll } from './storing.js'
 import { KIND, out } from './values.js'
-
-/** How many entries are fetched at once at most. */
-const MOST = 256
 
 /** A key, or what a tuple begins with: that comes before all tuples that begin with it. */
 export type RangeBound<K> = K | (K extends readonly [...infer First, unknown] ? (First extends readonly [] ? never : RangeBound<First>) : never)
@@ -95,9 +93,7 @@ class RangeCursor implements Steps {
   #keys: SortedKey[] = []
   #values: unknown[] = []
   #index = 0
-  #most = 1
-  #version = -1
-  #epoch = -1
+  readonly #ahead = new Ahead()
   #isOver = false
   #value: unknown
   key: unknown
@@ -121,7 +117,7 @@ class RangeCursor implements Steps {
     if (this.#isOver || this.#left === 0) return false
     const container = this.#container
     container.look()
-    const isSame = this.#version === container.version && this.#epoch === container.session.epoch
+    const isSame = this.#ahead.isCurrent(container)
     if (!isSame || this.#index === this.#keys.length) this.#fetch(isSame)
     const index = this.#index
     if (index === this.#keys.length) {
@@ -136,15 +132,13 @@ class RangeCursor implements Steps {
   }
 
   #fetch(isSame: boolean): void {
-    const { session, id, version } = this.#container
-    this.#most = isSame ? Math.min(2 * this.#most, MOST) : 1
-    this.#version = version
-    this.#epoch = session.epoch
+    const { session, id } = this.#container
+    const most = Math.min(this.#ahead.next(this.#container, isSame), this.#left)
     // What follows lies behind the last key.
     const last = this.key === undefined ? undefined : { key: this.key as SortedKey, isOut: true }
     if (this.#isReverse) this.#high = last ?? this.#high
     else this.#low = last ?? this.#low
-    const { keys, values } = readRange(session, id, this.#isReverse, this.#low, this.#high, Math.min(this.#most, this.#left))
+    const { keys, values } = readRange(session, id, this.#isReverse, this.#low, this.#high, most)
     this.#index = 0
     this.#keys = keys
     this.#values = values

@@ -1,10 +1,8 @@
 import { type Path, toPath } from '../shared/arguments.js'
-import { asynchronous, wrongType } from '../shared/errors.js'
-import { isThenable } from '../shared/arguments.js'
+import { wrongType } from '../shared/errors.js'
 import { INSIDE, requireInside } from '../shared/inside.js'
 import { inspectAs } from '../shared/inspect.js'
 import { native } from '../shared/native.js'
-import { types } from 'node:util'
 import * as calls from './calls.js'
 import { COMMAND, startCommand } from './commands.js'
 import { Flusher } from './flusher.js'
@@ -17,6 +15,7 @@ import { Storing, isPrimitive, storeAll } from './storing.js'
 import type { Live, NotPromise } from './types.js'
 import { KIND, out } from './values.js'
 import { type Change, Watches } from './watch.js'
+import { checkSynchronous, synchronous } from './work.js'
 
 /** What a store is and has done: bytes and counts. */
 export interface Stats {
@@ -314,12 +313,7 @@ function checkWritable(session: Session): void {
 
 function checkWork(work: unknown): void {
   if (typeof work !== 'function') throw wrongType('work', 'a function', work)
-  if (types.isAsyncFunction(work)) throw asynchronous()
-}
-
-function synchronous<T>(result: T): T {
-  if (isThenable(result)) throw asynchronous()
-  return result
+  checkSynchronous(work)
 }
 
 export type { Live }

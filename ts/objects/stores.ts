@@ -1,8 +1,7 @@
 /** Maps, sets, arrays, objects and instances that are still there after a restart: a file for a store. */
 
-import { types } from 'node:util'
-import { type Path, isThenable, textOf, toPath } from '../shared/arguments.js'
-import { asynchronous, newerStore, olderStore } from '../shared/errors.js'
+import { type Path, textOf, toPath } from '../shared/arguments.js'
+import { newerStore, olderStore } from '../shared/errors.js'
 import { native } from '../shared/native.js'
 import { newArray } from './array.js'
 import { COMMAND, startCommand } from './commands.js'
@@ -16,6 +15,7 @@ import { newSortedMap } from './sorted-map.js'
 import { type Store, newStore } from './store.js'
 import type { Live } from './types.js'
 import { KIND, out } from './values.js'
+import { checkSynchronous, synchronous } from './work.js'
 
 export { Persistent } from './persistent.js'
 export { toPlain } from './plain.js'
@@ -91,9 +91,9 @@ function bring(session: Session, store: Store<unknown>, version: number, upgrade
   if (from > version) throw newerStore(session.path, from, version)
   if (from === version) return
   if (session.readonly) throw olderStore(session.path, from, version)
-  if (types.isAsyncFunction(upgrade)) throw asynchronous()
+  checkSynchronous(upgrade)
   session.transaction(() => {
-    if (isThenable(upgrade?.(store, from))) throw asynchronous()
+    synchronous(upgrade?.(store, from))
     setVersion(session, version)
   })
 }

@@ -663,7 +663,7 @@ impl Session {
         self.common.begin_look();
         let helper = self.helper();
         // What it cannot free is free later.
-        let work = move || drop(helper.collect());
+        let work = move || drop(helper.free_unreachable());
         let spawned = std::thread::Builder::new().name("pmem collector".to_owned()).spawn(work);
         *collector = spawned.ok();
     }

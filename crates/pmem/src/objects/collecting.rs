@@ -40,7 +40,8 @@ impl Helper {
         Ok(freed)
     }
 
-    fn free_unreachable(&self) -> Result<u64> {
+    /// As `collect`, but what that took can be used only after the next checkpoint.
+    pub(super) fn free_unreachable(&self) -> Result<u64> {
         let _turn = locked(&self.common.collecting);
         self.common.begin_look();
         let drained = self.drain_all()?;

@@ -162,3 +162,18 @@ fn long_values_that_found_no_room_take_none() {
         heap.close().unwrap();
     });
 }
+
+#[test]
+fn a_store_with_few_free_blocks_gets_longer_rather_than_write_a_checkpoint_for_each_commit() {
+    on_each_medium(|folder| {
+        let heap = Heap::open(&folder.join("a.store"), &options()).unwrap();
+        let before = heap.stats().unwrap().checkpoints;
+        for number in 0..3000u32 {
+            set(&heap, &number.to_be_bytes(), &[7; 100]);
+        }
+        let stats = heap.stats().unwrap();
+        // Each commit has less than 200 bytes, and a checkpoint is due when the log is half full.
+        let due = 3000 * 200 / (options().geometry.unwrap().log_len / 2);
+        assert!(stats.checkpoints - before <= 2 * due, "{stats:?}");
+    });
+}
