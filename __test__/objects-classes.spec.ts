@@ -418,11 +418,39 @@ test('an instance of a class that is not known is said to be one when it is read
   t.true('dog' in root.get('record'))
   t.is(root.get('record').other, 1)
   t.is((objects.toPlain(root) as Map<string, any>).get('dog').name, 'rex')
-  t.notThrows(() => inspect(root))
   root.get('record').dog = 'replaced'
   root.get('list')[1] = 'replaced'
   t.true(root.delete('dog'))
   t.deepEqual(objects.toPlain(root), new Map<string, unknown>([['record', { dog: 'replaced', other: 1 }], ['list', [1, 'replaced']]]))
+})
+
+test('inspect shows what is beside an instance of a class that is not known', (t) => {
+  const store = kept(t)
+  const [a, b] = [Dog.of('a'), Dog.of('b')]
+  store.root.set('dog', a).set(b, 'key').set('record', { dog: a, other: 1 }).set('list', [1, a, 2]).set('set', new Set([a, 'x']))
+  store.root.set('sorted', store.store.sortedMap<number, unknown>([[1, a], [2, 'two']]))
+  const root = store.reopen({ classes: {} })
+  t.is(inspect(root.get('record')), 'live { dog: <unknown class "Dog">, other: 1 }')
+  t.is(inspect(root.get('list')), 'live [ 1, <unknown class "Dog">, 2 ]')
+  t.is(inspect(root.get('set')), 'live Set(2) { <unknown class "Dog">, \'x\' }')
+  t.is(inspect(root.get('sorted')), 'live Map(2) { 1 => <unknown class "Dog">, 2 => \'two\' }')
+  t.regex(inspect(root), /'dog' => <unknown class "Dog">,\s+<unknown class "Dog"> => 'key'/)
+  // What is shown is kept nowhere.
+  throws(t, 'ERR_PMEM_CLASS', () => root.get('record').dog)
+  throws(t, 'ERR_PMEM_CLASS', () => root.get('list')[1])
+})
+
+test('inspect shows what is beside an instance whose attached() throws', (t) => {
+  class Bad extends objects.Persistent {
+    attached(): void {
+      throw new RangeError('mine')
+    }
+  }
+  const store = open(t, () => new Map<string, any>(), { classes: { Bad } })
+  store.root.set('it', { bad: new Bad(), other: 1 })
+  store.close()
+  const { root } = reopened(t, store, { classes: { Bad } })
+  t.is(inspect(root.get('it')), 'live { bad: <RangeError>, other: 1 }')
 })
 
 test('a class may be stored under another name than its own', (t) => {

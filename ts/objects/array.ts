@@ -5,7 +5,7 @@ import { keepLive, revive } from './live.js'
 import { Unchangeable, checkName, nothing, targetOf } from './proxies.js'
 import { COPIED, readCached, readItems } from './reading.js'
 import { type Session, containers } from './session.js'
-import type { Glance } from './show.js'
+import { type Glance, shownOf } from './show.js'
 import { Sized } from './sized.js'
 import { Storing, isPrimitive, store, storeAll } from './storing.js'
 import { KIND, out } from './values.js'
@@ -25,7 +25,7 @@ class ArrayContainer extends Sized {
   }
 
   override glance(most: number): Glance {
-    return { plain: Array.from({ length: Math.min(most, this.length) }, (_, index) => this.item(index)), size: this.length }
+    return { plain: Array.from({ length: Math.min(most, this.length) }, (_, index) => shownOf(() => this.item(index))), size: this.length }
   }
 
   /** An item; undefined where there is none. */

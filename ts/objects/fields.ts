@@ -7,7 +7,7 @@ import { liveObject } from './live.js'
 import { COPIED, type Header, readEntries, readFields, readHeader, readShaped } from './reading.js'
 import type { Session } from './session.js'
 import type { Shape } from './shapes.js'
-import type { Glance } from './show.js'
+import { type Glance, shownOf } from './show.js'
 import { stepOf } from './steps.js'
 import { Draft, store } from './storing.js'
 import { type Kind, type Reader, Reference, from, out } from './values.js'
@@ -42,7 +42,7 @@ export class Fields extends Draft {
 
   override glance(): Glance {
     const plain = Object.create(this.type ? this.type.prototype : Object.prototype) as Record<string, unknown>
-    for (const name of this.names()) Object.defineProperty(plain, name, { value: this.get(name), writable: true, enumerable: true, configurable: true })
+    for (const name of this.names()) Object.defineProperty(plain, name, { value: shownOf(() => this.get(name)), writable: true, enumerable: true, configurable: true })
     return { plain }
   }
 

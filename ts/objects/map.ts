@@ -5,7 +5,7 @@ import { EntryCursor, Keyed } from './keyed.js'
 import { containerOf, keepLive } from './live.js'
 import { closedProxy } from './proxies.js'
 import type { Session } from './session.js'
-import type { Glance } from './show.js'
+import { type Glance, pickShown } from './show.js'
 import { stepTo } from './steps.js'
 import { Storing, storeAll } from './storing.js'
 import { KIND } from './values.js'
@@ -25,7 +25,7 @@ export interface StoredMap<K, V> extends Map<K, V> {
 /** A container of a map. */
 class MapContainer extends Keyed {
   override glance(most: number): Glance {
-    return { plain: new Map(firstOf(new EntryCursor(this), pickEntry, most)), size: this.size }
+    return { plain: new Map(firstOf(new EntryCursor(this), pickShown, most)), size: this.size }
   }
 }
 

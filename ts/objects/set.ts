@@ -4,13 +4,13 @@ import { EntryCursor, Keyed } from './keyed.js'
 import { containerOf, keepLive } from './live.js'
 import { closedProxy } from './proxies.js'
 import type { Session } from './session.js'
-import type { Glance } from './show.js'
+import { type Glance, pickShownKey } from './show.js'
 import { KIND } from './values.js'
 
 /** A container of a set. */
 class SetContainer extends Keyed {
   override glance(most: number): Glance {
-    return { plain: new Set(firstOf(new EntryCursor(this), pickKey, most)), size: this.size }
+    return { plain: new Set(firstOf(new EntryCursor(this), pickShownKey, most)), size: this.size }
   }
 }
 

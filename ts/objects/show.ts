@@ -1,6 +1,7 @@
 /** How `console.log` and `util.inspect` show live objects. */
 
 import { type InspectOptions, inspect } from 'node:util'
+import type { Pick } from './iterators.js'
 import type { Container } from './session.js'
 
 /** What of a container is shown. */
@@ -10,6 +11,20 @@ export interface Glance {
   /** How many there are, where that may be more. */
   readonly size?: number
 }
+
+/** What is read, to be shown; where it cannot be, what says so. */
+export function shownOf(read: () => unknown): unknown {
+  try {
+    return read()
+  } catch (error) {
+    const { className, code, name } = error as NodeJS.ErrnoException & { className?: string }
+    const text = className === undefined ? `<${code ?? name}>` : `<unknown class ${JSON.stringify(className)}>`
+    return { [inspect.custom]: () => text }
+  }
+}
+
+export const pickShown: Pick<[unknown, unknown]> = (steps) => [shownOf(() => steps.key), shownOf(() => steps.value)]
+export const pickShownKey: Pick<unknown> = (steps) => shownOf(() => steps.key)
 
 /** Those that are being shown: one that comes again is a circle. */
 const shown = new Set<Container>()

@@ -9,7 +9,7 @@ import { containerOf, keepLive, revive } from './live.js'
 import { closedProxy } from './proxies.js'
 import { type Bound, readRange } from './reading.js'
 import type { Session } from './session.js'
-import type { Glance } from './show.js'
+import { type Glance, pickShown } from './show.js'
 import { Sized } from './sized.js'
 import { type SortedKey, checkSortedKey, writeCounted, writeSortedKey } from './sorted-keys.js'
 import { stepTo } from './steps.js'
@@ -40,7 +40,7 @@ const RANGE_OPTIONS: Names<RangeOptions> = { from: true, after: true, to: true, 
 /** The entries of a sorted map. */
 class SortedContainer extends Sized {
   override glance(most: number): Glance {
-    return { plain: new Map(firstOf(new RangeCursor(this, {}), pickEntry, most)), size: this.size }
+    return { plain: new Map(firstOf(new RangeCursor(this, {}), pickShown, most)), size: this.size }
   }
 
   get(key: SortedKey): { value: unknown } | undefined {

@@ -49,7 +49,8 @@ export function detached(path: string | undefined, why: string): PmemError {
 
 /** An instance of a class that is not known. */
 export function unknownClass(path: string, name: string): PmemError {
-  return new PmemError('ERR_PMEM_CLASS', `an instance of ${name} is in the store '${path}', which was opened without that class: pass it as classes: { ${name} } to open`)
+  const message = `an instance of ${name} is in the store '${path}', which was opened without that class: pass it as classes: { ${name} } to open`
+  return Object.assign(new PmemError('ERR_PMEM_CLASS', message), { className: name })
 }
 
 export function newerStore(path: string, version: number, wanted: number): PmemError {
