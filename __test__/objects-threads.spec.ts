@@ -199,6 +199,34 @@ test.serial('getOrInsert gives what another thread has inserted meanwhile', (t) 
   t.is(root.get('key'), 'b')
 })
 
+test.serial('no other thread inserts while getOrInsertComputed calls its function', (t) => {
+  const store = open(t, (store) => ({ map: new Map(), sorted: store.sortedMap() }), { busyTimeout: 0 })
+  const other = new Other(t, store.path)
+  other.now(() => {})
+  const refused = (store: AnyStore, name: string) => {
+    try {
+      store.root[name].set('key', 'theirs')
+    } catch (error) {
+      if ((error as { code?: string }).code === 'ERR_PMEM_BUSY') return
+    }
+    throw new Error('it was inserted')
+  }
+  for (const name of ['map', 'sorted']) {
+    const compute = () => (other.now(refused, name), 'ours')
+    t.is(store.root[name].getOrInsertComputed('key', compute), 'ours')
+    t.is(store.root[name].get('key'), 'ours')
+  }
+})
+
+test.serial('getOrInsertComputed does not ask for what another thread has inserted before', (t) => {
+  const store = open(t, (store) => ({ map: new Map(), sorted: store.sortedMap() }))
+  const { map, sorted } = store.root
+  const other = new Other(t, store.path)
+  t.deepEqual([map.get('key'), sorted.get('key')], [undefined, undefined])
+  other.now(({ root }) => [root.map, root.sorted].map((map) => map.set('key', 'theirs')))
+  for (const one of [map, sorted]) t.is(one.getOrInsertComputed('key', () => t.fail()), 'theirs')
+})
+
 test.serial('sizes count what other threads have added meanwhile', (t) => {
   const store = open(t, (store) => ({ map: new Map(), set: new Set(), sorted: store.sortedMap() }))
   const { map, set, sorted } = store.root

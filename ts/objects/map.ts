@@ -14,7 +14,7 @@ import { KIND } from './values.js'
 export interface StoredMap<K, V> extends Map<K, V> {
   /** The value of a key; where there is none, the given one becomes it. */
   getOrInsert(key: K, value: V): V
-  /** The value of a key; where there is none, what `callback` returns becomes it. */
+  /** The value of a key; where there is none, what `callback` returns becomes it. Other threads wait meanwhile. */
   getOrInsertComputed(key: K, callback: (key: K) => V): V
   /** Sets all of these entries, or none. */
   setMany(entries: Iterable<readonly [K, V]>): this
@@ -81,11 +81,8 @@ class LiveMap<K, V> extends Map<K, V> implements StoredMap<K, V> {
   }
 
   getOrInsert(key: K, value: V): V {
-    const container = of(this, 'getOrInsert')
-    const found = container.get(key, ABSENT)
-    if (found !== ABSENT) return found as V
-    // Another thread may have come before.
-    return container.session.atomically(() => this.getOrInsertComputed(key, () => value))
+    of(this, 'getOrInsert')
+    return this.getOrInsertComputed(key, () => value)
   }
 
   getOrInsertComputed(key: K, callback: (key: K) => V): V {
@@ -93,9 +90,11 @@ class LiveMap<K, V> extends Map<K, V> implements StoredMap<K, V> {
     if (typeof callback !== 'function') throw wrongType('callback', 'a function', callback)
     const found = container.get(key, ABSENT)
     if (found !== ABSENT) return found as V
-    // -0 is 0.
-    container.set(key, callback(key === 0 ? (0 as K) : key))
-    return container.get(key, undefined) as V
+    return container.session.together(() => {
+      // Another thread may have come before, and none comes between. -0 is 0.
+      if (!container.has(key)) container.set(key, callback(key === 0 ? (0 as K) : key))
+      return container.get(key, undefined) as V
+    })
   }
 
   setMany(entries: Iterable<readonly [K, V]>): this {

@@ -184,6 +184,20 @@ export class Session {
     return this.depth > 0 ? work() : this.transaction(work)
   }
 
+  /** As `atomically`, but where work throws, what it has changed before stays. */
+  together<T>(work: () => T): T {
+    return this.atomically(() => {
+      try {
+        const result = work()
+        return () => result
+      } catch (error) {
+        return () => {
+          throw error
+        }
+      }
+    })()
+  }
+
   /** Does work in a transaction, which is rolled back where it throws. */
   transaction<T>(work: () => T): T {
     this.begin()

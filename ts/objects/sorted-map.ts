@@ -192,15 +192,17 @@ export class SortedMap<K extends SortedKey = SortedKey, V = unknown> implements 
     return this.getOrInsertComputed(key, () => value)
   }
 
-  /** The value of a key; where there is none, what `callback` returns becomes it. */
+  /** The value of a key; where there is none, what `callback` returns becomes it. Other threads wait meanwhile. */
   getOrInsertComputed(key: K, callback: (key: K) => V): V {
     const container = of(this, 'getOrInsertComputed')
     if (typeof callback !== 'function') throw wrongType('callback', 'a function', callback)
     const found = container.get(key)
     if (found) return found.value as V
-    const value = callback(key)
-    container.setMany([[key, value]])
-    return container.get(key)!.value as V
+    return container.session.together(() => {
+      // Another thread may have come before, and none comes between.
+      if (!container.get(key)) container.setMany([[key, callback(key)]])
+      return container.get(key)!.value as V
+    })
   }
 
   /** Sets all of these entries, or none. */
