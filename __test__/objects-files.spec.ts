@@ -230,6 +230,8 @@ test('wrong arguments are refused, and nothing is made', async (t) => {
     ['ERR_OUT_OF_RANGE', '"busyTimeout"', { busyTimeout: NaN }],
     ['ERR_INVALID_ARG_TYPE', '"busyTimeout"', { busyTimeout: '1' }],
     ['ERR_OUT_OF_RANGE', '"maxSize"', { maxSize: 0 }],
+    ['ERR_OUT_OF_RANGE', '"maxSize" is out of range. It must be >= 17379328', { maxSize: 1 }],
+    ['ERR_OUT_OF_RANGE', '"maxSize"', { maxSize: 17379327 }],
     ['ERR_INVALID_ARG_TYPE', '"maxSize"', { maxSize: 'x' }],
     ['ERR_OUT_OF_RANGE', '"version"', { version: -1 }],
     ['ERR_OUT_OF_RANGE', '"version"', { version: 2 ** 32 }],
@@ -449,6 +451,15 @@ test('a full store can be emptied, and filled again, twenty times', (t) => {
     }
   }
   t.true(Math.min(...counts) > counts[0]! * 0.9, counts.join(', '))
+})
+
+test('the smallest maxSize is enough for a root, and one below that is no limit for a store that is there', (t) => {
+  const store = open(t, () => new Map<any, any>([['a', 1]]), { maxSize: 17379328 })
+  t.is(store.stats().size, 17379328)
+  store.close()
+  const again = reopened(t, store, { maxSize: 1 })
+  t.is(again.root.get('a'), 1)
+  throws(t, { code: 'ENOSPC', path: store.path }, () => again.root.set('b', 'x'.repeat(1 << 20)))
 })
 
 test('a store grows up to maxSize and not beyond', (t) => {

@@ -29,7 +29,7 @@ export interface OpenOptions<R = unknown> {
   durability?: 'commit' | 'group'
   /** How long a change waits for the transaction of another thread, in milliseconds, before it throws `ERR_PMEM_BUSY`. Default: 5000. */
   busyTimeout?: Size
-  /** How large the file may become, in bytes. Default: no limit. */
+  /** How large the file may become, in bytes; that of a new store at least 17,379,328. Default: no limit. */
   maxSize?: Size
   /** The version of what is stored, by the program's own count. A store of a later one is refused. Default: 0. */
   version?: number

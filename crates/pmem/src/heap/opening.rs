@@ -13,7 +13,7 @@ use super::space::{self, Space};
 use super::store::Store;
 use super::transaction::decode;
 use super::tree::{Tree, Value};
-use super::writer::Writer;
+use super::writer::{RESERVE, Writer};
 use super::{Desk, Durability, HEAPS, Heap, HeapOptions, Inner, Progress, View, log};
 use crate::os::file::{self, Made, NewFile, descriptor};
 use crate::os::{deliberate, seam, volume};
@@ -66,12 +66,16 @@ fn named(inner: Shared<Inner>, mut made: Made, path: &Path) -> Result<Shared<Inn
 /// Makes a store, which gets its name when what is made is kept. A copy has the salt of what it is one of: hashes go by it.
 fn make(path: &Path, options: &HeapOptions, salt: Option<u64>) -> Result<(Shared<Inner>, Made)> {
     let failed = |syscall| move |error: std::io::Error| Error::io(&error, syscall, Some(path));
-    volume::refuse_network(file::folder_of(path))?;
-    let new = NewFile { size: PAGE, mode: options.mode, sparse: false, named: false };
-    let made = file::make(path, new, OPEN)?;
     let geometry = Geometry::DEFAULT;
     #[cfg(test)]
     let geometry = options.geometry.unwrap_or(geometry);
+    let least = (geometry.first_block(0) + 1 + RESERVE) * geometry.node_size;
+    if let Some(most) = options.max_len.filter(|most| *most < least) {
+        return Err(Error::out_of_range("maxSize", format!(">= {least}, which a new store needs"), most));
+    }
+    volume::refuse_network(file::folder_of(path))?;
+    let new = NewFile { size: PAGE, mode: options.mode, sparse: false, named: false };
+    let made = file::make(path, new, OPEN)?;
     let mut random = [0; 24];
     getrandom::fill(&mut random).map_err(|error| Error::io(&error.into(), "getrandom", None))?;
     let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
