@@ -578,8 +578,9 @@ test('a root that throws, or cannot be stored, leaves a store without one', (t) 
   throws(t, 'ERR_PMEM_UNCLONEABLE', () => objects.open(path, { root: () => ({ bad: () => 1 }) as any }))
   throws(t, 'ERR_PMEM_UNCLONEABLE', () => objects.open(path, { root: (async () => ({ a: 1 })) as any }))
   t.true(existsSync(path))
-  const store = open(t, () => ({ a: 1 }), {}, path)
+  const store = open(t, () => ({ a: 1 }), { version: 3, upgrade: () => t.fail() }, path)
   t.is(store.root.a, 1)
+  t.is(store.version, 3)
 })
 
 // The work's own store

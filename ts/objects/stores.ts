@@ -67,7 +67,7 @@ export function open<R>(path: Path, options?: OpenOptions<R>): Store<unknown> {
   const store = newStore<unknown>(session)
   try {
     if (!flags.readonly && root && store.root === null) begin(session, store, root, version)
-    else bring(session, store, version, upgrade as OpenOptions['upgrade'])
+    bring(session, store, version, upgrade as OpenOptions['upgrade'])
   } catch (error) {
     session.close()
     throw error
