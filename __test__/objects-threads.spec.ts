@@ -1,5 +1,6 @@
 /** One store in several threads: who sees what when, who waits for whom, and that nothing is lost. */
 
+import { stat } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import test from 'ava'
 import { objects } from 'pmem'
@@ -373,6 +374,63 @@ test.serial('transactionAsync gives up after busyTimeout, and holds up the event
   t.true(longest < 200, `the event loop stood still for ${longest} ms`)
   await held.leave()
   t.is(await store.transactionAsync(() => store.root.a), 2)
+})
+
+test.serial('many that wait by transactionAsync leave the runtime its pool, and have their turns in order', async (t) => {
+  const store = open(t, () => ({ list: [] as number[] }))
+  const other = new Other(t, store.path)
+  const held = other.hold(20_000, ({ root }) => root.list.push(-1))
+  let ran = 0
+  const waiting = Array.from({ length: 20 }, (_, index) => store.transactionAsync(() => {
+    ran += 1
+    return store.root.list.push(index)
+  }))
+  for (let index = 0; index < 5; index += 1) await stat(store.path)
+  t.is(ran, 0)
+  await held.leave()
+  t.deepEqual(await Promise.all(waiting), Array.from({ length: 20 }, (_, index) => index + 2))
+  t.deepEqual([...store.root.list], Array.from({ length: 21 }, (_, index) => index - 1))
+})
+
+test.serial('one that throws, or gives up, is in the way of none behind it', async (t) => {
+  const store = open(t, () => ({ a: 1 }), { busyTimeout: 200 })
+  const other = new Other(t, store.path)
+  const first = other.hold(20_000, () => {})
+  const started = performance.now()
+  const given = Array.from({ length: 50 }, () => rejects(t, 'ERR_PMEM_BUSY', () => store.transactionAsync(() => t.fail())))
+  await Promise.all(given)
+  t.true(performance.now() - started < 5000, 'each waits its own time, not those of all before it')
+  await first.leave()
+  const second = other.hold(20_000, () => {})
+  const thrown = new Error('mine')
+  const failing = t.throwsAsync(store.transactionAsync(() => {
+    throw thrown
+  }), { is: thrown })
+  const behind = store.transactionAsync(() => (store.root.a += 1))
+  await second.leave()
+  await failing
+  t.is(await behind, 2)
+})
+
+test.serial('what transactionAsync changed is seen by its thread at once, and by others once it is durable', async (t) => {
+  const store = open(t, () => ({ a: 1, list: [] as number[] }))
+  const other = new Other(t, store.path)
+  const sees = (expected: number) => other.now(({ root }, expected) => {
+    if (root.a !== expected || root.list.length !== expected - 1) throw new Error(`it sees ${root.a}, not ${expected}`)
+  }, expected)
+  const done = store.transactionAsync(() => {
+    store.root.list.push(1)
+    return (store.root.a = 2)
+  })
+  t.deepEqual([store.root.a, store.root.list.length], [2, 1])
+  sees(1)
+  t.is(await done, 2)
+  sees(2)
+  // A transaction makes durable what came before it.
+  const before = store.transactionAsync(() => (store.root.list.push(2), (store.root.a = 3)))
+  store.transaction(() => {})
+  sees(3)
+  t.is(await before, 3)
 })
 
 test.serial('transactionAsync within a transaction runs after that', async (t) => {

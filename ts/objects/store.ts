@@ -6,6 +6,7 @@ import { native } from '../shared/native.js'
 import * as calls from './calls.js'
 import { COMMAND, startCommand } from './commands.js'
 import { Flusher } from './flusher.js'
+import { Line } from './line.js'
 import { liveObject, revive } from './live.js'
 import { Session, containers } from './session.js'
 import type { SortedKey } from './sorted-keys.js'
@@ -113,6 +114,7 @@ export class Snapshot<R = unknown> extends Reader<R> {
 export class Store<R = unknown> extends Reader<R> {
   readonly #watches: Watches
   readonly #flusher: Flusher
+  readonly #line: Line
 
   static {
     newStore = <T>(session: Session) => new Store<T>(INSIDE, session)
@@ -125,6 +127,7 @@ export class Store<R = unknown> extends Reader<R> {
   private constructor(key: typeof INSIDE, session: Session) {
     super(key, session, 'Store', 'objects.open')
     this.#watches = new Watches(session)
+    this.#line = new Line(session)
     this.#flusher = new Flusher(async () => native.objectsFlush(session.handle()))
     session.onClose((handle) => this.#flusher.settle(() => native.objectsFlushNow(handle)))
   }
@@ -235,15 +238,13 @@ export class Store<R = unknown> extends Reader<R> {
 
   /**
    * As `transaction`, but it waits for another thread's transaction, and for durability, without holding up the event loop. `work` itself is
-   * synchronous.
+   * synchronous. Those that wait have their turns in the order of the calls. This thread sees what one changed at once; others, unless
+   * `durability` is 'group', once it is durable, which it is when the promise resolves.
    */
   async transactionAsync<T>(work: () => NotPromise<T>): Promise<T> {
     checkWork(work)
-    const { session } = this
-    checkWritable(session)
-    const started = performance.now()
-    while (session.depth > 0 || !session.tryBegin()) await native.objectsWait(session.handle(), performance.now() - started)
-    const result = session.run(() => synchronous(work()) as T)
+    checkWritable(this.session)
+    const result = await this.#line.enter(() => synchronous(work()) as T)
     await this.flushed()
     return result
   }

@@ -149,6 +149,8 @@ pub(crate) struct Inner {
     free: Condvar,
     /// What others see. None while the only handle's transaction changes it in place.
     published: ArcSwapOption<Version>,
+    /// The last version that is written and not durable, where others see it only once it is.
+    written: Mutex<Option<Arc<Version>>>,
     /// The last version that is durable, where others see later ones.
     durable_version: Mutex<Option<Arc<Version>>>,
     /// How far the log is durable.
@@ -285,15 +287,16 @@ impl Heap {
     /// [`Error::Held`] where someone else's takes longer than the time to wait; `EROFS` for a readonly store;
     /// [`Error::Uncertain`] after a flush failed.
     pub fn begin(&self) -> Result<Transaction> {
-        Transaction::begin(self.inner.clone(), self.inner.options.busy_timeout)
+        Transaction::begin(self.inner.clone(), self.inner.options.busy_timeout, false)
     }
 
-    /// Begins a transaction, unless another one is open: then there is none.
+    /// Begins a transaction that waits for nothing: there is none where another one is open, and its commit is durable by the next
+    /// [`Heap::flush`], whatever the store's durability. Unless that is [`Durability::Group`], others see it from then on.
     ///
     /// # Errors
     /// As [`Heap::begin`].
     pub fn try_begin(&self) -> Result<Option<Transaction>> {
-        match Transaction::begin(self.inner.clone(), Duration::ZERO) {
+        match Transaction::begin(self.inner.clone(), Duration::ZERO, true) {
             Err(Error::Held { .. }) => Ok(None),
             begun => begun.map(Some),
         }
@@ -336,6 +339,24 @@ impl Heap {
         self.inner.flush()
     }
 
+    /// Begins a checkpoint where one is due, unless a transaction is open, which does so when it commits.
+    pub(crate) fn tidy(&self) {
+        let Ok(mut writer) = self.inner.take_within(Duration::ZERO) else { return };
+        // One that fails says so at the next commit.
+        let _ = Inner::checkpoint_if_due(&self.inner, &mut writer);
+        self.inner.put_back(writer);
+    }
+
+    /// The number of the last commit that all see.
+    pub(crate) fn seen(&self) -> u64 {
+        self.inner.seen()
+    }
+
+    /// Whether nothing is changed any more, since it is unknown what is durable.
+    pub(crate) fn is_latched(&self) -> bool {
+        self.inner.latch.get().is_some()
+    }
+
     /// Writes all that was committed to its place in the file, so that the log is empty.
     ///
     /// # Errors
@@ -363,7 +384,7 @@ impl Heap {
     /// # Errors
     /// `EEXIST`; as [`Heap::open`] of the new file, and what reading says: then there is no new file, nor where the process ends before.
     pub fn backup(&self, path: &Path) -> Result<()> {
-        opening::copy(&self.view()?, path, &self.inner.options)
+        self.view()?.copy(path)
     }
 
     /// That all of the last checkpoint is sound: each node and run, in its order, reached once, and all other blocks free. It
@@ -534,13 +555,30 @@ impl Inner {
         }
     }
 
-    /// Shows others a version.
+    /// Shows others nothing while the only handle's transaction changes in place what they would see. Returns whether it may: what is
+    /// written shall be seen as it is.
+    fn hide(&self) -> bool {
+        let written = locked(&self.written);
+        let may_hide = written.is_none() || deliberate::is_on("heap: written version changed in place");
+        if may_hide {
+            self.published.store(None);
+        }
+        may_hide
+    }
+
+    /// Shows others a version, once it is durable where they see nothing else.
     ///
     /// # Errors
     /// That nothing is changed any more: then what was durable is what is seen.
     fn publish(&self, version: Arc<Version>) -> Result<()> {
         if self.options.durability == Durability::Commit {
-            self.published.store(Some(version));
+            let mut written = locked(&self.written);
+            if self.is_durable(&version) || deliberate::is_on("heap: written version seen") {
+                *written = None;
+                self.published.store(Some(version));
+            } else {
+                *written = Some(version);
+            }
             return Ok(());
         }
         // Whoever latches the store has this too, so that nothing is shown after that.
@@ -558,8 +596,29 @@ impl Inner {
         let mut durable = locked(&self.durable_version);
         self.durable.fetch_max(version.position, Ordering::AcqRel);
         if durable.as_ref().is_some_and(|durable| durable.sequence < version.sequence) {
-            *durable = Some(version);
+            *durable = Some(Arc::clone(&version));
         }
+        drop(durable);
+        let mut written = locked(&self.written);
+        let Some(latest) = written.as_ref().map(|latest| latest.sequence) else { return };
+        // A later one may be seen by now.
+        if self.published.load().as_ref().is_some_and(|seen| seen.sequence < version.sequence) {
+            self.published.store(Some(Arc::clone(&version)));
+        }
+        if latest <= version.sequence {
+            *written = None;
+        }
+    }
+
+    /// The number of the last commit that all see, which is any while a transaction that nobody else sees is open.
+    fn seen(&self) -> u64 {
+        self.published.load().as_ref().map_or(u64::MAX, |seen| seen.sequence)
+    }
+
+    /// What is there after the last commit, also where others do not see it yet.
+    fn latest(&self) -> Option<Arc<Version>> {
+        let written = locked(&self.written).clone();
+        written.or_else(|| self.published.load_full())
     }
 
     /// Nothing is changed any more, for this reason. What is seen is what was durable.
@@ -685,6 +744,19 @@ impl View {
     pub fn entries(&self, from: Option<&[u8]>, reverse: bool) -> Result<Cursor<'_>> {
         let cursor = tree::Cursor::new(&self.inner.store, &self.version.root, from, reverse)?;
         Ok(Cursor(cursor))
+    }
+
+    /// As [`Heap::backup`], of what this sees.
+    ///
+    /// # Errors
+    /// As [`Heap::backup`].
+    pub(crate) fn copy(&self, path: &Path) -> Result<()> {
+        opening::copy(self, path, &self.inner.options)
+    }
+
+    /// Whether all that it sees is durable.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.inner.is_durable(&self.version)
     }
 
     /// How many entries there are.

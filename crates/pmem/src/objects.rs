@@ -162,9 +162,9 @@ impl Session {
         }
         let view = match &*self.state.borrow() {
             State::Viewing(view) if self.is_snapshot => view.clone(),
-            _ => self.heap.view()?,
+            _ => self.presence.look(&self.heap)?,
         };
-        let presence = Arc::new(Presence { number: 0, view: NO_VIEW.into(), watcher: watching::Watcher::default() });
+        let presence = Arc::new(Presence::new(0));
         let seen = Cell::new(view.sequence());
         let state = RefCell::new(State::Viewing(view));
         self.common.snapshots.fetch_add(1, Ordering::Relaxed);
@@ -235,7 +235,7 @@ impl Session {
 
     fn take_view(&self) -> Result<()> {
         let view = self.common.look(&self.presence, || {
-            let view = self.heap.view()?;
+            let view = self.presence.look(&self.heap)?;
             let sequence = view.sequence();
             Ok((view, sequence))
         })?;
@@ -284,7 +284,8 @@ impl Session {
         self.begin_with(|| self.heap.begin().map(Some)).map(|_| ())
     }
 
-    /// As `begin`, unless another session's transaction is open. Returns whether it began.
+    /// As `begin`, but waits for nothing: not while another session's transaction is open, and its commit is durable by the next flush of a
+    /// [`Helper`], from which on other sessions see it. Returns whether it began.
     ///
     /// # Errors
     /// As `begin`.
@@ -332,7 +333,8 @@ impl Session {
             self.make_room();
         }
         self.collect_if_due();
-        committed
+        self.presence.commit(committed?);
+        Ok(())
     }
 
     /// Does something to the open transaction.
@@ -641,7 +643,8 @@ impl Session {
 
     /// What can do long work for this session in another thread.
     pub fn helper(&self) -> Helper {
-        Helper { heap: self.heap.clone(), common: Arc::clone(&self.common) }
+        let (common, presence) = (Arc::clone(&self.common), Arc::clone(&self.presence));
+        Helper { heap: self.heap.clone(), common, presence }
     }
 
     /// Frees what a full store has no place for otherwise.
@@ -702,6 +705,7 @@ impl Drop for Session {
 pub struct Helper {
     heap: Heap,
     common: Arc<Common>,
+    presence: Arc<Presence>,
 }
 
 impl std::fmt::Debug for Helper {
@@ -711,12 +715,20 @@ impl std::fmt::Debug for Helper {
 }
 
 impl Helper {
-    /// As [`Heap::flush`].
+    /// As [`Heap::flush`]. Other sessions see from then on what did not wait for it.
     ///
     /// # Errors
     /// As [`Heap::flush`].
     pub fn flush(&self) -> Result<()> {
-        self.heap.flush()
+        let flushed = self.heap.flush();
+        self.presence.settle(&self.heap);
+        if flushed.is_err() {
+            self.common.forget_untold();
+            return flushed;
+        }
+        self.common.spread_seen(self.heap.seen());
+        self.heap.tidy();
+        Ok(())
     }
 
     /// Waits until nobody changes the store, for what is left of the time to wait for others after `elapsed`.
@@ -732,7 +744,7 @@ impl Helper {
     /// # Errors
     /// As [`Heap::backup`].
     pub fn backup(&self, path: &Path) -> Result<()> {
-        self.heap.backup(path)
+        self.presence.look(&self.heap)?.copy(path)
     }
 }
 

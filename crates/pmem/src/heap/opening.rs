@@ -228,6 +228,7 @@ fn inner(
         free: Condvar::new(),
         durable_version: Mutex::new(version.clone().filter(|_| is_group)),
         published: ArcSwapOption::new(version),
+        written: Mutex::new(None),
         durable: AtomicU64::new(0),
         flushing: Mutex::new(()),
         handles: AtomicUsize::new(0),

@@ -2,6 +2,7 @@
 
 pub(crate) mod crashes;
 mod damage;
+mod deferred;
 mod failures;
 mod full;
 mod group;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::tree::{self, Value};
 use super::writer::{RESERVE, ROOMY, Writer, full, log_ranges};
-use super::{Cursor, Durability, Inner, MOST_KEY, MOST_VALUE, Share, Version};
+use super::{Cursor, Durability, Inner, MOST_KEY, MOST_VALUE, Share, Version, View};
 use crate::os::{deliberate, errno};
 use crate::storage::bytes::u32_at;
 use crate::{Error, Result};
@@ -29,6 +29,8 @@ pub struct Transaction {
     only_removes: bool,
     /// What others saw before, where they see nothing meanwhile.
     is_in_place: bool,
+    /// Its commit does not wait until it is durable.
+    is_deferred: bool,
 }
 
 /// How one change is taken back.
@@ -50,19 +52,16 @@ impl std::fmt::Debug for Transaction {
 }
 
 impl Transaction {
-    pub(super) fn begin(inner: Share, most: Duration) -> Result<Self> {
+    pub(super) fn begin(inner: Share, most: Duration, is_deferred: bool) -> Result<Self> {
         let mut writer = inner.take_within(most)?;
         if let Err(error) = make_room(&inner, &mut writer) {
             inner.put_back(writer);
             return Err(error);
         }
         let is_alone = inner.handles.load(Ordering::SeqCst) == 1;
-        let is_in_place = is_alone && inner.options.durability == Durability::Commit;
-        if is_in_place {
-            inner.published.store(None);
-        }
+        let is_in_place = is_alone && !is_deferred && inner.options.durability == Durability::Commit && inner.hide();
         let (undo, ops) = (Vec::new(), Vec::new());
-        Ok(Self { inner, writer: Some(writer), undo, ops, only_removes: true, is_in_place })
+        Ok(Self { inner, writer: Some(writer), undo, ops, only_removes: true, is_in_place, is_deferred })
     }
 
     fn writer(&self) -> &Writer {
@@ -191,26 +190,45 @@ impl Transaction {
         Ok(())
     }
 
+    /// The number of the last commit before it that others see.
+    pub(crate) fn seen(&self) -> u64 {
+        self.inner.seen().min(self.sequence())
+    }
+
     /// Makes the changes, durably unless the store's commits are durable in groups. It is one write and one barrier.
     ///
     /// # Errors
     /// `ENOSPC`, and what else writing says: nothing was changed. [`Error::Uncertain`] where making it durable failed: it is
     /// unknown whether it came about, which opening the store again tells; until then it is seen as it was before.
-    pub fn commit(mut self) -> Result<()> {
+    pub fn commit(self) -> Result<()> {
+        self.commit_ahead().map(|_| ())
+    }
+
+    /// As `commit`. Returns what is there then, where others see it only once it is durable.
+    ///
+    /// # Errors
+    /// As `commit`.
+    pub(crate) fn commit_ahead(mut self) -> Result<Option<View>> {
         if self.undo.is_empty() {
-            return Ok(());
+            // What it has read is acknowledged too.
+            let waits = !self.is_deferred && self.inner.options.durability == Durability::Commit;
+            let is_durable = !waits || deliberate::is_on("heap: reads acknowledged early");
+            return if is_durable { Ok(None) } else { self.inner.flush().map(|()| None) };
         }
         self.inner.check_latch()?;
         self.write()?;
         self.undo.clear();
         let mut writer = self.writer.take().expect("the transaction is not over");
-        let shown = self.inner.publish(writer.version());
-        if shown.is_ok() {
+        let version = writer.version();
+        let is_ahead = self.is_deferred && self.inner.options.durability == Durability::Commit;
+        let ahead = is_ahead.then(|| View { inner: self.inner.clone(), version: Arc::clone(&version) });
+        let shown = self.inner.publish(version);
+        if shown.is_ok() && !self.is_deferred {
             // What is committed is: a checkpoint that fails says so at the next commit.
             let _ = Inner::checkpoint_if_due(&self.inner, &mut writer);
         }
         self.inner.put_back(writer);
-        shown
+        shown.map(|()| ahead)
     }
 
     /// Gives up the blocks of what the values were before. Only a store that is latched can go back from there, in memory.
@@ -236,8 +254,8 @@ impl Transaction {
             inner.collect_checkpoint(writer, true)?;
             place = writer.place(&inner.store, self.ops.len());
         }
-        let Some((start, end)) = place else { return self.write_apart() };
-        append(inner, writer, start, end, &self.ops)?;
+        let Some(place) = place else { return self.write_apart() };
+        append(inner, writer, place, &self.ops, self.is_deferred)?;
         self.discard();
         Ok(())
     }
@@ -285,14 +303,15 @@ impl Transaction {
 }
 
 /// Writes a frame, and makes it durable where that is asked for.
-fn append(inner: &Inner, writer: &mut Writer, start: u64, end: u64, ops: &[u8]) -> Result<()> {
+fn append(inner: &Inner, writer: &mut Writer, (start, end): (u64, u64), ops: &[u8], is_deferred: bool) -> Result<()> {
     use crate::storage::medium::Failed;
     let store = &inner.store;
     let durable = inner.durable.load(Ordering::Acquire);
     let is_anchored = durable == writer.position || deliberate::is_on("heap: all frames anchored");
     let (offset, earlier) = (super::log::offset(store, start), log_ranges(store, durable, writer.position));
     let frame = writer.frame(store, start, ops, is_anchored);
-    let written = match inner.options.durability {
+    let durability = if is_deferred { Durability::Group } else { inner.options.durability };
+    let written = match durability {
         Durability::Group => store.file.put(offset, frame).map_err(Failed::Write),
         Durability::Commit if deliberate::is_on("heap: log not synced") => {
             store.file.put(offset, frame).map_err(Failed::Write)
@@ -313,7 +332,7 @@ fn append(inner: &Inner, writer: &mut Writer, start: u64, end: u64, ops: &[u8]) 
     }
     writer.position = end;
     writer.sequence += 1;
-    if inner.options.durability == Durability::Commit {
+    if durability == Durability::Commit {
         inner.durable.store(end, Ordering::Release);
     }
     Ok(())

@@ -321,10 +321,10 @@ impl Inner {
         self.latch.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// Makes all commits durable that are seen. What is seen was written before, so that a version's own end of the log says how
+    /// Makes all commits durable. What is seen, or is to be, was written before, so that a version's own end of the log says how
     /// much there is to be synced for it.
     pub(super) fn flush(&self) -> Result<()> {
-        let Some(wanted) = self.published.load_full() else { return Ok(()) };
+        let Some(wanted) = self.latest() else { return Ok(()) };
         // After that: what is seen may be older since a flush failed.
         self.check_latch()?;
         if self.is_durable(&wanted) {
@@ -334,7 +334,7 @@ impl Inner {
         if self.is_durable(&wanted) && !deliberate::is_on("heap: flushes not shared") {
             return Ok(());
         }
-        let version = self.published.load_full().unwrap_or(wanted);
+        let version = self.latest().unwrap_or(wanted);
         self.check_latch()?;
         let durable = self.durable.load(Ordering::Acquire);
         let synced = if deliberate::is_on("heap: log not synced") {
@@ -347,7 +347,7 @@ impl Inner {
         Ok(())
     }
 
-    fn is_durable(&self, version: &Version) -> bool {
+    pub(super) fn is_durable(&self, version: &Version) -> bool {
         version.position <= self.durable.load(Ordering::Acquire)
     }
 }

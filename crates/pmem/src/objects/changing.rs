@@ -8,7 +8,7 @@ use super::keys::{self, Key};
 use super::sharing::Common;
 use super::values;
 use super::watching::Place;
-use crate::heap::{Heap, Savepoint, Transaction};
+use crate::heap::{Heap, Savepoint, Transaction, View};
 use crate::os::deliberate;
 use crate::storage::bytes::{u32_at, u64_at};
 use crate::{Error, Result};
@@ -440,11 +440,8 @@ impl Changing {
     /// came into the queue by a commit that all views have, and all that are still to be taken: the last one before this one, at most.
     pub(super) fn drain(&mut self, common: &Common, slice: usize, looks: usize) -> Result<Drained> {
         let mut drained = Drained::default();
-        let last = if deliberate::is_on("objects: freed by the commit that removes") {
-            u64::MAX
-        } else {
-            self.transaction.sequence()
-        };
+        let last =
+            if deliberate::is_on("objects: freed by the commit that removes") { u64::MAX } else { self.last_seen() };
         let oldest = common.oldest_view().min(last);
         let from = common.next_in_queue();
         let queued = self.queued_from(from, looks)?;
@@ -474,6 +471,14 @@ impl Changing {
         common.set_next_in_queue(next);
         drained.is_over = next == 0;
         Ok(drained)
+    }
+
+    /// The last commit that all see from now on.
+    fn last_seen(&self) -> u64 {
+        if deliberate::is_on("objects: freed before others see the removal") {
+            return self.transaction.sequence();
+        }
+        self.transaction.seen()
     }
 
     /// Up to so many of those in the queue, and since when they are there.
@@ -555,17 +560,18 @@ impl Changing {
         Ok(())
     }
 
-    /// Writes all, durably unless the store's commits are durable in groups.
-    pub(super) fn commit(mut self, common: &Common, session: u64) -> Result<()> {
+    /// Writes all, durably unless the store's commits are durable in groups. Returns what is there then, where others see it only once it
+    /// is durable.
+    pub(super) fn commit(mut self, common: &Common, session: u64) -> Result<Option<View>> {
         self.write_headers()?;
-        if common.may_drain(self.transaction.sequence()) {
+        if common.may_drain(self.last_seen()) {
             self.drain_beside(common)?;
         }
         self.finish(common, session)
     }
 
     /// As `commit`, without freeing anything.
-    pub(super) fn finish(mut self, common: &Common, session: u64) -> Result<()> {
+    pub(super) fn finish(mut self, common: &Common, session: u64) -> Result<Option<View>> {
         self.write_headers()?;
         if self.is_queued {
             common.not_before(self.sequence);
@@ -575,16 +581,14 @@ impl Changing {
         }
         common.suspect(self.suspects);
         common.tell(self.sequence, session, &self.changed);
-        let committed = self.transaction.commit();
+        let committed = self.transaction.commit_ahead();
         if committed.is_err() {
             // What was freed in it was not.
             common.look_again();
         }
-        committed?;
-        if !self.news.is_empty() {
-            common.spread(&self.news);
-        }
-        Ok(())
+        let ahead = committed?;
+        common.spread(self.sequence, self.news, ahead.is_none());
+        Ok(ahead)
     }
 
     /// Frees some of the queue in a commit of something else, which goes on where damage is found there.

@@ -49,6 +49,8 @@ impl Helper {
         // from what is held now, or from what someone holds later, if only for a moment.
         let held = self.common.remember_pins();
         let _remembering = Remembering(&self.common);
+        // What was attached by a commit that others do not see yet may be held by nobody any more.
+        self.heap.flush()?;
         let view = self.heap.view()?;
         let sequence = view.sequence();
         let all = containers(&view)?;
@@ -92,7 +94,7 @@ impl Helper {
                 changing.condemn(*id)?;
             }
         }
-        changing.commit(&self.common, 0)
+        changing.commit(&self.common, 0).map(|_| ())
     }
 
     /// All that is reached from the root and from these. None where all sessions are gone.

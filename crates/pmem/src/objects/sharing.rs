@@ -8,6 +8,8 @@ use std::thread::JoinHandle;
 use super::ids::{IdMap, IdSet};
 use super::keys::MOST_ID;
 use super::watching::{Place, Watcher};
+use crate::Result;
+use crate::heap::{Heap, View};
 use crate::os::deliberate;
 
 /// What an idle session's view is as old as.
@@ -44,7 +46,12 @@ pub(super) struct Common {
     pub(super) snapshots: AtomicU64,
     /// How many containers are watched, by any session.
     watched: AtomicUsize,
+    /// What commits have changed that nobody else sees yet: told once they do.
+    untold: Mutex<Vec<(u64, News)>>,
 }
+
+/// What a commit has changed in containers.
+type News = Vec<(u64, Place)>;
 
 /// A session, as others see it.
 pub(super) struct Presence {
@@ -52,6 +59,31 @@ pub(super) struct Presence {
     /// The number of the last commit in its view.
     pub(super) view: AtomicU64,
     pub(super) watcher: Watcher,
+    /// The store after its own last commit, where others see that only once it is durable.
+    ahead: Mutex<Option<View>>,
+}
+
+impl Presence {
+    pub(super) fn new(number: u64) -> Self {
+        Self { number, view: AtomicU64::new(NO_VIEW), watcher: Watcher::default(), ahead: Mutex::default() }
+    }
+
+    /// What the session sees: what all see, or its own last commit, which a failed flush takes back.
+    pub(super) fn look(&self, heap: &Heap) -> Result<View> {
+        let seen = heap.view()?;
+        let own = locked(&self.ahead).clone();
+        Ok(own.filter(|own| own.sequence() > seen.sequence() && !heap.is_latched()).unwrap_or(seen))
+    }
+
+    /// The session has committed.
+    pub(super) fn commit(&self, ahead: Option<View>) {
+        *locked(&self.ahead) = ahead;
+    }
+
+    /// All see what is durable, and after a failed flush no more than that.
+    pub(super) fn settle(&self, heap: &Heap) {
+        locked(&self.ahead).take_if(|own| own.is_durable() || heap.is_latched());
+    }
 }
 
 /// What sessions hold.
@@ -105,13 +137,14 @@ impl Common {
             collector: Mutex::default(),
             snapshots: AtomicU64::new(0),
             watched: AtomicUsize::new(0),
+            untold: Mutex::default(),
         }
     }
 
     /// A session comes, after a commit of this number at least.
     pub(super) fn join(&self, sequence: u64) -> Arc<Presence> {
         let number = self.next_session.fetch_add(1, Ordering::Relaxed);
-        let presence = Arc::new(Presence { number, view: AtomicU64::new(NO_VIEW), watcher: Watcher::default() });
+        let presence = Arc::new(Presence::new(number));
         locked(&self.sessions).push(Arc::clone(&presence));
         // A session that was alone till now told nobody of its commits, also not of the one that is on its way.
         let mut told = locked(&self.told);
@@ -140,11 +173,7 @@ impl Common {
     }
 
     /// Says that a session takes a view now: `take` takes it, and says how old it is.
-    pub(super) fn look<R>(
-        &self,
-        presence: &Presence,
-        take: impl FnOnce() -> crate::Result<(R, u64)>,
-    ) -> crate::Result<R> {
+    pub(super) fn look<R>(&self, presence: &Presence, take: impl FnOnce() -> Result<(R, u64)>) -> Result<R> {
         // Whoever asks meanwhile takes it for as old as can be.
         let before = presence.view.swap(0, Ordering::SeqCst);
         match take() {
@@ -312,10 +341,32 @@ impl Common {
         self.watched.load(Ordering::Relaxed) > 0
     }
 
-    /// Tells those who watch of what a commit has changed.
-    pub(super) fn spread(&self, news: &[(u64, Place)]) {
+    /// Tells those who watch of what a commit has changed, once all see it: now, with all before it, or when `spread_seen` is called.
+    pub(super) fn spread(&self, sequence: u64, news: News, is_seen: bool) {
+        if !news.is_empty() {
+            locked(&self.untold).push((sequence, news));
+        }
+        if self.is_watched() && (is_seen || deliberate::is_on("objects: told before it is seen")) {
+            self.spread_seen(sequence);
+        }
+    }
+
+    /// Tells those who watch of what commits up to this one have changed, which all see.
+    pub(super) fn spread_seen(&self, sequence: u64) {
+        let mut untold = locked(&self.untold);
+        let news: Vec<News> = untold.extract_if(.., |(of, _)| *of <= sequence).map(|(_, news)| news).collect();
+        if news.is_empty() {
+            return;
+        }
         let sessions = locked(&self.sessions).clone();
-        sessions.iter().for_each(|session| session.watcher.tell(news));
+        for session in &sessions {
+            news.iter().for_each(|news| session.watcher.tell(news));
+        }
+    }
+
+    /// Forgets what a failed flush has taken back.
+    pub(super) fn forget_untold(&self) {
+        locked(&self.untold).clear();
     }
 
     /// Counts references that went and left others.

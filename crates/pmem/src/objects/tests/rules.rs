@@ -320,6 +320,151 @@ fn a_failed_flush_is_told_as_a_change_of_all() {
     });
 }
 
+/// Carries commands out in a commit that does not wait until it is durable.
+fn apply_ahead(session: &Session, batch: &Batch) {
+    assert!(session.try_begin().unwrap());
+    batch.apply(session);
+    session.commit().unwrap();
+}
+
+#[test]
+fn what_did_not_wait_is_seen_by_its_session_at_once_and_by_others_once_it_is_durable() {
+    on_each_medium(|folder| {
+        let (one, other, root, id) = two(&folder.join("a"));
+        let before = contents(&other, &[], 9);
+        let mut changed = Vec::new();
+        other.refresh(&mut changed).unwrap();
+        apply_ahead(&one, &Batch::default().set(id, &int(1), &int(2)));
+        let own = contents(&one, &[], 9);
+        assert_ne!(own, before);
+        assert!(!one.refresh(&mut changed).unwrap().all);
+        assert_eq!(contents(&one.snapshot().unwrap(), &[], 9), own);
+        changed.clear();
+        let seen = other.refresh(&mut changed).unwrap();
+        assert_eq!((seen.all, &changed[..], contents(&other, &[], 9)), (false, &[][..], before));
+        one.helper().backup(&folder.join("backup")).unwrap();
+        assert_eq!(contents(&open(&folder.join("backup")), &[], 9), own);
+        // It goes on from there, and sees what another one commits behind it.
+        apply_ahead(&one, &Batch::default().set(id, &int(2), &int(2)));
+        one.helper().flush().unwrap();
+        other.refresh(&mut changed).unwrap();
+        assert_eq!(changed, [id, id]);
+        let own = contents(&other, &[], 9);
+        assert_eq!(contents(&one, &[], 9), own);
+        Batch::default().set(root, &int(7), &int(7)).apply(&other);
+        one.refresh(&mut changed).unwrap();
+        assert_ne!(contents(&one, &[], 9), own);
+        check(&one);
+    });
+}
+
+#[test]
+fn what_did_not_wait_keeps_no_blocks_once_it_is_durable() {
+    on_each_medium(|folder| {
+        let (one, other, _, id) = two(&folder.join("a"));
+        apply_ahead(&one, &Batch::default().set(id, &int(1), &int(2)));
+        one.end_turn();
+        one.helper().flush().unwrap();
+        let mut used = Vec::new();
+        for round in 0..40 {
+            Batch::default().set(id, &int(1), &text(&"x".repeat(250 + round % 2))).apply(&other);
+            other.end_turn();
+            other.heap.checkpoint().unwrap();
+            used.push(one.stats().unwrap().pinned);
+        }
+        assert_eq!(used[39], used[9], "{used:?}");
+    });
+}
+
+#[test]
+fn after_a_failed_flush_what_did_not_wait_is_gone() {
+    on_each_medium(|folder| {
+        if crate::os::mapping::forced::get() == Some(true) {
+            return;
+        }
+        let recorder = Recorder::new();
+        let _attached = recorder.attach();
+        let (one, other, _, id) = two(&folder.join("a"));
+        let told = Arc::new(AtomicBool::new(false));
+        let wake = Arc::clone(&told);
+        other.on_news(Box::new(move || wake.store(true, Ordering::Relaxed)));
+        other.watch(id);
+        let before = contents(&one, &[], 9);
+        apply_ahead(&one, &Batch::default().set(id, &int(1), &int(2)));
+        one.refresh(&mut Vec::new()).unwrap();
+        recorder.fail_sync(recorder.counts().barriers);
+        assert!(matches!(one.helper().flush(), Err(Error::Uncertain { .. })));
+        assert!(one.refresh(&mut Vec::new()).unwrap().all, "what is seen is older, and nobody says so");
+        assert_eq!(contents(&one, &[], 9), before);
+        assert_eq!(contents(&other, &[], 9), before);
+        assert!(!told.load(Ordering::Relaxed));
+    });
+}
+
+#[test]
+fn who_watches_is_told_of_what_did_not_wait_once_it_is_seen() {
+    on_each_medium(|folder| {
+        let (one, other, root, id) = two(&folder.join("a"));
+        for is_flushed in [true, false] {
+            other.watch(id);
+            let mut news = Vec::new();
+            apply_ahead(&one, &Batch::default().set(id, &int(1), &int(2)));
+            other.news(&mut news);
+            assert_eq!(news, []);
+            // A commit that waits makes it durable too.
+            if is_flushed {
+                one.helper().flush().unwrap();
+            } else {
+                Batch::default().set(root, &int(1), &int(1)).apply(&one);
+            }
+            other.news(&mut news);
+            assert_eq!(news, [&id.to_le_bytes()[..7], &[0], &int(1)].concat());
+            other.unwatch(id);
+        }
+    });
+}
+
+#[test]
+fn what_others_still_see_attached_is_not_freed() {
+    on_each_medium(|folder| {
+        let (one, other, root, id) = two(&folder.join("a"));
+        // So that it is looked into the queue at each commit.
+        let look = || {
+            one.pin(1);
+            one.unpin(1);
+        };
+        apply_ahead(&one, &Batch::default().delete(root, &int(0)));
+        for number in 0..3 {
+            look();
+            apply_ahead(&one, &Batch::default().set(root, &text("goes on"), &int(number)));
+        }
+        // Nobody had a view meanwhile. This one sees it where it was, and holds it from then on.
+        other.refresh(&mut Vec::new()).unwrap();
+        other.pin(id);
+        one.helper().flush().unwrap();
+        go_on(&one, root);
+        assert!(is_there(&one, id), "it is freed, and the other session holds it");
+        Batch::default().set(root, &int(5), &map(id)).apply(&other);
+        check(&one);
+    });
+}
+
+#[test]
+fn circles_that_a_commit_attaches_which_others_do_not_see_yet_are_not_freed() {
+    on_each_medium(|folder| {
+        let (one, other, root, id) = two(&folder.join("a"));
+        let partner = circle(&one, root, id);
+        one.pin(id);
+        Batch::default().delete(root, &int(0)).apply(&one);
+        apply_ahead(&one, &Batch::default().set(root, &int(4), &map(id)));
+        one.unpin(id);
+        other.helper().collect().unwrap();
+        one.helper().flush().unwrap();
+        assert!(is_there(&one, id) && is_there(&one, partner), "what the root leads to is freed");
+        check(&one);
+    });
+}
+
 #[test]
 fn a_transaction_can_be_looked_at() {
     on_each_medium(|folder| {
