@@ -3,6 +3,7 @@
 use super::changing::{Changing, MOST_RECORD, Outcome};
 use super::header::{self, Header};
 use super::values;
+use crate::os::deliberate;
 use crate::{Error, Result};
 
 /// The bytes of a record before its values.
@@ -99,7 +100,11 @@ impl Changing {
         }
         let record = header.record.clone();
         let (class, names) = self.shape(header_shape(&record))?;
-        let bare = self.intern(&class)?;
+        let bare = if deliberate::is_on("objects: dictionary with its record's shape") {
+            header_shape(&record)
+        } else {
+            self.intern(&class)?
+        };
         let header = self.header_mut(id)?;
         *header = Header {
             flags: header.flags | header::DICTIONARY,

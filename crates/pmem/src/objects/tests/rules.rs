@@ -425,6 +425,28 @@ fn who_watches_is_told_of_what_did_not_wait_once_it_is_seen() {
 }
 
 #[test]
+fn more_news_than_are_kept_are_told_as_anywhere() {
+    on_each_medium(|folder| {
+        let (one, other, root, id) = two(&folder.join("a"));
+        other.watch(id);
+        let told = |count: u64| {
+            let batch = (0..count).fold(Batch::default(), |batch, number| batch.set(id, &int(number), &int(number)));
+            batch.set(root, &int(1), &int(1)).apply(&one);
+            let mut news = Vec::new();
+            other.news(&mut news);
+            news
+        };
+        let key = 7 + 1 + int(0).len();
+        assert_eq!(told(4096).len(), 4096 * key);
+        let anywhere = [&id.to_le_bytes()[..7], &[5]].concat();
+        for count in [4097, 6000] {
+            assert_eq!(told(count), anywhere);
+        }
+        assert_eq!(told(1).len(), key);
+    });
+}
+
+#[test]
 fn what_others_still_see_attached_is_not_freed() {
     on_each_medium(|folder| {
         let (one, other, root, id) = two(&folder.join("a"));
