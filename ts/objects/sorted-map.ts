@@ -27,7 +27,10 @@ export interface RangeOptions<K extends SortedKey = SortedKey> {
   after?: RangeBound<K>
   /** A key that all are less than. */
   to?: RangeBound<K>
-  /** The greatest key. */
+  /**
+   * The greatest key. Longer tuples that begin with it are greater: all numbers of one are up to `through: ['open', Infinity]`, and
+   * whatever follows it `to: ['open\0']`.
+   */
   through?: RangeBound<K>
   /** From the greatest key to the least. Default: false. */
   reverse?: boolean
