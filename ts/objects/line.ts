@@ -14,22 +14,22 @@ export class Line {
     this.#session = session
   }
 
-  /** Begins a transaction and does work in it: at once where nobody waits, or when its turn comes. */
-  async enter<T>(work: () => T): Promise<T> {
-    if (!this.#last && this.#begins()) return this.#session.run(work)
-    const turn = this.#turn(this.#last, performance.now(), work)
+  /** Begins a transaction and calls `run` in it: at once where nobody waits, or when its turn comes, which ends when `run` returns. */
+  async enter<T>(run: () => Promise<T>): Promise<T> {
+    if (!this.#last && this.#begins()) return run()
+    const turn = this.#turn(this.#last, performance.now(), run)
     this.#last = turn
     try {
-      return await turn
+      return (await turn).running
     } finally {
       if (this.#last === turn) this.#last = undefined
     }
   }
 
-  async #turn<T>(before: Promise<unknown> | undefined, started: number, work: () => T): Promise<T> {
+  async #turn<T>(before: Promise<unknown> | undefined, started: number, run: () => Promise<T>): Promise<{ running: Promise<T> }> {
     await before?.catch(() => {})
     while (!this.#begins()) await native.objectsWait(this.#session.handle(), performance.now() - started)
-    return this.#session.run(work)
+    return { running: run() }
   }
 
   #begins(): boolean {

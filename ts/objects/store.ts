@@ -243,10 +243,13 @@ export class Store<R = unknown> extends Reader<R> {
    */
   async transactionAsync<T>(work: () => NotPromise<T>): Promise<T> {
     checkWork(work)
-    checkWritable(this.session)
-    const result = await this.#line.enter(() => synchronous(work()) as T)
-    await this.flushed()
-    return result
+    const { session } = this
+    checkWritable(session)
+    return this.#line.enter(async () => {
+      const result = session.run(() => synchronous(work()) as T)
+      await this.flushed()
+      return result
+    })
   }
 
   /** Sees what other threads have committed by now. Otherwise it is seen from this thread's next turn on. */
