@@ -158,6 +158,19 @@ test.serial('gc leaves alone what another thread holds', async (t) => {
   t.is((await store.gc()).containers, 1)
 })
 
+test.serial('a handle that was opened, or asked for its version, keeps no view', async (t) => {
+  const store = open(t, () => new Map<string, string>())
+  const handle = reopened(t, store)
+  await turn()
+  for (const round of [1, 2]) {
+    store.root.set('large', `${round}`.repeat(100_000))
+    await store.gc()
+    t.is(store.stats().pinned, 0)
+    t.is(handle.version, 0)
+    await turn()
+  }
+})
+
 test.serial('gc beside changes frees nothing that is reached', async (t) => {
   const store = open(t, () => new Map<string, any>())
   const other = new Other(t, store.path)

@@ -154,6 +154,7 @@ export class Store<R = unknown> extends Reader<R> {
 
   /** The version that the program gave what is stored. */
   get version(): number {
+    this.session.look()
     return native.objectsVersion(this.session.handle())
   }
 

@@ -87,7 +87,7 @@ function begin(session: Session, store: Store<unknown>, root: (store: Store<null
 
 /** Brings a store to its version. */
 function bring(session: Session, store: Store<unknown>, version: number, upgrade: OpenOptions['upgrade']): void {
-  const from = native.objectsVersion(session.handle())
+  const from = store.version
   if (from > version) throw newerStore(session.path, from, version)
   if (from === version) return
   if (session.readonly) throw olderStore(session.path, from, version)
