@@ -907,6 +907,12 @@ plain('an array may have gaps', (t, make) => {
   t.deepEqual(Object.keys(array), ['0', '2', '3', '6'])
 })
 
+persistent('what push cannot store is named by the place that it would have', (t, store) => {
+  const array = store.array<any>([1, 2])
+  t.throws(() => array.push(3, { f() {} }), { message: /\[3\]\.f: a function cannot be stored/ })
+  t.deepEqual([...array], [1, 2])
+})
+
 persistent('a gap is a RangeError, and changes nothing', (t, store) => {
   const array = store.array(['a', 'b', 'c']) as any
   const item = { value: 'x', writable: true, enumerable: true, configurable: true }

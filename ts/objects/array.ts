@@ -10,6 +10,9 @@ import { Sized } from './sized.js'
 import { Storing, isPrimitive, store, storeAll } from './storing.js'
 import { KIND, out } from './values.js'
 
+/** Where a splice starts that appends, however long the array is by then. */
+const END = 2 ** 32 - 1
+
 /** What a command gives where another thread has made the array shorter meanwhile. */
 const OUTDATED = -1
 
@@ -102,7 +105,8 @@ class ArrayContainer extends Sized {
 
   #spliceAny(start: number, removed: number, values: readonly unknown[]): number {
     const storing = new Storing(this.session)
-    values.forEach((value, index) => storing.add(value, { container: this, step: `[${start + index}]` }))
+    const first = start === END ? this.length : start
+    values.forEach((value, index) => storing.add(value, { container: this, step: `[${first + index}]` }))
     return storeAll(this.session, storing, () => {
       startSplice(this.id, start, removed, values.length)
       for (const value of values) storing.write(value)
@@ -110,7 +114,7 @@ class ArrayContainer extends Sized {
   }
 
   push(values: readonly unknown[]): number {
-    return this.atomically(() => this.splice(this.length, 0, values))
+    return this.splice(END, 0, values)
   }
 
   /** Does what reads and writes, without another thread between. */

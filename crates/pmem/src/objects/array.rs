@@ -5,6 +5,9 @@ use super::header::{self, MOST_ITEMS};
 use super::keys::Key;
 use crate::{Error, Result};
 
+/// Where a splice starts that appends, however long the array is by then.
+pub(super) const END: u64 = MOST_ITEMS;
+
 impl Changing {
     /// The first item's index in the file, and the length.
     fn array(&mut self, id: u64) -> Result<(i64, u64)> {
@@ -39,9 +42,10 @@ impl Changing {
         Ok(Outcome::Done([0.0, len as f64]))
     }
 
-    /// Removes items and puts others there. The shorter side of the array moves.
+    /// Removes items and puts others there, at the end where `start` is [`END`]. The shorter side of the array moves.
     pub(super) fn splice(&mut self, id: u64, start: u64, removed: u64, inserted: &[&[u8]]) -> Result<Outcome> {
         let (base, len) = self.array(id)?;
+        let start = if start == END { len } else { start };
         if start > len || removed > len - start {
             return Ok(Outcome::Outdated);
         }

@@ -221,6 +221,7 @@ fn change_array(
     let tail = items.split_off(start + removed);
     items.truncate(start);
     items.extend(values.iter().cloned().chain(tail));
+    let start = if start == len && random.below(2) == 0 { array::END as usize } else { start };
     ([items.len() as f64; 2], batch.splice(id, start, removed, &values))
 }
 
