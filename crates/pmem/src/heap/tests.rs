@@ -1,5 +1,6 @@
 //! Tests of stores.
 
+mod bounds;
 pub(crate) mod crashes;
 mod damage;
 mod deferred;
@@ -9,6 +10,7 @@ mod group;
 mod kills;
 mod model;
 mod reading;
+mod room;
 mod threads;
 
 use std::collections::BTreeMap;

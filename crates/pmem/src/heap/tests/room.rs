@@ -1,0 +1,64 @@
+//! How much room a store takes.
+
+use super::*;
+use crate::os::seam::recorder::Random;
+
+/// The keys of so many entries, in an order by chance.
+fn shuffled(count: u64) -> Vec<[u8; 8]> {
+    let mut random = Random::new(count);
+    let mut keys: Vec<_> = (0..count).map(|number| (random.below(u64::MAX), number.to_be_bytes())).collect();
+    keys.sort_unstable();
+    keys.into_iter().map(|(_, key)| key).collect()
+}
+
+fn set_all(heap: &Heap, keys: &[[u8; 8]], value: &[u8]) {
+    for part in keys.chunks(100) {
+        let mut transaction = heap.begin().unwrap();
+        part.iter().for_each(|key| transaction.set(key, value).unwrap());
+        transaction.commit().unwrap();
+    }
+}
+
+#[test]
+fn a_file_gets_shorter_by_zones_that_are_empty_and_longer_again() {
+    on_each_medium(|folder| {
+        let path = folder.join("a.store");
+        let heap = Heap::open(&path, &options()).unwrap();
+        let (keys, len) = (shuffled(3000), || std::fs::metadata(&path).unwrap().len());
+        let mut shortest = None;
+        for _ in 0..3 {
+            set_all(&heap, &keys, &[7; 100]);
+            heap.checkpoint().unwrap();
+            let longest = len();
+            assert!(check(&heap).entries == 3000 && longest > 2 * 512 * 512, "{longest}");
+            let mut transaction = heap.begin().unwrap();
+            keys.iter().for_each(|key| assert!(transaction.remove(key).unwrap()));
+            transaction.commit().unwrap();
+            // What one checkpoint frees, the next one can cut off.
+            (0..2).for_each(|_| heap.checkpoint().unwrap());
+            let (report, stats) = (check(&heap), heap.stats().unwrap());
+            assert_eq!((report.entries, stats.size, stats.free + stats.pinned), (0, len(), report.free * 512));
+            assert_eq!(*shortest.get_or_insert(len()), len());
+            assert!(len() <= 512 * 512, "{} of {longest}", len());
+        }
+    });
+}
+
+#[test]
+fn nodes_are_full_in_the_order_of_the_keys_and_two_thirds_full_in_any() {
+    on_each_medium(|folder| {
+        let shuffled = shuffled(3000);
+        let mut ascending = shuffled.clone();
+        ascending.sort_unstable();
+        let descending: Vec<_> = ascending.iter().rev().copied().collect();
+        // A slot, a key, a length and a value, in nodes of 512 bytes with a header and a trailer.
+        let full = 3000 * (8 + 8 + 2 + 20) / (512 - 16 - 16);
+        for (keys, most) in [(ascending, full), (descending, full), (shuffled, full * 3 / 2)] {
+            let heap = Heap::open(&folder.join(format!("{most}{:?}", keys[0])), &options()).unwrap();
+            set_all(&heap, &keys, &[7; 20]);
+            heap.checkpoint().unwrap();
+            let Report { nodes, entries, .. } = check(&heap);
+            assert!(entries == 3000 && nodes <= most, "{nodes} of {most} nodes");
+        }
+    });
+}
