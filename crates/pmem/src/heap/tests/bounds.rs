@@ -42,6 +42,7 @@ fn cells_lie_between_the_slots_and_the_trailer() {
     assert!(!takes(&two, OFFSET, |offset| offset + 1), "a cell ends in the trailer");
     assert!(!takes(&two, CONTENT, |content| content + 1), "a cell is before all others");
     assert!(!takes(&two, HEADER + 8, |head| head ^ 1), "a slot has another key's head");
+    assert_eq!(two[HEADER + 8..HEADER + 12], u32::from_be_bytes(*b"a ke").to_le_bytes());
     let slots_end = HEADER as u16 + 16;
     assert!(takes(&two, CONTENT, |_| slots_end) && !takes(&two, CONTENT, |_| slots_end - 1));
 }
@@ -131,4 +132,16 @@ fn a_frame_goes_where_the_ring_does_not_cut_it() {
     assert_eq!(log::place(4096, 4096 + 4000, 96), 4096 + 4000);
     assert_eq!(log::place(4096, 4096 + 4000, 104), 2 * 4096);
     assert_eq!(log::place(4096, 4096, 4096), 4096);
+}
+
+#[test]
+fn a_file_without_room_for_a_header_is_no_store() {
+    on_each_medium(|folder| {
+        let path = folder.join("a.store");
+        for len in [1, 4095] {
+            std::fs::write(&path, vec![0; len]).unwrap();
+            let refused = Heap::open(&path, &options()).unwrap_err();
+            assert!(matches!(refused, Error::Broken { offset: 0, .. }), "{refused}");
+        }
+    });
 }

@@ -1,7 +1,11 @@
 //! How much room a store takes.
 
+use super::super::tree::Value;
+use super::super::writer::Writer;
+use super::model::change;
 use super::*;
 use crate::os::seam::recorder::Random;
+use crate::storage::medium::Failed;
 
 /// The keys of so many entries, in an order by chance.
 fn shuffled(count: u64) -> Vec<[u8; 8]> {
@@ -60,5 +64,67 @@ fn nodes_are_full_in_the_order_of_the_keys_and_two_thirds_full_in_any() {
             let Report { nodes, entries, .. } = check(&heap);
             assert!(entries == 3000 && nodes <= most, "{nodes} of {most} nodes");
         }
+    });
+}
+
+/// How many nodes the next checkpoint writes, of which the tree has the count.
+fn changed(writer: &Writer) -> u64 {
+    let count = writer.tree.dirty().iter().filter(|dirty| dirty.is_node()).count() as u64;
+    assert_eq!(writer.tree.changes.dirty, count);
+    count
+}
+
+#[test]
+fn the_nodes_that_a_checkpoint_writes_are_counted() {
+    on_each_medium(|folder| {
+        let heap = Heap::open(&folder.join("a.store"), &options()).unwrap();
+        let (mut random, mut model, mut most) = (Random::new(3), Model::new(), 0);
+        let mut snapshot = None;
+        for step in 0..300 {
+            let before = model.clone();
+            let mut transaction = heap.begin().unwrap();
+            for _ in 0..random.below(40) {
+                change(&mut transaction, &mut model, &mut random, if step / 50 % 2 == 0 { 2 } else { 9 });
+            }
+            if step % 4 == 0 {
+                drop(transaction);
+                model = before;
+            } else {
+                transaction.commit().unwrap();
+            }
+            let writer = heap.inner.take().unwrap();
+            most = most.max(changed(&writer));
+            heap.inner.put_back(writer);
+            if step % 20 == 0 {
+                snapshot = heap.view().ok();
+            }
+        }
+        drop(snapshot);
+        assert!(most > 30, "{most}");
+    });
+}
+
+#[test]
+fn nodes_that_change_beside_a_checkpoint_are_for_the_next_one() {
+    on_each_medium(|folder| {
+        let heap = Heap::open(&folder.join("a.store"), &options()).unwrap();
+        let keys = shuffled(400);
+        set_all(&heap, &keys, &[7; 100]);
+        let (mut writer, store) = (heap.inner.take().unwrap(), &heap.inner.store);
+        let set = |writer: &mut Writer, key: &[u8]| {
+            let before = writer.tree.set(store, key, Value::Inline(vec![1; 100])).unwrap();
+            before.iter().for_each(|value| writer.tree.discard(store, value));
+        };
+        keys[..50].iter().for_each(|key| set(&mut writer, key));
+        let checkpoint = writer.begin_checkpoint(store, None).unwrap();
+        assert_eq!(changed(&writer), 0);
+        keys[25..75].iter().for_each(|key| set(&mut writer, key));
+        let count = changed(&writer);
+        let slot = checkpoint.run(store).map_err(Failed::into_error).unwrap();
+        writer.finish_checkpoint(slot, store);
+        assert!(count > 20 && changed(&writer) == count, "{count}");
+        heap.inner.put_back(writer);
+        heap.checkpoint().unwrap();
+        assert_eq!(check(&heap).entries, 400);
     });
 }
