@@ -12,6 +12,7 @@ mod model;
 mod reading;
 mod room;
 mod threads;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1004,3 +1004,20 @@ impl Walk<'_> {
         }
     }
 }
+
+#[cfg(test)]
+impl Tree {
+    pub(super) fn nodes_in_memory(&self) -> u64 {
+        fn count(node: &Node) -> u64 {
+            let below = node.links.iter().flatten().map(|link| match link {
+                Link::Node(node) => count(node),
+                Link::Run(_) => 0,
+            });
+            1 + below.sum::<u64>()
+        }
+        match &self.root {
+            Root::Memory(root) => count(root),
+            _ => 0,
+        }
+    }
+}

@@ -364,3 +364,25 @@ pub(super) fn log_ranges(store: &Store, from: u64, to: u64) -> Vec<(u64, u64)> {
     }
     ranges
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heap::format::Geometry;
+
+    #[test]
+    fn what_zones_begin_with_is_not_usable() {
+        let geometry = Geometry { node_size: 512, zone_blocks: 512, table_len: 4096, log_len: 16 << 10 };
+        // What a zone begins with where the file did not reach into it before.
+        let is_usable = |from: u64, block: &u64| {
+            let zone = block / 512;
+            zone * 512 < from || block % 512 >= geometry.first_block(zone)
+        };
+        for from in [0, 1, 200, 511, 512, 513, 1000, 1024, 1030] {
+            for to in (from..from + 1100).step_by(13) {
+                let expected = (from..to).filter(|block| is_usable(from, block)).count() as u64;
+                assert_eq!(usable(&geometry, from, to), expected, "{from} to {to}");
+            }
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use super::super::format::{Header, IN_MEMORY, Slot};
 use super::super::log;
 use super::super::node::*;
+use super::super::writer::log_ranges;
 use super::*;
 use crate::storage::bytes::{put, u16_at};
 
@@ -143,5 +144,57 @@ fn a_file_without_room_for_a_header_is_no_store() {
             let refused = Heap::open(&path, &options()).unwrap_err();
             assert!(matches!(refused, Error::Broken { offset: 0, .. }), "{refused}");
         }
+    });
+}
+
+#[test]
+fn a_file_that_was_cut_is_refused() {
+    on_each_medium(|folder| {
+        let path = folder.join("a.store");
+        let heap = Heap::open(&path, &options()).unwrap();
+        set(&heap, b"one", &[1; 3000]);
+        heap.close().unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(file.metadata().unwrap().len() - 1).unwrap();
+        let refused = Heap::open(&path, &options()).unwrap_err();
+        assert!(matches!(refused, Error::Broken { .. }) && refused.to_string().contains("it was cut"), "{refused}");
+    });
+}
+
+#[test]
+fn a_zone_begins_with_its_bitmaps_and_the_first_one_with_all_else() {
+    let geometry = Geometry { node_size: 512, zone_blocks: 512, table_len: 4096, log_len: 16 << 10 };
+    assert_eq!([0, 1, 2].map(|zone| geometry.first_block(zone)), [(16 + 2 + 2 + 4) * 8, 16, 16]);
+    assert_eq!([0, 1].map(|side| geometry.bits(0, side)), [16 * 4096, 17 * 4096]);
+    assert_eq!([0, 1].map(|side| geometry.bits(2, side)), [2 * 512 * 512, 2 * 512 * 512 + 4096]);
+    assert_eq!([0, 1].map(|side| geometry.table(side)), [18 * 4096, 19 * 4096]);
+}
+
+#[test]
+fn what_lies_between_two_positions_may_go_round_the_ring() {
+    on_each_medium(|folder| {
+        let heap = Heap::open(&folder.join("a.store"), &options()).unwrap();
+        let (store, len) = (&heap.inner.store, options().geometry.unwrap().log_len);
+        let start = store.geometry.log_start();
+        assert_eq!(log_ranges(store, 2 * len, 2 * len), []);
+        assert_eq!(log_ranges(store, len + 8, len + 24), [(start + 8, 16)]);
+        assert_eq!(log_ranges(store, 2 * len - 8, 2 * len + 16), [(start + len - 8, 8), (start, 16)]);
+    });
+}
+
+#[test]
+fn a_log_may_be_longer_than_all_that_follows_it() {
+    on_each_medium(|folder| {
+        let (path, geometry) = (folder.join("a.store"), options().geometry.unwrap());
+        let geometry = Geometry { zone_blocks: 8192, log_len: 1 << 20, ..geometry };
+        let options = HeapOptions { geometry: Some(geometry), ..options() };
+        let heap = Heap::open(&path, &options).unwrap();
+        for number in 0..40u8 {
+            set(&heap, b"one", &[number; 10_000]);
+        }
+        assert!(heap.stats().unwrap().log > 400_000);
+        drop(heap);
+        let heap = Heap::open(&path, &options).unwrap();
+        assert_eq!(heap.view().unwrap().get(b"one").unwrap().as_deref(), Some(&[39; 10_000][..]));
     });
 }

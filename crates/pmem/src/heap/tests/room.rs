@@ -123,8 +123,37 @@ fn nodes_that_change_beside_a_checkpoint_are_for_the_next_one() {
         let slot = checkpoint.run(store).map_err(Failed::into_error).unwrap();
         writer.finish_checkpoint(slot, store);
         assert!(count > 20 && changed(&writer) == count, "{count}");
+        assert_eq!(writer.tree.nodes_in_memory(), count, "what is written is in the file alone");
         heap.inner.put_back(writer);
         heap.checkpoint().unwrap();
+        let writer = heap.inner.take().unwrap();
+        assert_eq!(writer.tree.nodes_in_memory(), 0);
+        heap.inner.put_back(writer);
         assert_eq!(check(&heap).entries, 400);
+    });
+}
+
+#[test]
+fn long_values_take_the_blocks_that_they_need() {
+    on_each_medium(|folder| {
+        let heap = Heap::open(&folder.join("a.store"), &options()).unwrap();
+        let piece = options().geometry.unwrap().run_len(64) as usize;
+        for len in [129, 496, 497, piece, piece + 1, 2 * piece - 1, 2 * piece, 3 * piece + 700] {
+            let (value, key) = (vec![len as u8; len], vec![7; len]);
+            for _ in 0..2 {
+                set(&heap, b"value", &value);
+                set(&heap, &key, b"key");
+                heap.checkpoint().unwrap();
+                assert_eq!(check(&heap).entries, 2, "{len} bytes");
+                let view = heap.view().unwrap();
+                assert_eq!(view.get(b"value").unwrap().as_deref(), Some(&value[..]));
+                assert_eq!(view.get(&key).unwrap().as_deref(), Some(&b"key"[..]));
+            }
+            let mut transaction = heap.begin().unwrap();
+            assert!(transaction.remove(b"value").unwrap() && transaction.remove(&key).unwrap());
+            transaction.commit().unwrap();
+            (0..2).for_each(|_| heap.checkpoint().unwrap());
+            assert_eq!((check(&heap).entries, heap.stats().unwrap().pinned), (0, 0), "{len} bytes");
+        }
     });
 }
