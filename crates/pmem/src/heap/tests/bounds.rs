@@ -163,6 +163,7 @@ fn a_file_that_was_cut_is_refused() {
 
 #[test]
 fn a_zone_begins_with_its_bitmaps_and_the_first_one_with_all_else() {
+    assert_eq!([2, 3].map(Slot::places), [[4096, 2 * 4096], [3 * 4096, 4 * 4096]]);
     let geometry = Geometry { node_size: 512, zone_blocks: 512, table_len: 4096, log_len: 16 << 10 };
     assert_eq!([0, 1, 2].map(|zone| geometry.first_block(zone)), [(16 + 2 + 2 + 4) * 8, 16, 16]);
     assert_eq!([0, 1].map(|side| geometry.bits(0, side)), [16 * 4096, 17 * 4096]);

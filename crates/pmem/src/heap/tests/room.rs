@@ -138,7 +138,8 @@ fn long_values_take_the_blocks_that_they_need() {
     on_each_medium(|folder| {
         let heap = Heap::open(&folder.join("a.store"), &options()).unwrap();
         let piece = options().geometry.unwrap().run_len(64) as usize;
-        for len in [129, 496, 497, piece, piece + 1, 2 * piece - 1, 2 * piece, 3 * piece + 700] {
+        // The references to 62 pieces are a block.
+        for len in [129, 496, 497, piece, piece + 1, 2 * piece - 1, 2 * piece, 62 * piece, 62 * piece + 1] {
             let (value, key) = (vec![len as u8; len], vec![7; len]);
             for _ in 0..2 {
                 set(&heap, b"value", &value);
@@ -155,5 +156,22 @@ fn long_values_take_the_blocks_that_they_need() {
             (0..2).for_each(|_| heap.checkpoint().unwrap());
             assert_eq!((check(&heap).entries, heap.stats().unwrap().pinned), (0, 0), "{len} bytes");
         }
+    });
+}
+
+#[test]
+fn what_was_removed_makes_room_for_the_next() {
+    on_each_medium(|folder| {
+        let limited = HeapOptions { max_len: Some(512 << 10), ..options() };
+        let heap = Heap::open(&folder.join("a.store"), &limited).unwrap();
+        for round in 0..4u8 {
+            // One has room, and few blocks are left beside it.
+            set(&heap, b"large", &[round; 360_000]);
+            let mut transaction = heap.begin().unwrap();
+            assert!(transaction.remove(b"large").unwrap());
+            transaction.commit().unwrap();
+        }
+        heap.checkpoint().unwrap();
+        assert_eq!(check(&heap).entries, 0);
     });
 }
