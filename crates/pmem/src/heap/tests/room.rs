@@ -175,3 +175,20 @@ fn what_was_removed_makes_room_for_the_next() {
         assert_eq!(check(&heap).entries, 0);
     });
 }
+
+#[test]
+fn a_file_gets_longer_by_a_sixteenth_of_it() {
+    on_each_medium(|folder| {
+        let heap = Heap::open(&folder.join("a.store"), &options()).unwrap();
+        let (mut sizes, mut number) = (vec![heap.stats().unwrap().size], 0u32);
+        while sizes.last() < Some(&(4 << 20)) {
+            set(&heap, &number.to_be_bytes(), &[7; 10_000]);
+            number += 1;
+            sizes.push(heap.stats().unwrap().size);
+        }
+        sizes.dedup();
+        for pair in sizes.windows(2) {
+            assert!(pair[1] - pair[0] >= (pair[0] / 16).max(256 * 512) / 512 * 512, "{sizes:?}");
+        }
+    });
+}

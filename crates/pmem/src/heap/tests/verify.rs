@@ -1,4 +1,4 @@
-//! What looking at all of a store finds: damage with right checksums.
+//! What opening a store finds, and looking at all of it.
 
 use super::super::format::{Slot, block_of, reference, seal_block};
 use super::super::node::{Cell, Page, PageMut};
@@ -64,5 +64,39 @@ fn blocks_that_are_reached_twice_or_not_at_all_are_found() {
         assert!(twice.contains("is not free, and nothing leads to it"), "{twice}");
         let fewer = found(&path, |slot, _| slot.entries -= 1);
         assert_eq!(fewer, "there are 100 entries, not 99");
+    });
+}
+
+/// Where opening a file says that there is damage.
+fn refused(path: &Path, bytes: &[u8], why: &str) -> u64 {
+    std::fs::write(path, bytes).unwrap();
+    match Heap::open(path, &options()) {
+        Err(Error::Broken { offset, what, .. }) if what.contains(why) => offset,
+        outcome => panic!("{outcome:?}"),
+    }
+}
+
+#[test]
+fn a_first_commit_that_is_lost_is_found_by_what_follows() {
+    on_each_medium(|folder| {
+        for is_written in [false, true] {
+            let path = folder.join(format!("{is_written}.store"));
+            let heap = Heap::open(&path, &options()).unwrap();
+            set(&heap, b"one", b"1");
+            let (start, len) = (heap.inner.store.geometry.log_start(), heap.stats().unwrap().log);
+            if is_written {
+                heap.checkpoint().unwrap();
+            }
+            set(&heap, b"two", b"2");
+            drop(heap);
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[start as usize + 40] ^= 1;
+            if is_written {
+                Slot::places(2).into_iter().for_each(|at| bytes[at as usize] ^= 1);
+                assert_eq!(refused(&path, &bytes, "the log goes on from the checkpoint 2"), start + len);
+            } else {
+                assert_eq!(refused(&path, &bytes, "the commit 1 is not what was written"), start);
+            }
+        }
     });
 }
