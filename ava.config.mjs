@@ -1,9 +1,10 @@
 // The other releases of Node.js take their time; `npm test` runs them under its first conditions.
 const fewer = process.env.PMEM_TEST_RUNTIMES === '0' ? ['!build/__test__/runtimes.spec.js'] : []
 
-// What objects have in common with those of the language depends on no file: 'few' leaves that out, 'none' all stores of objects.
-const language = '!build/__test__/objects-{array,borders,map,object,set,values}.spec.js'
-const objects = { few: [language], none: ['!build/__test__/objects-*.spec.js'] }[process.env.PMEM_TEST_OBJECTS] ?? []
+// What objects have in common with those of the language depends on no file, and cuts of recorded power on none that is there: 'few'
+// leaves them out, 'none' all stores of objects.
+const fileless = '!build/__test__/objects-{array,borders,map,object,powercuts,set,values}.spec.js'
+const objects = { few: [fileless], none: ['!build/__test__/objects-*.spec.js'] }[process.env.PMEM_TEST_OBJECTS] ?? []
 
 export default {
   files: ['build/__test__/**/*.spec.{js,mjs}', ...fewer, ...objects],

@@ -10,7 +10,8 @@ import { deserialize, serialize } from 'node:v8'
 import { MessageChannel } from 'node:worker_threads'
 import type { ExecutionContext } from 'ava'
 import { folder } from './helpers/files.js'
-import { formOf, objects, persistent, type Store } from './helpers/objects.js'
+import { formOf } from './helpers/forms.js'
+import { objects, persistent, type Store } from './helpers/objects.js'
 
 /** A live object of each kind, and what it is as a plain one. */
 const kinds: [name: string, make: (store: Store) => any, plain: () => any][] = [

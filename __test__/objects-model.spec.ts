@@ -7,12 +7,13 @@
  * PMEM_TEST_SEED does what a run did again.
  */
 
-import { inspect, isDeepStrictEqual } from 'node:util'
+import { isDeepStrictEqual } from 'node:util'
 import { join } from 'node:path'
 import test from 'ava'
 import { objects } from 'pmem'
+import { chance } from './helpers/chance.js'
 import { folder } from './helpers/files.js'
-import { formOf } from './helpers/objects.js'
+import { difference, formOf } from './helpers/forms.js'
 import { type AnyStore, Other, turn } from './helpers/objects-threads.js'
 
 const STEPS = Number(process.env['PMEM_TEST_STEPS'] ?? 4000)
@@ -110,29 +111,6 @@ function changePlain(root: Map<string, any>, step: Step): void {
   const entries = [...sorted].toSorted(([one], [other]) => (typeof one === typeof other ? (one < other ? -1 : 1) : typeof one === 'number' ? -1 : 1))
   sorted.clear()
   for (const [key, value] of entries) sorted.set(key, value)
-}
-
-/** Numbers by chance that a seed makes. */
-function chance(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below)
-  }
-}
-
-/** Where two forms differ first. */
-function difference(found: unknown, expected: unknown, path = ''): string | undefined {
-  if (isDeepStrictEqual(found, expected)) return undefined
-  if (!Array.isArray(found) || !Array.isArray(expected)) return `at ${path} is ${inspect(found)} instead of ${inspect(expected)}`.slice(0, 1000)
-  for (const [index, part] of found.entries()) {
-    const step = Array.isArray(part) && typeof part[0] === 'string' && path.length < 500 ? `${index}:${part[0].slice(0, 20)}` : `${index}`
-    const deeper = difference(part, expected[index], `${path}/${step}`)
-    if (deeper !== undefined) return deeper
-  }
-  return `at ${path} are ${found.length} instead of ${expected.length}: ${inspect(found)} and ${inspect(expected)}`.slice(0, 1000)
 }
 
 class Abort extends Error {}

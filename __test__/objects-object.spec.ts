@@ -1,7 +1,8 @@
 /** Plain objects after ECMA-262's steps (10.1, 20.1): ordinary ones and their persistent twins. */
 
 import assert from 'node:assert'
-import { formOf, type Make, objects, persistent, plain, twins } from './helpers/objects.js'
+import { formOf } from './helpers/forms.js'
+import { type Make, objects, persistent, plain, twins } from './helpers/objects.js'
 
 const data = { writable: true, enumerable: true, configurable: true }
 

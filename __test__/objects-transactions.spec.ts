@@ -6,7 +6,7 @@ import test from 'ava'
 import { objects } from 'pmem'
 import { rejects, throws } from './helpers/errors.js'
 import { folder } from './helpers/files.js'
-import { formOf } from './helpers/objects.js'
+import { formOf } from './helpers/forms.js'
 import { type AnyStore, open, reopened, turn } from './helpers/objects-threads.js'
 
 class Abort extends Error {}

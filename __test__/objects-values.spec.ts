@@ -2,7 +2,8 @@
 
 import { runInNewContext } from 'node:vm'
 import type { ExecutionContext } from 'ava'
-import { formOf, made, objects, persistent, type Store } from './helpers/objects.js'
+import { formOf } from './helpers/forms.js'
+import { made, objects, persistent, type Store } from './helpers/objects.js'
 
 const MiB = 1 << 20
 

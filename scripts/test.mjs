@@ -8,7 +8,7 @@ import { matrix, matrixWithoutPmdk, withFolder } from './lib/matrix.mjs'
 import { testPackages } from './lib/packages/tests.mjs'
 import { main, root } from './lib/run.mjs'
 import { binary, conditions, installRuntimes, testRuntime } from './lib/runtimes.mjs'
-import { buildWithoutPmdk, setUp, workspace } from './lib/setup.mjs'
+import { buildRecorder, buildWithoutPmdk, setUp, workspace } from './lib/setup.mjs'
 import { runTests } from './lib/tests.mjs'
 
 /** After so many seconds no further platform is built or run. */
@@ -35,6 +35,7 @@ async function testTypeScript({ label, folder, env }, node = process.execPath) {
 
 async function testAll() {
   const pmdk = await setUp()
+  await buildRecorder()
   const runtimes = await installRuntimes()
   await testRust(pmdk)
   // What replaces PMDK is tested also where it is there.
@@ -53,7 +54,7 @@ async function testAll() {
   }
   if (!quick && runtimes.includes('node24')) {
     const [, { label, folder, env }] = matrix()
-    await testTypeScript({ label: `${label}, Node.js 24`, folder, env: { ...env, PMEM_TEST_RUNTIMES: '0' } }, binary('node24'))
+    await testTypeScript({ label: `${label}, Node.js 24`, folder, env: { ...env, PMEM_TEST_RUNTIMES: '0', PMEM_TEST_CRASHES: '1' } }, binary('node24'))
   }
   for (const name of runtimes) total = add(total, await testRuntime(name, conditions().slice(0, few)))
   if (!quick && !process.argv.includes('--no-packages')) total = add(total, await testPackages(OTHER_PLATFORMS))

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { objects as typed } from 'pmem'
 import { folder } from './files.js'
+import { formOf } from './forms.js'
 
 export interface TwinMap<K, V> extends Map<K, V> {
   getOrInsert(key: K, value: V): V
@@ -243,30 +244,6 @@ class PersistentMake extends Maker implements Make {
 /** What an iterable gives. */
 export function listed<T>(iterable: Iterable<T>): T[] {
   return [...iterable]
-}
-
-/**
- * A value, plain or live, in a form that shows, when it is compared, the kinds and the order of all that is in it, and which
- * parts are the same object.
- */
-export function formOf(value: unknown, seen = new Map<object, number>()): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  const known = seen.get(value)
-  if (known !== undefined) return `object ${known} again`
-  seen.set(value, seen.size)
-  const form = (part: unknown) => formOf(part, seen)
-  const pairs = (entries: Iterable<[unknown, unknown]>) => [...entries].map(([key, part]) => [form(key), form(part)])
-  if (value instanceof Date) return ['Date', value.getTime()]
-  if (value instanceof ArrayBuffer) return ['ArrayBuffer', Buffer.from(value).toString('hex')]
-  if (ArrayBuffer.isView(value)) return [tagOf(value), Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')]
-  if (Array.isArray(value)) return ['Array', pairs(Object.entries(value)), value.length]
-  if (value instanceof Map) return ['Map', pairs(value)]
-  if (value instanceof Set) return ['Set', [...value].map(form)]
-  return ['Object', pairs(Object.entries(value))]
-}
-
-function tagOf(value: object): string {
-  return Object.prototype.toString.call(value).slice('[object '.length, -1)
 }
 
 /** Maps as ECMA-262 has them where this runtime's lack something. */

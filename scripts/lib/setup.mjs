@@ -19,8 +19,14 @@ export async function setUp() {
 /** Builds the native module without PMDK beside the one that the package loads; resolves to its path. */
 export async function buildWithoutPmdk() {
   const folder = join(root, 'build/without-pmdk')
-  await napiBuild('native module without PMDK', '--no-default-features', '--output-dir', folder, '--no-js')
+  await napiBuild('native module without PMDK', ...RELEASE, '--no-default-features', '--output-dir', folder, '--no-js')
   return join(folder, readdirSync(folder).find((name) => name.endsWith('.node')))
+}
+
+/** Builds the native module that records what power cuts can leave: for tests alone, and not optimised, which takes longer. */
+export function buildRecorder() {
+  const features = ['--no-default-features', '--features', 'recorder']
+  return napiBuild('native module with a recorder', ...features, '--output-dir', join(root, 'build/recorder'))
 }
 
 /** Cargo's arguments for all crates that the build with or without PMDK has. */
@@ -35,12 +41,13 @@ async function requireCommand(command, message) {
 
 function buildNative(pmdk) {
   const features = pmdk ? [] : ['--no-default-features']
-  return napiBuild('native module', '--output-dir', '.', '--js', 'binding.cjs', '--dts', 'binding.d.cts', ...features)
+  return napiBuild('native module', ...RELEASE, '--output-dir', '.', '--js', 'binding.cjs', '--dts', 'binding.d.cts', ...features)
 }
 
+const RELEASE = ['--platform', '--release']
+
 function napiBuild(label, ...args) {
-  const common = ['build', '--platform', '--release', '--manifest-path', 'crates/pmem-node/Cargo.toml']
-  return step(label, bin('napi'), [...common, ...args])
+  return step(label, bin('napi'), ['build', '--manifest-path', 'crates/pmem-node/Cargo.toml', ...args])
 }
 
 async function buildTypeScript() {

@@ -4,5 +4,7 @@
 mod journal;
 mod nvml;
 mod objects;
+#[cfg(feature = "recorder")]
+mod recorder;
 mod region;
 mod shared;

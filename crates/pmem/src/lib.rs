@@ -13,6 +13,8 @@ mod journal;
 mod nvml;
 pub mod objects;
 mod os;
+#[cfg(feature = "recorder")]
+pub mod recorder;
 mod region;
 mod storage;
 mod ticket;

@@ -53,6 +53,10 @@ impl Geometry {
     pub(super) const DEFAULT: Self =
         Self { node_size: 4096, zone_blocks: 32768, table_len: 128 << 10, log_len: 16 << 20 };
 
+    /// Few entries make several levels and zones, and the log goes round often.
+    #[cfg(any(test, feature = "recorder"))]
+    pub(super) const SMALL: Self = Self { node_size: 512, zone_blocks: 512, table_len: 4096, log_len: 16 << 10 };
+
     fn is_possible(&self) -> bool {
         let Self { node_size, zone_blocks, table_len, log_len } = *self;
         node_size.is_power_of_two()

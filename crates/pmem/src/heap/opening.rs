@@ -69,6 +69,8 @@ fn make(path: &Path, options: &HeapOptions, salt: Option<u64>) -> Result<(Shared
     let geometry = Geometry::DEFAULT;
     #[cfg(test)]
     let geometry = options.geometry.unwrap_or(geometry);
+    #[cfg(feature = "recorder")]
+    let geometry = if std::env::var_os("PMEM_SMALL_STORES").is_some() { Geometry::SMALL } else { geometry };
     let least = (geometry.first_block(0) + 1 + RESERVE) * geometry.node_size;
     if let Some(most) = options.max_len.filter(|most| *most < least) {
         return Err(Error::out_of_range("maxSize", format!(">= {least}, which a new store needs"), most));

@@ -21,10 +21,9 @@ use super::format::Geometry;
 use super::*;
 use crate::os::mapping::forced;
 
-/// Small, so that few entries make several levels and zones, and the log goes round often.
+/// Small, without a thread of its own.
 pub(crate) fn options() -> HeapOptions {
-    let geometry = Geometry { node_size: 512, zone_blocks: 512, table_len: 4096, log_len: 16 << 10 };
-    HeapOptions { background: false, geometry: Some(geometry), ..HeapOptions::default() }
+    HeapOptions { background: false, geometry: Some(Geometry::SMALL), ..HeapOptions::default() }
 }
 
 /// Runs a test on page-cache files, and on what is taken for persistent memory.

@@ -1,10 +1,10 @@
 //! Deliberate faults: what each test of durability is tested by.
 //!
 //! In the crate's own test binary `PMEM_DELIBERATE_FAULT=name` switches one on, and some test has to fail then:
-//! `npm run test:faults` sees to it. Everywhere else there are none.
+//! `npm run test:faults` sees to it. With the cargo feature `recorder` they are there too. Everywhere else there are none.
 
 /// Every deliberate fault, each where its name stands in the code.
-#[cfg(test)]
+#[cfg(any(test, feature = "recorder"))]
 pub(crate) const FAULTS: &[&str] = &[
     "copy: tail not flushed",
     "copy: head not flushed",
@@ -121,7 +121,7 @@ pub(crate) const FAULTS: &[&str] = &[
 ];
 
 /// Whether the fault of this name is switched on.
-#[cfg(test)]
+#[cfg(any(test, feature = "recorder"))]
 #[inline]
 pub(crate) fn is_on(name: &str) -> bool {
     use std::sync::LazyLock;
@@ -133,7 +133,7 @@ pub(crate) fn is_on(name: &str) -> bool {
 }
 
 /// Whether the fault of this name is switched on: never.
-#[cfg(not(test))]
+#[cfg(not(any(test, feature = "recorder")))]
 #[inline(always)]
 pub(crate) const fn is_on(_: &str) -> bool {
     false

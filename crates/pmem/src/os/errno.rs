@@ -4,7 +4,7 @@
 #[cfg_attr(windows, path = "errno/windows.rs")]
 mod platform;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "recorder"))]
 pub(crate) use platform::failure;
 pub(crate) use platform::{
     EACCES, EAGAIN, EEXIST, EFBIG, EINVAL, EIO, EISDIR, ENODEV, ENOENT, ENOMEM, ENOSPC, ENOTDIR, ENOTEMPTY, EROFS,

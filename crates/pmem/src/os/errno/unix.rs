@@ -23,7 +23,7 @@ pub(crate) fn text(errno: i32) -> String {
 }
 
 /// A failure of that number.
-#[cfg(test)]
+#[cfg(any(test, feature = "recorder"))]
 pub(crate) fn failure(errno: i32) -> io::Error {
     io::Error::from_raw_os_error(errno)
 }

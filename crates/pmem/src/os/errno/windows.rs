@@ -113,7 +113,7 @@ fn known(errno: i32) -> Option<&'static (i32, &'static str, &'static str)> {
 }
 
 /// A failure of that number.
-#[cfg(test)]
+#[cfg(any(test, feature = "recorder"))]
 pub(crate) fn failure(errno: i32) -> io::Error {
     let kind = if errno == ENOSPC { ErrorKind::StorageFull } else { ErrorKind::Other };
     kind.into()

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
+use arc_swap::ArcSwapOption;
+
 use super::super::file::{self, Descriptor, write_all_at};
 use crate::os::errno;
 
@@ -31,6 +33,9 @@ thread_local! {
     static ATTACHED: RefCell<Vec<Arc<Recorder>>> = const { RefCell::new(Vec::new()) };
 }
 
+/// What threads are attached to that are not attached to another one.
+static EVERYWHERE: ArcSwapOption<Recorder> = ArcSwapOption::const_empty();
+
 /// Records what threads that are attached to it do. Each store, sync and name is a step.
 #[derive(Default)]
 pub(crate) struct Recorder(Mutex<State>);
@@ -46,6 +51,44 @@ impl Drop for Attached {
 
 /// What a crash leaves: the files by their names.
 pub(crate) type Crash = BTreeMap<PathBuf, Image>;
+
+/// A crash, and when it was.
+#[derive(Clone)]
+pub(crate) struct Cut {
+    pub(crate) crash: Crash,
+    /// How many steps and marks could have been the last before it.
+    pub(crate) point: usize,
+    /// How many marks there were.
+    pub(crate) marks: usize,
+    /// How much was not durable: names, sizes and sectors.
+    pub(crate) pending: usize,
+}
+
+/// Crashes of which no more are kept than `most`, each with the same chance.
+#[derive(Clone)]
+struct Sample {
+    most: usize,
+    points: usize,
+    kept: Vec<Cut>,
+    random: Random,
+}
+
+impl Sample {
+    /// The place of the next one among those that are kept. None where it is not.
+    fn place(&mut self) -> Option<usize> {
+        self.points += 1;
+        let is_early = self.points <= self.most;
+        let place = if is_early { self.points - 1 } else { self.random.below(self.points as u64) as usize };
+        (place < self.most).then_some(place)
+    }
+
+    fn keep(&mut self, place: usize, cut: Cut) {
+        match self.kept.get_mut(place) {
+            Some(kept) => *kept = cut,
+            None => self.kept.push(cut),
+        }
+    }
+}
 
 #[derive(Clone)]
 struct State {
@@ -64,6 +107,8 @@ struct State {
     crashes: Option<Vec<Crash>>,
     /// Up to how many units every crash is kept, rather than one.
     most_units: Option<usize>,
+    sample: Option<Sample>,
+    marks: usize,
     pause: Option<Arc<Barrier>>,
     failed_fences: HashMap<ThreadId, i32>,
 }
@@ -102,6 +147,8 @@ impl Default for State {
             random: Random::new(1),
             crashes: None,
             most_units: None,
+            sample: None,
+            marks: 0,
             pause: None,
             failed_fences: HashMap::new(),
         }
@@ -116,6 +163,8 @@ pub(crate) struct Disk {
     /// The words stored since they were durable, each with its values in their order: a crash leaves any one of them, or
     /// what is durable.
     dirty: BTreeMap<u64, Word>,
+    /// Whether a store counts of what is durable. It changes nothing of what a crash leaves, but what one by a seed chooses.
+    is_exact: bool,
 }
 
 #[derive(Clone, Default)]
@@ -134,7 +183,7 @@ struct Name {
 impl Disk {
     /// A file of these bytes, all durable.
     pub(crate) fn new(image: Image) -> Self {
-        Self { cached: image.clone(), durable: image, dirty: BTreeMap::new() }
+        Self { cached: image.clone(), durable: image, dirty: BTreeMap::new(), is_exact: true }
     }
 
     pub(crate) fn cached(&self) -> &Image {
@@ -145,7 +194,10 @@ impl Disk {
         self.cached.put(offset, data);
         for word in words(offset, data.len() as u64) {
             let value = self.cached.word(word);
-            self.dirty.entry(word).or_default().values.push(value);
+            let is_clean = self.dirty.get(&word).is_none_or(|word| word.values.is_empty());
+            if self.is_exact || !is_clean || self.durable.word(word) != value {
+                self.dirty.entry(word).or_default().values.push(value);
+            }
         }
     }
 
@@ -256,10 +308,16 @@ impl Recorder {
         Attached(())
     }
 
+    /// Records what every thread does that is attached to none, until it is called with another one or none.
+    pub(crate) fn attach_everywhere(recorder: Option<Arc<Self>>) {
+        EVERYWHERE.store(recorder);
+    }
+
     /// Takes `file` to have these contents, and this name, durably.
     pub(crate) fn adopt(&self, path: &Path, file: &File, disk: Disk) {
         let (mut state, id) = (self.state(), id(file));
-        state.disks.insert(id, disk);
+        let is_exact = state.sample.is_none();
+        state.disks.insert(id, Disk { is_exact, ..disk });
         state.names.insert(path.to_path_buf(), Name { current: Some(id), durable: Some(id) });
     }
 
@@ -325,6 +383,27 @@ impl Recorder {
         self.state().most_units = Some(most);
     }
 
+    /// Keeps what a crash might leave after each step and mark, of `most` of them at random where they are more.
+    pub(crate) fn sample_crashes(&self, most: usize, seed: u64) {
+        let random = Random::new(seed);
+        self.state().sample = Some(Sample { most, points: 0, kept: Vec::new(), random });
+    }
+
+    /// Makes a mark, which is before all crashes from now on. How many there are.
+    pub(crate) fn mark(&self) -> usize {
+        let mut state = self.state();
+        state.marks += 1;
+        state.keep_crash();
+        state.marks
+    }
+
+    /// How many steps and marks could have been the last ones, and the crashes that were kept, in their order.
+    pub(crate) fn take_sample(&self) -> (usize, Vec<Cut>) {
+        let Some(Sample { points, mut kept, .. }) = self.state().sample.take() else { return (0, Vec::new()) };
+        kept.sort_unstable_by_key(|cut| cut.point);
+        (points, kept)
+    }
+
     fn pause(&self) {
         let pause = self.state().pause.clone();
         if let Some(pause) = pause {
@@ -369,7 +448,8 @@ impl Recorder {
 
 impl State {
     fn disk(&mut self, file: &File) -> &mut Disk {
-        self.disks.entry(id(file)).or_insert_with(|| Disk::new(Image::of(file)))
+        let is_exact = self.sample.is_none();
+        self.disks.entry(id(file)).or_insert_with(|| Disk { is_exact, ..Disk::new(Image::of(file)) })
     }
 
     /// The mapping that holds `start`, as a file and an offset there.
@@ -422,6 +502,7 @@ impl State {
     }
 
     fn keep_crash(&mut self) {
+        self.keep_in_sample();
         if self.crashes.is_none() {
             return;
         }
@@ -430,6 +511,15 @@ impl State {
             Some(most) => self.every_crash(most),
         };
         self.crashes.get_or_insert_default().extend(crashes);
+    }
+
+    fn keep_in_sample(&mut self) {
+        let Some(mut sample) = self.sample.take() else { return };
+        if let Some(place) = sample.place() {
+            let (crash, pending) = (self.crash(), self.units().len());
+            sample.keep(place, Cut { crash, point: sample.points, marks: self.marks, pending });
+        }
+        self.sample = Some(sample);
     }
 
     /// What is not durable, unit by unit.
@@ -494,7 +584,7 @@ impl State {
 }
 
 fn current() -> Option<Arc<Recorder>> {
-    ATTACHED.with_borrow(|attached| attached.last().cloned())
+    attached().or_else(|| EVERYWHERE.load_full())
 }
 
 fn id(file: &File) -> FileId {

@@ -83,9 +83,13 @@ impl Image {
         let mut done = 0;
         while done < data.len() {
             let (page, at, count) = self.part(offset, done, data.len());
-            let page = self.pages.entry(page).or_insert_with(|| Arc::new([0; PAGE]));
-            Arc::make_mut(page)[at..at + count].copy_from_slice(&data[done..done + count]);
+            let part = &data[done..done + count];
             done += count;
+            if part.iter().all(|&byte| byte == 0) && !self.pages.contains_key(&page) {
+                continue;
+            }
+            let page = self.pages.entry(page).or_insert_with(|| Arc::new([0; PAGE]));
+            Arc::make_mut(page)[at..at + count].copy_from_slice(part);
         }
     }
 
@@ -107,7 +111,7 @@ impl Image {
     /// Eight aligned bytes, zeros behind the end.
     pub(super) fn word(&self, word: u64) -> u64 {
         let mut bytes = [0; WORD as usize];
-        let count = (self.len - word * WORD).min(WORD) as usize;
+        let count = self.len.saturating_sub(word * WORD).min(WORD) as usize;
         self.get(word * WORD, &mut bytes[..count]);
         u64::from_le_bytes(bytes)
     }

@@ -1,0 +1,84 @@
+/**
+ * Power cuts. A program in a process of its own has a native module with a recorder behind all that reaches a file; what it did is cut at
+ * any point, and what that left lies in folders for the tests, with what had to last.
+ */
+
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { deserialize, serialize } from 'node:v8'
+import type { ExecutionContext } from 'ava'
+import { ended, program, root } from './programs.js'
+
+const VARIABLE = 'PMEM_NATIVE_BINDING'
+
+/** What the native module with a recorder has besides. */
+interface Recorder {
+  PowerCuts: new (folder: string, seed: number, most: number) => {
+    mark(): number
+    stop(): number
+    places(): { point: number; marks: number; pending: number }[]
+    write(index: number, target: string): void
+  }
+}
+
+/** What a cut left. */
+export interface Image<K> {
+  readonly folder: string
+  /** How much was not durable yet: names, sizes and sectors. */
+  readonly pending: number
+  /** What the program knew when it was cut. */
+  readonly known: K
+}
+
+/** For the program: records what it does to the files in a folder, and what it knows meanwhile. */
+export class Recording<K> {
+  readonly #cuts: InstanceType<Recorder['PowerCuts']>
+  readonly #known: K[]
+
+  /** @param known what is known before anything is done */
+  constructor(folder: string, seed: number, most: number, known: K) {
+    const { PowerCuts } = createRequire(__filename)(process.env[VARIABLE]!) as Recorder
+    this.#cuts = new PowerCuts(folder, seed, most)
+    this.#known = [known]
+  }
+
+  /** From here on this is known. */
+  mark(known: K): void {
+    this.#known.push(known)
+    this.#cuts.mark()
+  }
+
+  /** Ends it, and writes what cuts left to folders that begin with `target`. How many points there were to cut at, and those folders. */
+  end(target: string): { points: number; images: Image<K>[] } {
+    const points = this.#cuts.stop()
+    const images = this.#cuts.places().map(({ pending, marks }, index) => {
+      const folder = `${target}-${index}`
+      this.#cuts.write(index, folder)
+      return { folder, pending, known: this.#known[marks]! }
+    })
+    return { points, images }
+  }
+}
+
+/** For the program: its argument, and who is to be told what. */
+export function recorded<A>(): { asked: A & { folder: string }; tell: (result: unknown) => void } {
+  const [text] = process.argv.slice(2) as [string]
+  const asked = JSON.parse(text) as A & { folder: string }
+  return { asked, tell: (result) => writeFileSync(join(asked.folder, 'result'), serialize(result)) }
+}
+
+/** The native module with a recorder. */
+function recorder(): string {
+  const path = join(root, 'build/recorder/pmem.node')
+  if (!existsSync(path)) throw new Error(`${path} is missing: run npm run build:recorder`)
+  return path
+}
+
+/** Runs a program over the native module with a recorder, with a JSON value; what it tells. */
+export async function record<R>(t: ExecutionContext, name: string, asked: { folder: string }, env: NodeJS.ProcessEnv = {}): Promise<R> {
+  const args = ['--expose-gc', program(name), JSON.stringify(asked)]
+  const { status, stderr } = await ended(process.execPath, args, { ...env, [VARIABLE]: recorder() })
+  t.is(status, 0, stderr)
+  return deserialize(readFileSync(join(asked.folder, 'result'))) as R
+}
