@@ -3,12 +3,15 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
 import { objects } from 'pmem'
-import { type Goal, atMost, faster, timesFaster, timesTheirs } from '../goals.mjs'
-import { loadLmdb, loadSqlite } from '../peers.mjs'
-import type { Round, Row } from '../row.mjs'
+import { type Goal, atMost, belowTimesTheirs, faster, timesFaster, timesTheirs } from '../goals.mjs'
+import { type Level, loadLmdb, loadSqlite, openLevel } from '../peers.mjs'
+import type { Round, Row, Sides } from '../row.mjs'
 import { calls, concurrently, inC, inJs } from '../sampling.mjs'
+import { quantile } from '../statistics.mjs'
 import { insert } from './concurrency.mjs'
 
 const ENTRIES = 50_000
@@ -19,6 +22,7 @@ const TIME = 300
 /** Transactions a round, on a disk. */
 const STORES = 300
 const GiB = 1 << 30
+const MANY = 10_000_000
 
 interface Root {
   map: objects.StoredMap<string, string>
@@ -140,6 +144,97 @@ function putSync(folder: string): Round {
   return calls(STORES, () => void store.putSync((key += 1) % ENTRIES, value))
 }
 
+async function filledLevel(folder: string): Promise<Level> {
+  const level = await openLevel(join(folder, 'level'))
+  await level.batch(KEYS.map((key) => ({ type: 'put', key, value: VALUE })))
+  return level
+}
+
+async function getLevel(folder: string): Promise<Round> {
+  const level = await filledLevel(folder)
+  return each((key) => level.getSync(key))
+}
+
+async function scanLevel(folder: string): Promise<Round> {
+  const level = await filledLevel(folder)
+  return async () => {
+    const start = performance.now()
+    const iterator = level.iterator()
+    let [length, count] = [0, 0]
+    for (let entries = await iterator.nextv(1000); entries.length > 0; entries = await iterator.nextv(1000)) {
+      for (const [key, value] of entries) length += key.length + value.length
+      count += entries.length
+    }
+    await iterator.close()
+    if (length === 0) throw new Error('nothing was there')
+    return ((performance.now() - start) * 1e6) / count
+  }
+}
+
+async function putLevel(folder: string): Promise<Round> {
+  const level = await filledLevel(folder)
+  let next = 0
+  return () => concurrently(1, TIME, () => level.put(KEYS[(next += 1) % ENTRIES]!, VALUE, { sync: true }))
+}
+
+/** Numbers in no order, of as many as there are. */
+function numbers(work: (key: number) => unknown): Round {
+  let next = 0
+  return inJs(() => {
+    next = (next + 7_654_321) % MANY
+    return work(next)
+  })
+}
+
+function getOfMany(folder: string): Round {
+  const store = objects.open(join(folder, 'store'), { root: (made) => made.sortedMap<number, Uint8Array>(), durability: 'group' })
+  const map = store.root as objects.SortedMap<number, Uint8Array>
+  const value = new Uint8Array(64).fill(1)
+  for (let key = 0; key < MANY; key += 10_000) map.setMany(Array.from({ length: 10_000 }, (_, index) => [key + index, value] as const))
+  return numbers((key) => map.get(key))
+}
+
+function getOfManyLmdb(folder: string): Round {
+  const options = { encoding: 'binary', keyEncoding: 'uint32', mapSize: 4 * GiB, noSync: true } as const
+  const store = loadLmdb().open({ path: join(folder, 'lmdb'), ...options })
+  const value = Buffer.alloc(64, 1)
+  for (let key = 0; key < MANY; key += 10_000) {
+    store.transactionSync(() => {
+      for (let index = 0; index < 10_000; index += 1) store.putSync(key + index, value)
+    })
+  }
+  return numbers((key) => store.get(key))
+}
+
+/** The 99th percentile of a get, one a turn, while another thread commits 100 MB, and while it does not. */
+async function p99(folder: string): Promise<Sides> {
+  const store = filled(folder)
+  const { map } = store.root
+  const writer = new Worker(new URL('../programs/store-writer-thread.mjs', import.meta.url), { workerData: store.path })
+  await once(writer, 'message')
+  const measured = async (goesOn: () => boolean): Promise<number> => {
+    const samples: number[] = []
+    while (goesOn() || samples.length < ENTRIES) {
+      const key = KEYS[samples.length % ENTRIES]!
+      const start = process.hrtime.bigint()
+      map.get(key)
+      samples.push(Number(process.hrtime.bigint() - start))
+      // The next one is of another turn, and so of a later commit.
+      await turn()
+    }
+    return quantile(samples, 0.99)
+  }
+  const ours = async (): Promise<number> => {
+    let isWriting = true
+    const written = once(writer, 'message').then(() => (isWriting = false))
+    writer.postMessage('write')
+    const figure = await measured(() => isWriting)
+    await written
+    return figure
+  }
+  return { ours, theirs: () => measured(() => false) }
+}
+
 function concurrentGroup(folder: string): Round {
   const store = filled(folder, { durability: 'group' })
   const { map } = store.root
@@ -194,6 +289,36 @@ export const rows: readonly Row[] = [
     against: 'Map',
     open: (folder) => ({ ours: get(folder), theirs: getPlain() }),
   },
+  {
+    name: 'objects: Map get, beside classic-level’s getSync',
+    place: 'memory',
+    against: 'classic-level',
+    peer: 'classic-level',
+    open: async (folder) => ({ ours: get(folder), theirs: await getLevel(folder) }),
+  },
+  {
+    name: 'objects: sortedMap scan, beside classic-level’s nextv',
+    place: 'memory',
+    against: 'classic-level',
+    peer: 'classic-level',
+    open: async (folder) => ({ ours: scan(({ sorted }) => sorted)(folder), theirs: await scanLevel(folder) }),
+  },
+  {
+    name: 'objects: get of 10 million entries',
+    place: 'memory',
+    against: 'lmdb',
+    peer: 'lmdb',
+    goal: timesTheirs(1),
+    rounds: 3,
+    open: (folder) => ({ ours: getOfMany(folder), theirs: getOfManyLmdb(folder) }),
+  },
+  {
+    name: 'objects: get while a thread commits 100 MB, p99',
+    place: 'memory',
+    against: 'idle',
+    goal: belowTimesTheirs(2),
+    open: p99,
+  },
   disk('own transaction', {
     against: 'pwrite+sync',
     goal: timesTheirs(1.15),
@@ -210,6 +335,12 @@ export const rows: readonly Row[] = [
     peer: 'lmdb',
     goal: faster,
     open: (folder) => ({ ours: ownOnDisk(folder), theirs: putSync(folder) }),
+  }),
+  disk('own transaction, beside put with sync', {
+    against: 'classic-level',
+    peer: 'classic-level',
+    goal: faster,
+    open: async (folder) => ({ ours: ownOnDisk(folder), theirs: await putLevel(folder) }),
   }),
   disk('transactionAsync by 64 callers, group, beside insert', {
     against: 'better-sqlite3',
