@@ -2,9 +2,10 @@
 const fewer = process.env.PMEM_TEST_RUNTIMES === '0' ? ['!build/__test__/runtimes.spec.js'] : []
 
 // What objects have in common with those of the language depends on no file, and cuts of recorded power on none that is there: 'few'
-// leaves them out, 'none' all stores of objects.
-const fileless = '!build/__test__/objects-{array,borders,map,object,powercuts,set,values}.spec.js'
-const objects = { few: [fileless], none: ['!build/__test__/objects-*.spec.js'] }[process.env.PMEM_TEST_OBJECTS] ?? []
+// leaves them out, 'none' all stores of objects too.
+const language = '!build/__test__/objects-{array,borders,map,object,set,values}.spec.js'
+const cuts = '!build/__test__/*-powercuts.spec.js'
+const objects = { few: [language, cuts], none: ['!build/__test__/objects-*.spec.js', cuts] }[process.env.PMEM_TEST_OBJECTS] ?? []
 
 export default {
   files: ['build/__test__/**/*.spec.{js,mjs}', ...fewer, ...objects],
