@@ -52,20 +52,20 @@ for (const [medium, env] of [['the page cache', {}], ['persistent memory', { PME
     t.timeout(60_000 + PROGRAMS * 30_000)
     const sums = { points: 0, images: 0, ends: 0 }
     for (let number = 0; number < PROGRAMS; number += 1) {
-      const { told, problems } = await judged(t, { seed: SEED + number, steps: 60, images: 40 }, env)
+      const { told, problems } = await judged(t, { seed: SEED + number, steps: 60, images: 40, openings: 5, inner: 20 }, env)
       for (const problem of problems) t.is(problem, undefined, `seed ${SEED + number}`)
       sums.points += told.points
       sums.images += told.images.length
       sums.ends += new Set(told.images.map(({ known }) => known.ends.length)).size
     }
     t.log(JSON.stringify(sums))
-    t.true(sums.images === 40 * PROGRAMS && sums.ends > 5 * PROGRAMS)
+    t.true(sums.images > 40 * PROGRAMS && sums.ends > 5 * PROGRAMS)
   })
 }
 
 async function caught(t: ExecutionContext, how: Partial<Asked>, env: NodeJS.ProcessEnv): Promise<string | undefined> {
   for (let seed = 1; seed <= 20; seed += 1) {
-    const { problems } = await judged(t, { seed, steps: 60, images: 60, ...how }, env)
+    const { problems } = await judged(t, { seed, steps: 60, images: 60, openings: 0, inner: 0, ...how }, env)
     const problem = problems.find((problem) => problem !== undefined)
     if (problem !== undefined) return problem
   }

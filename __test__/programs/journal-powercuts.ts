@@ -8,7 +8,10 @@ import { type Image, Recording, recorded } from '../helpers/powercuts.js'
 export interface Asked {
   readonly seed: number
   readonly steps: number
+  /** How many images there are at most, and of how many of them the opening is cut, into how many each. */
   readonly images: number
+  readonly openings: number
+  readonly inner: number
   /** Acknowledges before durability, as nobody may. */
   readonly hasty?: boolean
 }
@@ -57,9 +60,12 @@ function acknowledge(next: number): void {
   mark()
 }
 
+function open(path: string): journal.Journal {
+  return journal.open(join(path, 'journal'), { segmentSize: 64 << 10 })
+}
+
 async function run(): Promise<void> {
-  const open = () => journal.open(join(folder, 'journal'), { segmentSize: 64 << 10 })
-  let events = open()
+  let events = open(folder)
   for (let left = asked.steps; left > 0; left -= 1) {
     const kind = random(10)
     if (kind < 4) {
@@ -86,11 +92,27 @@ async function run(): Promise<void> {
     } else {
       events.close()
       acknowledge(known.ends.at(-1)!)
-      events = open()
+      events = open(folder)
     }
   }
   events.close()
-  tell(recording.end(join(asked.folder, 'image')) satisfies Told)
 }
 
-void run()
+/** Opens what a cut left, and cuts that: what was seen is there for good. */
+function recover(image: Image<Known>): Image<Known>[] {
+  const recording = new Recording<Known>(image.folder, asked.seed, asked.inner, image.known)
+  const events = open(image.folder)
+  recording.mark({ ...image.known, least: Math.max(image.known.least, events.next) })
+  events.close()
+  return recording.end(`${image.folder}-opened`).images
+}
+
+async function main(): Promise<void> {
+  await run()
+  const { points, images } = recording.end(join(asked.folder, 'image'))
+  const recovered: Image<Known>[] = []
+  for (let left = asked.openings; left > 0; left -= 1) recovered.push(...recover(images.splice(random(images.length), 1)[0]!))
+  tell({ points, images: [...images, ...recovered] } satisfies Told)
+}
+
+void main()
