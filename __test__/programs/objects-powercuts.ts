@@ -146,7 +146,7 @@ function from(first: number, last: number): number[] {
 
 function change(root: Root): void {
   let name = pick(names)
-  if (rare.has(name) && random(4) > 0) name = 'map.set'
+  if (rare.has(name) && random(2) > 0) name = 'map.set'
   if (name === 'large') counts.large += 1
   changes[name]!(root)
 }
