@@ -241,10 +241,14 @@ impl Transaction {
 
     /// Writes the changes to the log, or with all others to their places where they are too many for it.
     fn write(&mut self) -> Result<()> {
-        let (inner, most) = (&self.inner, self.inner.options.max_len);
+        match self.reserve() {
+            Err(Error::Os { errno: errno::ENOSPC, .. }) if !deliberate::is_on("heap: removed blocks make no room") => {
+                self.reserve_anew()?;
+            }
+            reserved => reserved?,
+        }
+        let inner = &self.inner;
         let writer = self.writer.as_deref_mut().expect("the transaction is not over");
-        inner.collect_checkpoint(writer, false)?;
-        writer.reserve(&inner.store, most, if self.only_removes { 0 } else { RESERVE })?;
         if self.ops.len() as u64 > inner.store.geometry.log_len / 4 {
             return self.write_apart();
         }
@@ -258,6 +262,33 @@ impl Transaction {
         append(inner, writer, place, &self.ops, self.is_deferred)?;
         self.discard();
         Ok(())
+    }
+
+    /// Sees to it that the changes can be written.
+    fn reserve(&mut self) -> Result<()> {
+        let (inner, more) = (&self.inner, if self.only_removes { 0 } else { RESERVE });
+        let writer = self.writer.as_deref_mut().expect("the transaction is not over");
+        inner.collect_checkpoint(writer, false)?;
+        writer.reserve(&inner.store, inner.options.max_len, more)
+    }
+
+    /// As `reserve`, where there was no room: what earlier transactions removed makes some once a checkpoint without this one's
+    /// changes is durable, so they are taken back for it and made again.
+    fn reserve_anew(&mut self) -> Result<()> {
+        let (ops, only_removes) = (self.ops.clone(), self.only_removes);
+        self.rollback_to(Savepoint(0))?;
+        let inner = &self.inner;
+        let writer = self.writer.as_deref_mut().expect("the transaction is not over");
+        if writer.tree.changes.freed.is_empty() {
+            return Err(full(&inner.store));
+        }
+        inner.checkpoint_now(writer)?;
+        decode(&ops, |key, value| match value {
+            Some(value) => self.set(key, value),
+            None => self.remove(key).map(drop),
+        })?;
+        self.only_removes = only_removes;
+        self.reserve()
     }
 
     /// Commits by a checkpoint. An empty frame behind it tells of it, so that nobody takes the one before for the last.

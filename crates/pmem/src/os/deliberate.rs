@@ -73,6 +73,7 @@ pub(crate) const FAULTS: &[&str] = &[
     "heap: all frames anchored",
     "heap: blocks used early",
     "heap: changed without room",
+    "heap: removed blocks make no room",
     "heap: checkpoint not waited for",
     "heap: checkpoint without a thread left out",
     "heap: checksum not checked",

@@ -56,6 +56,28 @@ fn a_full_store_can_be_emptied_and_filled_again() {
 }
 
 #[test]
+fn what_was_removed_makes_room_at_once() {
+    on_each_medium(|folder| {
+        for len in (100_000..=350_000).step_by(50_000) {
+            let path = folder.join(format!("{len}.store"));
+            let heap = Heap::open(&path, &limited()).unwrap();
+            try_set(&heap, b"small", b"there").unwrap();
+            for round in 0..6 {
+                let value = vec![round; len + usize::from(round) * 1000];
+                try_set(&heap, b"large", &value).unwrap_or_else(|error| panic!("{len}, round {round}: {error}"));
+                assert_eq!(heap.view().unwrap().get(b"large").unwrap().as_deref(), Some(&value[..]));
+                let mut transaction = heap.begin().unwrap();
+                assert!(transaction.remove(b"large").unwrap());
+                transaction.commit().unwrap();
+            }
+            check(&heap);
+            drop(heap);
+            assert_eq!(contents(&Heap::open(&path, &limited()).unwrap().view().unwrap()).len(), 1);
+        }
+    });
+}
+
+#[test]
 fn a_file_may_end_anywhere() {
     on_each_medium(|folder| {
         for blocks in 508..=532 {
