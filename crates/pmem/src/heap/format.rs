@@ -207,6 +207,9 @@ pub(super) struct Slot {
     pub(super) table: u32,
     /// How many entries the tree has.
     pub(super) entries: u64,
+    /// What came into use since the file was made: features that who reads, and who writes, must know.
+    pub(super) incompatible: u64,
+    pub(super) read_compatible: u64,
 }
 
 impl Slot {
@@ -228,9 +231,13 @@ impl Slot {
         let mut page = vec![0; PAGE as usize];
         put(&mut page, 0, SLOT_MAGIC);
         put(&mut page, 8, salt.to_le_bytes());
-        let Self { epoch, incarnation, sequence, position, root, blocks, zones, table, entries } = *self;
+        let Self { epoch, incarnation, sequence, position, root, blocks, zones, table, entries, .. } = *self;
+        let Self { incompatible, read_compatible, .. } = *self;
+        // 88: compatible features, none of which there are.
+        let features = [0, incompatible, read_compatible];
         let numbers = [epoch, incarnation, sequence, position, root, blocks, zones, table.into(), entries];
-        for (index, number) in numbers.into_iter().enumerate() {
+        let numbers = numbers.into_iter().chain(features);
+        for (index, number) in numbers.enumerate() {
             put(&mut page, 16 + 8 * index, number.to_le_bytes());
         }
         seal(&mut page);
@@ -253,6 +260,8 @@ impl Slot {
             zones: number(6),
             table: number(7) as u32,
             entries: number(8),
+            incompatible: number(10),
+            read_compatible: number(11),
         })
     }
 }

@@ -53,16 +53,27 @@ pub(super) fn encode(
     frames::encode(target, salt, position, &frame, payload);
 }
 
-/// The frame at a position, whose payload is what follows its header.
-fn frame(store: &Store, position: u64) -> std::result::Result<(Frame, &[u8]), Broken> {
+/// A sound frame, whose payload is what follows its header.
+struct Found<'a> {
+    frame: Frame,
+    payload: &'a [u8],
+    /// Whether it is a commit as this version writes them.
+    is_known: bool,
+}
+
+/// The frame at a position.
+fn frame(store: &Store, position: u64) -> std::result::Result<Found<'_>, Broken> {
     let len = store.geometry.log_len;
     let room = (len - position % len) as usize;
     let bytes = store.file.bytes(offset(store, position), room).ok_or(Broken::Empty)?;
-    let frame = frames::decode(bytes, store.salt, position)?;
+    let (frame, is_known) = match frames::decode(bytes, store.salt, position) {
+        Err(Broken::Unknown) => (frames::peek(bytes), false),
+        decoded => decoded.map(|frame| (frame, !frame.has_more()))?,
+    };
     if frame.len < HEADER + INCARNATION {
         return Err(Broken::Payload);
     }
-    Ok((frame, &bytes[HEADER..frame.len]))
+    Ok(Found { frame, payload: &bytes[HEADER..frame.len], is_known })
 }
 
 /// Gives what was committed since the checkpoint of `slot` to `apply`, commit by commit.
@@ -92,7 +103,7 @@ pub(super) fn replay(store: &Store, slot: &Slot, mut apply: impl FnMut(&[u8]) ->
 fn next<'a>(store: &'a Store, slot: &Slot, end: &End) -> Result<Option<(u64, Frame, &'a [u8])>> {
     let len = store.geometry.log_len;
     for position in [end.position, end.position.next_multiple_of(len)] {
-        let Ok((frame, payload)) = frame(store, position) else { continue };
+        let Ok(Found { frame, payload, is_known }) = frame(store, position) else { continue };
         let is_next = frame.sequence == end.sequence + 1
             && u64_at(payload, 0) >= end.incarnation
             && position + frame.size() <= slot.position + len;
@@ -101,6 +112,9 @@ fn next<'a>(store: &'a Store, slot: &Slot, end: &End) -> Result<Option<(u64, Fra
         }
         if frame.time > slot.epoch && !deliberate::is_on("heap: older slot trusted") {
             return Err(outdated(store, slot, position, &frame));
+        }
+        if !is_known {
+            return Err(store.newer("a commit in its log is of a kind that this version does not know"));
         }
         return Ok(Some((position, frame, payload)));
     }
@@ -122,7 +136,7 @@ fn look_behind(store: &Store, slot: &Slot, end: &End) -> Result<u64> {
             if !is_possible || sequence > end.sequence + len {
                 continue;
             }
-            let Ok((frame, payload)) = frame(store, position + at) else { continue };
+            let Ok(Found { frame, payload, .. }) = frame(store, position + at) else { continue };
             if frame.time > slot.epoch && !deliberate::is_on("heap: older slot trusted") {
                 return Err(outdated(store, slot, position + at, &frame));
             }

@@ -120,6 +120,12 @@ fn in_use(error: Error, path: &Path) -> Error {
     }
 }
 
+/// That whoever does not know all features may read, and no more.
+fn read_only(path: &Path) -> Error {
+    let what = "it may be read here, but not changed: open it readonly".to_owned();
+    Error::Newer { file: path.to_path_buf(), what }
+}
+
 /// Opens what is a store.
 fn load(file: File, path: &Path, options: &HeapOptions) -> Result<Inner> {
     let failed = |syscall| move |error: std::io::Error| Error::io(&error, syscall, Some(path));
@@ -139,8 +145,7 @@ fn load(file: File, path: &Path, options: &HeapOptions) -> Result<Inner> {
         false => broken(0, refused.what),
     })?;
     if !header.may_write && !options.readonly {
-        let what = "it may be read here, but not changed: open it readonly".to_owned();
-        return Err(Error::Newer { file: path.to_path_buf(), what });
+        return Err(read_only(path));
     }
     let geometry = header.geometry;
     if size < geometry.first_block(0) * geometry.node_size {
@@ -149,6 +154,12 @@ fn load(file: File, path: &Path, options: &HeapOptions) -> Result<Inner> {
     let growing = Growing::new(locked, geometry.zone_len(), options.readonly).map_err(failed("mmap"))?;
     let store = Store::new(growing, path.to_path_buf(), geometry, header.salt);
     let slot = current_slot(&store)?;
+    if slot.incompatible != 0 {
+        return Err(store.newer("its last checkpoint needs something that this version does not know"));
+    }
+    if slot.read_compatible != 0 && !options.readonly {
+        return Err(read_only(path));
+    }
     if !slot.is_possible() {
         return Err(broken(0, "a slot's numbers are not possible".to_owned()));
     }

@@ -148,6 +148,12 @@ impl Store {
         Error::Fault { path: Some(self.path.clone()) }
     }
 
+    /// That something is of a later version.
+    #[cold]
+    pub(super) fn newer(&self, what: &str) -> Error {
+        Error::Newer { file: self.path.clone(), what: what.to_owned() }
+    }
+
     /// That something is not what it should be.
     #[cold]
     pub(super) fn damaged(&self, block: u64, what: &str) -> Error {

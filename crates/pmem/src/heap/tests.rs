@@ -13,6 +13,7 @@ mod reading;
 mod room;
 mod threads;
 mod verify;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -184,6 +184,7 @@ impl Writer {
             zones: written.zones,
             table: written.table,
             entries: self.tree.entries,
+            ..Slot::default()
         };
         let (root, slot) = match &self.tree.root {
             super::tree::Root::Memory(root) => (Some(Arc::clone(root)), slot),

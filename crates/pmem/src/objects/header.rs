@@ -18,6 +18,8 @@ pub(super) const DICTIONARY: u8 = 2;
 /// It is being freed, whoever refers to it.
 pub(super) const CONDEMNED: u8 = 4;
 
+const KNOWN_FLAGS: u8 = QUEUED | DICTIONARY | CONDEMNED;
+
 /// The most items of an array.
 pub(super) const MOST_ITEMS: u64 = (1 << 32) - 1;
 
@@ -87,7 +89,7 @@ impl Header {
 
     /// None where these bytes are no header.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let &[kind @ MAP..=INSTANCE, flags, ..] = bytes else { return None };
+        let &[kind @ MAP..=INSTANCE, flags @ 0..=KNOWN_FLAGS, 0, 0, ..] = bytes else { return None };
         let refs = u32_at(bytes.get(..RECORD)?, 4);
         let is_record = kind >= OBJECT && flags & DICTIONARY == 0;
         let (size, base, record) = if is_record {
