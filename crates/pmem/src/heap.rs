@@ -145,6 +145,8 @@ type Share = Arc<Shared<Inner>>;
 pub(crate) struct Inner {
     store: Store,
     options: HeapOptions,
+    /// Whether this version knows all that writers must keep up, in this store or in a copy of it.
+    may_write: bool,
     desk: Mutex<Desk>,
     free: Condvar,
     /// What others see. None while the only handle's transaction changes it in place.

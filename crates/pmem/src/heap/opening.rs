@@ -144,9 +144,6 @@ fn load(file: File, path: &Path, options: &HeapOptions) -> Result<Inner> {
         true => Error::Newer { file: path.to_path_buf(), what: refused.what },
         false => broken(0, refused.what),
     })?;
-    if !header.may_write && !options.readonly {
-        return Err(read_only(path));
-    }
     let geometry = header.geometry;
     if size < geometry.first_block(0) * geometry.node_size {
         return Err(broken(size, "it was cut".to_owned()));
@@ -157,7 +154,8 @@ fn load(file: File, path: &Path, options: &HeapOptions) -> Result<Inner> {
     if slot.incompatible != 0 {
         return Err(store.newer("its last checkpoint needs something that this version does not know"));
     }
-    if slot.read_compatible != 0 && !options.readonly {
+    let may_write = header.may_write && slot.read_compatible == 0;
+    if !may_write && !options.readonly {
         return Err(read_only(path));
     }
     if !slot.is_possible() {
@@ -181,7 +179,8 @@ fn load(file: File, path: &Path, options: &HeapOptions) -> Result<Inner> {
     }
     let writer = Writer::new(tree, space, slot, (end.position, end.sequence), incarnation);
     let version = writer.version();
-    let inner = inner(store, options, Some(writer), Some(version));
+    let mut inner = inner(store, options, Some(writer), Some(version));
+    inner.may_write = may_write;
     inner.durable.store(end.position, Ordering::Relaxed);
     Ok(inner)
 }
@@ -237,6 +236,7 @@ fn inner(
     Inner {
         store,
         options: options.clone(),
+        may_write: true,
         desk: Mutex::new(Desk { writer: writer.map(Box::new), holder: None, waiting: 0 }),
         free: Condvar::new(),
         durable_version: Mutex::new(version.clone().filter(|_| is_group)),
@@ -256,6 +256,10 @@ fn inner(
 
 /// Copies what a view sees to a new file.
 pub(super) fn copy(view: &View, path: &Path, options: &HeapOptions) -> Result<()> {
+    if !view.inner.may_write {
+        let what = "its entries may be read here, but not copied: copy its file".to_owned();
+        return Err(Error::Newer { file: view.inner.store.path.clone(), what });
+    }
     let options = HeapOptions { durability: Durability::Commit, readonly: false, max_len: None, ..options.clone() };
     let (inner, mut made) = make(path, &options, Some(view.inner.store.salt))?;
     let heap = Heap::with(Arc::new(inner));

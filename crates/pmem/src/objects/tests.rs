@@ -4,6 +4,7 @@ mod crashes;
 mod damage;
 mod model;
 mod rules;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;

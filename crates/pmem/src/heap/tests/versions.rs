@@ -44,6 +44,15 @@ fn opened(path: &Path, readonly: bool) -> Result<u64> {
     Ok(entries)
 }
 
+/// What a version must not write it must not copy either: a copy has the entries and no feature.
+fn not_copied(path: &Path) {
+    let heap = Heap::open(path, &HeapOptions { readonly: true, ..options() }).unwrap();
+    let copy = path.with_extension("copy");
+    let refused = heap.backup(&copy);
+    assert!(matches!(refused, Err(Error::Newer { .. })), "{refused:?}");
+    assert!(!copy.exists());
+}
+
 fn refused(path: &Path, readonly: bool, bytes: &[u8], what: &str) {
     let result = opened(path, readonly);
     assert!(matches!(result, Err(Error::Newer { .. })), "{what}: {result:?}");
@@ -69,6 +78,7 @@ fn each_feature_bit_is_refused_or_ignored_as_its_field_says() {
                 refused(&path, false, &bytes, &what("incompatible"));
                 let bytes = changed(read_compatible);
                 assert_eq!(opened(&path, true).unwrap(), 3);
+                not_copied(&path);
                 refused(&path, false, &bytes, &what("read-compatible"));
                 changed(compatible);
                 assert_eq!(opened(&path, true).unwrap(), 3);
