@@ -180,6 +180,13 @@ struct Desk {
     waiting: usize,
 }
 
+impl Desk {
+    /// Whether it is the calling thread that changes the store.
+    fn is_own(&self) -> bool {
+        self.holder.as_ref().is_some_and(|holder| holder.thread.id() == std::thread::current().id())
+    }
+}
+
 /// A thread that changes the store.
 struct Holder {
     thread: std::thread::Thread,
@@ -401,12 +408,17 @@ impl Heap {
         report
     }
 
-    /// Closes this handle. The last one of a store writes a checkpoint, so that opening it again finds an empty log.
+    /// Closes this handle. The last one of a store writes a checkpoint, so that opening it again finds an empty log, unless a
+    /// transaction of the calling thread is open.
     ///
     /// # Errors
     /// As [`Heap::checkpoint`]: the store is closed all the same, and what was durable is there.
     pub fn close(self) -> Result<()> {
         if self.inner.handles.load(Ordering::SeqCst) > 1 || self.inner.options.readonly {
+            return Ok(());
+        }
+        // An open transaction of this thread would never end meanwhile.
+        if locked(&self.inner.desk).is_own() && !deliberate::is_on("heap: close waits for its own thread") {
             return Ok(());
         }
         match self.checkpoint() {
@@ -462,9 +474,13 @@ impl Inner {
             if let Some(version) = self.published.load_full() {
                 return Ok(version);
             }
-            if desk.holder.as_ref().is_some_and(|holder| holder.thread.id() == std::thread::current().id()) {
+            if desk.is_own() {
                 let holder = "this thread, whose transaction reads for it".to_owned();
                 return Err(Error::Held { path: self.store.path.clone(), holder, waited: 0 });
+            }
+            // After a transaction that could not be taken back there is nothing to see.
+            if desk.writer.is_some() {
+                self.check_latch()?;
             }
             desk = self.wait(desk, started, self.options.busy_timeout)?;
         }

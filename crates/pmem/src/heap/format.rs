@@ -96,6 +96,12 @@ impl Geometry {
         bytes.div_ceil(self.node_size)
     }
 
+    /// Whether so many blocks in a row are nodes' or runs', in one zone of a file of `blocks` blocks.
+    pub(super) fn has_blocks(&self, block: u64, count: u64, blocks: u64) -> bool {
+        let (zone, first) = (block / self.zone_blocks, block % self.zone_blocks);
+        first >= self.first_block(zone) && first + count <= self.zone_blocks && block + count <= blocks
+    }
+
     /// Where one of the two bitmaps of a zone is.
     pub(super) fn bits(&self, zone: u64, side: u64) -> u64 {
         side * PAGE + if zone == 0 { FIRST_BITS } else { zone * self.zone_len() }
@@ -221,8 +227,8 @@ impl Slot {
 
     /// Whether nothing overflows that is reckoned with its numbers, and its root is one of a file.
     pub(super) fn is_possible(&self) -> bool {
-        let Self { sequence, position, root, blocks, entries, .. } = *self;
-        let is_small = [sequence, position, entries].into_iter().all(|number| number < 1 << 62);
+        let Self { epoch, incarnation, sequence, position, root, blocks, entries, .. } = *self;
+        let is_small = [epoch, incarnation, sequence, position, entries].into_iter().all(|number| number < 1 << 62);
         is_small && position.is_multiple_of(8) && root & IN_MEMORY == 0 && blocks < 1 << BLOCK_BITS
     }
 

@@ -125,7 +125,7 @@ fn next<'a>(store: &'a Store, slot: &Slot, end: &End) -> Result<Option<(u64, Fra
 /// the latest incarnation of any frame.
 fn look_behind(store: &Store, slot: &Slot, end: &End) -> Result<u64> {
     let (len, mut latest) = (store.geometry.log_len, end.latest);
-    let mut position = end.position;
+    let (mut position, mut looked) = (end.position, 0);
     while position < slot.position + len {
         let room = (len - position % len).min(slot.position + len - position);
         let Some(bytes) = store.file.bytes(offset(store, position), room as usize) else { return Ok(latest) };
@@ -135,6 +135,14 @@ fn look_behind(store: &Store, slot: &Slot, end: &End) -> Result<u64> {
             let is_possible = (HEADER + INCARNATION) as u64 <= size && size <= len && sequence > end.sequence;
             if !is_possible || sequence > end.sequence + len {
                 continue;
+            }
+            // Frames that are none may lie within each other, and each is looked at as a whole.
+            if frames::header(header, store.salt, position + at).is_ok() {
+                looked += size;
+            }
+            if looked > 4 * len && !deliberate::is_on("heap: log looked at without end") {
+                let what = "more frames begin in the log than have room in it".to_owned();
+                return Err(damaged(store, position + at, what));
             }
             let Ok(Found { frame, payload, .. }) = frame(store, position + at) else { continue };
             if frame.time > slot.epoch && !deliberate::is_on("heap: older slot trusted") {

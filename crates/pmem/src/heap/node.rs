@@ -6,6 +6,7 @@
 use std::cmp::Ordering;
 
 use crate::Result;
+use crate::os::deliberate;
 use crate::storage::bytes::{put, u16_at, u32_at, u64_at};
 
 /// What stands before the prefix, and behind the cells, in bytes.
@@ -75,6 +76,10 @@ impl<'a> Cell<'a> {
         self.prefix.len() + self.suffix.len()
     }
 
+    fn bytes(&self) -> impl Iterator<Item = &'a u8> {
+        self.prefix.iter().chain(self.suffix)
+    }
+
     /// The first bytes of the key.
     pub(super) fn head(&self) -> Vec<u8> {
         [self.prefix, self.suffix].concat()
@@ -134,8 +139,8 @@ fn head_of(suffix: &[u8]) -> u32 {
     }
 }
 
-fn common(one: &[u8], other: &[u8]) -> usize {
-    one.iter().zip(other).take_while(|(one, other)| one == other).count()
+fn common<'a>(one: impl IntoIterator<Item = &'a u8>, other: impl IntoIterator<Item = &'a u8>) -> usize {
+    one.into_iter().zip(other).take_while(|(one, other)| one == other).count()
 }
 
 /// A node's bytes, for reading.
@@ -319,20 +324,19 @@ pub(super) fn validate(bytes: &[u8]) -> bool {
     {
         return false;
     }
-    let is_sound = |index: usize| -> Option<usize> {
+    let extent = |index: usize| -> Option<(usize, usize)> {
         let (slot, cell) = (page.slot(index)?, page.cell(index)?);
         let size = cell.size(cell.prefix.len()) - SLOT;
         let is_head = cell.key_len() <= most_key && (cell.rest.is_none() || cell.key_len() == most_key);
         let is_value = page.level() > 0 || cell.payload.len() <= 2 + most_value(bytes.len());
         let is_slot = u32_at(page.slots()?, index * SLOT) == head_of(cell.suffix);
-        (is_head && is_value && is_slot && slot.offset >= content && slot.offset + size <= end).then_some(size)
+        let (from, to) = (slot.offset, slot.offset + size);
+        (is_head && is_value && is_slot && from >= content && to <= end).then_some((from, to))
     };
-    let mut used = 0;
-    for index in 0..page.count() {
-        let Some(size) = is_sound(index) else { return false };
-        used += size;
-    }
-    used <= end - content
+    let extents: Option<Vec<(usize, usize)>> = (0..page.count()).map(extent).collect();
+    let Some(mut extents) = extents else { return false };
+    extents.sort_unstable();
+    extents.windows(2).all(|pair| pair[0].1 <= pair[1].0) || deliberate::is_on("heap: cells may overlap")
 }
 
 /// A node's bytes, for editing.
@@ -351,7 +355,11 @@ impl PageMut<'_> {
     pub(super) fn fill(&mut self, level: u8, cells: &[Cell<'_>]) -> bool {
         let compared = if level > 0 { cells.get(1..).unwrap_or_default() } else { cells };
         let prefix = match compared {
-            [first, .., last] => common(&first.head(), &last.head()).min(most_prefix(self.0.len())),
+            // All of them are looked at: those of a damaged node may be out of order.
+            [first, others @ ..] if !others.is_empty() => {
+                let shared = others.iter().map(|cell| common(first.bytes(), cell.bytes())).min();
+                shared.unwrap_or(0).min(most_prefix(self.0.len()))
+            }
             _ => 0,
         };
         let bare = |index: usize| level > 0 && index == 0;

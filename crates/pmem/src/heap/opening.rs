@@ -172,7 +172,8 @@ fn load(file: File, path: &Path, options: &HeapOptions) -> Result<Inner> {
     let mut tree = Tree::new(slot.root, slot.entries);
     let end = log::replay(&store, &slot, |ops| replay(&store, &mut tree, ops))?;
     let is_known = deliberate::is_on("heap: incarnation used again");
-    let incarnation = if is_known { end.incarnation } else { end.latest + 1 };
+    let later = end.latest.checked_add(1).ok_or_else(|| broken(0, "the log's numbers are not possible".to_owned()))?;
+    let incarnation = if is_known { end.incarnation } else { later };
     if !options.readonly {
         settle_slot(&store, &slot).map_err(|failed| Error::io(&failed.into_error(), "fdatasync", Some(path)))?;
         log::rewrite(&store, &end).map_err(|failed| Error::io(&failed.into_error(), "fdatasync", Some(path)))?;

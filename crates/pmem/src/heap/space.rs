@@ -37,12 +37,21 @@ struct Zone {
     checksum: u32,
     /// How many can be used at once.
     free: u32,
-    /// The blocks that cannot be used, in words of 64.
-    used: Option<Box<[u64]>>,
+    /// How many of the others were given up, and wait.
+    waiting: u32,
+    bits: Option<Bits>,
     /// No word before this one has a free block.
     hint: usize,
     /// What a checkpoint has to write.
     is_changed: bool,
+}
+
+/// The blocks of a zone, in words of 64.
+struct Bits {
+    /// Those that cannot be used.
+    used: Box<[u64]>,
+    /// Those of them that were not given up: what a checkpoint writes.
+    kept: Box<[u64]>,
 }
 
 /// Blocks that were given up before a checkpoint.
@@ -94,7 +103,7 @@ impl Space {
             if zone as usize == self.zones.len() {
                 self.zones.push(Zone::new(size));
             }
-            self.bits(zone as usize, store)?;
+            self.load_bits(zone as usize, store)?;
             let start = self.blocks.max(zone * size + self.geometry.first_block(zone));
             let end = blocks.min((zone + 1) * size);
             (start..end).for_each(|block| self.give(block, 1));
@@ -109,12 +118,10 @@ impl Space {
             if u64::from(self.zones[zone].free) < count {
                 continue;
             }
-            self.bits(zone, store)?;
+            self.load_bits(zone, store)?;
             let entry = &mut self.zones[zone];
             if let Some(first) = entry.find(count) {
-                entry.mark(first, count, true);
-                entry.is_changed = true;
-                entry.free -= count as u32;
+                entry.take(first, count);
                 self.free -= count;
                 return Ok(Some((zone as u64 * self.geometry.zone_blocks + first, count)));
             }
@@ -128,12 +135,17 @@ impl Space {
     }
 
     fn give(&mut self, block: u64, count: u64) {
-        let (zone, first) = (block / self.geometry.zone_blocks, block % self.geometry.zone_blocks);
-        let zone = &mut self.zones[zone as usize];
-        zone.mark(first, count, false);
-        zone.free += count as u32;
+        let (zone, first) = self.zone_of(block);
+        mark(&mut zone.bits_mut().kept, first, count, false);
         zone.is_changed = true;
+        zone.free_up(first, count);
         self.free += count;
+    }
+
+    /// The zone of a block, and where it is in it.
+    fn zone_of(&mut self, block: u64) -> (&mut Zone, u64) {
+        let size = self.geometry.zone_blocks;
+        (&mut self.zones[(block / size) as usize], block % size)
     }
 
     /// Gives blocks at the end back that are free, if they are many; some stay, to grow into. Returns how many blocks there are by
@@ -149,11 +161,8 @@ impl Space {
         for zone in end / size..self.zones.len() as u64 {
             let start = end.max(zone * size + self.geometry.first_block(zone));
             let count = blocks.min((zone + 1) * size).saturating_sub(start);
-            self.bits(zone as usize, store)?;
-            let entry = &mut self.zones[zone as usize];
-            entry.mark(start - zone * size, count, true);
-            entry.free -= count as u32;
-            entry.is_changed = true;
+            self.load_bits(zone as usize, store)?;
+            self.zones[zone as usize].take(start - zone * size, count);
             self.free -= count;
         }
         self.zones.truncate(zones as usize);
@@ -174,9 +183,8 @@ impl Space {
         for zone in (0..self.zones.len() as u64).rev() {
             let first = self.geometry.first_block(zone);
             let here = size.min(self.blocks - zone * size);
-            let bits = self.bits(zone as usize, store)?;
-            let is_used = |block: &u64| bits[*block as usize / 64] & 1 << (block % 64) != 0;
-            if let Some(last) = (first..here).rev().find(is_used) {
+            let used = &self.load_bits(zone as usize, store)?.used;
+            if let Some(last) = (first..here).rev().find(|block| is_set(used, *block)) {
                 return Ok(zone * size + last + 1);
             }
             if zone == 0 {
@@ -187,24 +195,60 @@ impl Space {
     }
 
     /// Notes what was given up before the checkpoint of this epoch, by trees that whoever has `generation` may see.
+    ///
+    /// # Errors
+    /// Damage, where that is not in use, or was given up before: then nothing leads to it that can be relied on, and nothing is
+    /// given up.
     pub(super) fn wait(
         &mut self,
         epoch: u64,
         generation: &Arc<Generation>,
-        extents: Vec<Extent>,
+        extents: &mut Vec<Extent>,
         store: &Store,
     ) -> Result<()> {
-        for &(block, count) in &extents {
-            let zone = (block / self.geometry.zone_blocks) as usize;
-            if zone >= self.zones.len() || block + count > self.blocks {
-                return Err(store.damaged(block, "what was in use lies outside the file"));
+        for (index, &(block, count)) in extents.iter().enumerate() {
+            if let Err(error) = self.give_up(block, count, store) {
+                extents[..index].iter().for_each(|&(block, count)| self.keep(block, count));
+                return Err(error);
             }
-            self.bits(zone, store)?;
-            self.zones[zone].is_changed = true;
         }
         self.waiting_blocks += extents.iter().map(|(_, count)| count).sum::<u64>();
+        let extents = std::mem::take(extents);
         self.waiting.push_back(Waiting { epoch, generation: Arc::downgrade(generation), extents });
         Ok(())
+    }
+
+    /// What was given up last is not.
+    pub(super) fn take_back_last(&mut self) -> Vec<Extent> {
+        let extents = self.waiting.pop_back().map(|waiting| waiting.extents).unwrap_or_default();
+        extents.iter().for_each(|&(block, count)| self.keep(block, count));
+        self.waiting_blocks -= extents.iter().map(|(_, count)| count).sum::<u64>();
+        extents
+    }
+
+    /// Blocks are not in the next checkpoint.
+    fn give_up(&mut self, block: u64, count: u64, store: &Store) -> Result<()> {
+        let (size, first) = (self.geometry.zone_blocks, block % self.geometry.zone_blocks);
+        if !self.geometry.has_blocks(block, count, self.blocks) {
+            return Err(store.damaged(block, "what was in use lies outside the blocks of the file"));
+        }
+        let kept = &self.load_bits((block / size) as usize, store)?.kept;
+        let is_kept = (first..first + count).all(|block| is_set(kept, block));
+        if !is_kept && !deliberate::is_on("heap: given up twice") {
+            return Err(store.damaged(block, "what was in use is free, or two references lead to it"));
+        }
+        let (zone, first) = self.zone_of(block);
+        mark(&mut zone.bits_mut().kept, first, count, false);
+        zone.waiting += count as u32;
+        zone.is_changed = true;
+        Ok(())
+    }
+
+    /// Blocks that were given up are not.
+    fn keep(&mut self, block: u64, count: u64) {
+        let (zone, first) = self.zone_of(block);
+        mark(&mut zone.bits_mut().kept, first, count, true);
+        zone.waiting -= count as u32;
     }
 
     /// The checkpoint of this epoch is durable: what was given up before it can be used, once nobody sees it.
@@ -215,32 +259,29 @@ impl Space {
                 return;
             }
             let Some(Waiting { extents, .. }) = self.waiting.pop_front() else { return };
-            self.waiting_blocks -= extents.iter().map(|(_, count)| count).sum::<u64>();
-            self.give_back(extents);
+            for (block, count) in extents {
+                let (zone, first) = self.zone_of(block);
+                zone.waiting -= count as u32;
+                zone.free_up(first, count);
+                self.waiting_blocks -= count;
+                self.free += count;
+            }
         }
     }
 
     /// What the checkpoint of this epoch writes: what only others see is free in it.
     pub(super) fn write(&mut self, epoch: u64, store: &Store) -> Written {
-        let (mut writes, size) = (Vec::new(), self.geometry.zone_blocks);
-        let mut waiting = vec![Vec::new(); self.zones.len()];
-        for &(block, count) in self.waiting.iter().flat_map(|waiting| &waiting.extents) {
-            waiting[(block / size) as usize].push((block % size, count));
-        }
-        let mut table = Vec::new();
-        for ((number, zone), waiting) in self.zones.iter_mut().enumerate().zip(waiting) {
+        let (mut writes, mut table) = (Vec::new(), Vec::new());
+        for (number, zone) in self.zones.iter_mut().enumerate() {
             if zone.is_changed {
-                let mut bits = zone.used.clone().expect("a zone that changed is there");
-                waiting.iter().for_each(|&(first, count)| mark(&mut bits, first, count, false));
-                let bytes: Vec<u8> = bits.iter().flat_map(|word| word.to_le_bytes()).collect();
+                let bytes: Vec<u8> = zone.bits_mut().kept.iter().flat_map(|word| word.to_le_bytes()).collect();
                 zone.side ^= SIDE;
                 let offset = self.geometry.bits(number as u64, u64::from(zone.side == SIDE));
                 zone.checksum = checksum(&bytes, store.salt, offset);
                 zone.is_changed = false;
                 writes.push((offset, bytes));
             }
-            let free = waiting.iter().map(|(_, count)| *count as u32).sum::<u32>();
-            table.extend_from_slice(&zone.encode(zone.free + free));
+            table.extend_from_slice(&zone.encode());
         }
         let offset = self.geometry.table(epoch % 2);
         let table_checksum = checksum(&table, store.salt, offset);
@@ -249,30 +290,40 @@ impl Space {
     }
 
     /// The bits of a zone, which are loaded by then.
-    fn bits(&mut self, number: usize, store: &Store) -> Result<&[u64]> {
+    fn load_bits(&mut self, number: usize, store: &Store) -> Result<&Bits> {
         let zone = &mut self.zones[number];
-        if zone.used.is_none() {
-            zone.used = Some(read_bits(&self.geometry, number as u64, zone.side, zone.checksum, store)?);
+        if zone.bits.is_none() {
+            let used = read_bits(&self.geometry, number as u64, zone, self.blocks, store)?;
+            zone.bits = Some(Bits { kept: used.clone(), used });
         }
-        Ok(zone.used.as_deref().expect("it was loaded"))
+        Ok(zone.bits.as_ref().expect("it was loaded"))
     }
 }
 
-/// The bits of a zone in the file.
-fn read_bits(geometry: &Geometry, number: u64, side: u32, expected: u32, store: &Store) -> Result<Box<[u64]>> {
-    let offset = geometry.bits(number, u64::from(side == SIDE));
+/// The bits of a zone in the file, in which what is no node's block is not free.
+fn read_bits(geometry: &Geometry, number: u64, zone: &Zone, blocks: u64, store: &Store) -> Result<Box<[u64]>> {
+    let offset = geometry.bits(number, u64::from(zone.side == SIDE));
     let bytes = store.file.bytes(offset, geometry.zone_blocks as usize / 8);
-    let sound = bytes.filter(|bytes| checksum(bytes, store.salt, offset) == expected);
+    let sound = bytes.filter(|bytes| checksum(bytes, store.salt, offset) == zone.checksum);
     store.check()?;
-    let block = offset / geometry.node_size;
-    let bytes = sound.ok_or_else(|| store.damaged(block, "the bitmap of a zone is not what was written"))?;
-    Ok(bytes.chunks_exact(8).map(|word| u64::from_le_bytes(array(word, 0))).collect())
+    let damaged = |what| store.damaged(offset / geometry.node_size, what);
+    let bytes = sound.ok_or_else(|| damaged("the bitmap of a zone is not what was written"))?;
+    let bits: Box<[u64]> = bytes.chunks_exact(8).map(|word| u64::from_le_bytes(array(word, 0))).collect();
+    let free: u32 = bits.iter().map(|word| word.count_zeros()).sum();
+    let end = blocks.saturating_sub(number * geometry.zone_blocks).min(geometry.zone_blocks);
+    let mut outside = (0..geometry.first_block(number).min(geometry.zone_blocks)).chain(end..geometry.zone_blocks);
+    let is_possible = free == zone.free && outside.all(|block| is_set(&bits, block));
+    if is_possible || deliberate::is_on("heap: bitmaps believed in") {
+        Ok(bits)
+    } else {
+        Err(damaged("the bitmap of a zone has other blocks free than there are"))
+    }
 }
 
-/// The free blocks of every zone, as the file has them.
-pub(super) fn free_blocks(geometry: &Geometry, table: &[u8], store: &Store) -> Result<Vec<Box<[u64]>>> {
+/// The free blocks of every zone, as the file of so many blocks has them.
+pub(super) fn free_blocks(geometry: &Geometry, table: &[u8], blocks: u64, store: &Store) -> Result<Vec<Box<[u64]>>> {
     let zones = table.chunks_exact(8).map(Zone::decode).enumerate();
-    zones.map(|(number, zone)| read_bits(geometry, number as u64, zone.side, zone.checksum, store)).collect()
+    zones.map(|(number, zone)| read_bits(geometry, number as u64, &zone, blocks, store)).collect()
 }
 
 /// The table of zones of a checkpoint.
@@ -290,7 +341,8 @@ impl Zone {
     /// Of which no block can be used yet.
     fn new(blocks: u64) -> Self {
         let used = vec![u64::MAX; blocks as usize / 64].into_boxed_slice();
-        Self { side: 0, checksum: 0, free: 0, used: Some(used), hint: 0, is_changed: true }
+        let bits = Some(Bits { kept: used.clone(), used });
+        Self { side: 0, checksum: 0, free: 0, waiting: 0, bits, hint: 0, is_changed: true }
     }
 
     fn decode(entry: &[u8]) -> Self {
@@ -299,22 +351,28 @@ impl Zone {
             side: free & SIDE,
             checksum: u32_at(entry, 0),
             free: free & !SIDE,
-            used: None,
+            waiting: 0,
+            bits: None,
             hint: 0,
             is_changed: false,
         }
     }
 
-    fn encode(&self, free: u32) -> [u8; 8] {
+    /// The table's entry: what only others see is free in it.
+    fn encode(&self) -> [u8; 8] {
         let mut entry = [0; 8];
         entry[..4].copy_from_slice(&self.checksum.to_le_bytes());
-        entry[4..].copy_from_slice(&(free | self.side).to_le_bytes());
+        entry[4..].copy_from_slice(&((self.free + self.waiting) | self.side).to_le_bytes());
         entry
+    }
+
+    fn bits_mut(&mut self) -> &mut Bits {
+        self.bits.as_mut().expect("a zone that changes is there")
     }
 
     /// The first of so many free blocks in a row.
     fn find(&mut self, count: u64) -> Option<u64> {
-        let used = self.used.as_deref()?;
+        let used = &self.bits.as_ref()?.used;
         let first = (self.hint..used.len()).find(|&word| used[word] != u64::MAX)?;
         self.hint = first;
         let (mut run, mut block) = (0, first as u64 * 64);
@@ -333,19 +391,31 @@ impl Zone {
         None
     }
 
-    fn mark(&mut self, first: u64, count: u64, is_used: bool) {
-        let used = self.used.as_deref_mut().expect("a zone that changes is there");
-        mark(used, first, count, is_used);
-        if !is_used {
-            self.hint = self.hint.min(first as usize / 64);
-        }
+    /// Free blocks are in use.
+    fn take(&mut self, first: u64, count: u64) {
+        let bits = self.bits_mut();
+        mark(&mut bits.used, first, count, true);
+        mark(&mut bits.kept, first, count, true);
+        self.free -= count as u32;
+        self.is_changed = true;
     }
+
+    /// Blocks can be used.
+    fn free_up(&mut self, first: u64, count: u64) {
+        mark(&mut self.bits_mut().used, first, count, false);
+        self.free += count as u32;
+        self.hint = self.hint.min(first as usize / 64);
+    }
+}
+
+fn is_set(bits: &[u64], block: u64) -> bool {
+    bits[block as usize / 64] & 1 << (block % 64) != 0
 }
 
 fn mark(bits: &mut [u64], first: u64, count: u64, is_used: bool) {
     for block in first..first + count {
+        debug_assert!(is_set(bits, block) != is_used, "block {block} is {}", if is_used { "used" } else { "free" });
         let (word, bit) = (&mut bits[block as usize / 64], 1 << (block % 64));
-        debug_assert!((*word & bit != 0) != is_used, "block {block} is {}", if is_used { "used" } else { "free" });
         if is_used {
             *word |= bit;
         } else {

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::format::{Geometry, block_of, is_sound};
+use super::format::{Geometry, block_of, check_of, is_sound};
 use super::node::{Page, Place, TRAILER, is_of_file, validate};
 use crate::os::deliberate;
 use crate::storage::bytes::u64_at;
@@ -34,7 +34,7 @@ impl Store {
     pub(super) fn node(&self, reference: u64) -> Result<Page<'_>> {
         let block = block_of(reference);
         let bytes = self.bytes(block)?;
-        if !self.seen.has(block) {
+        if !self.seen.has(reference, NODE) {
             self.look(bytes, reference)?;
         }
         Page::new(bytes).ok_or_else(|| self.damaged(block, "a node is not one"))
@@ -56,16 +56,19 @@ impl Store {
     #[cold]
     fn look(&self, bytes: &[u8], reference: u64) -> Result<()> {
         let block = block_of(reference);
+        self.check_place(block, 1)?;
         let sound = is_sound(bytes, self.salt, reference) || deliberate::is_on("heap: checksum not checked");
         self.check()?;
         if !sound {
             return Err(self.damaged(block, "a node is not what was written"));
         }
         // What has the checksum of a node that was looked at is one.
-        if !(self.seen.has(block) || validate(bytes) && is_of_file(bytes)) {
+        let is_known = self.seen.has(reference, NODE)
+            || deliberate::is_on("heap: runs taken for nodes") && self.seen.has(reference, RUN);
+        if !(is_known || validate(bytes) && is_of_file(bytes)) {
             return Err(self.damaged(block, "a node is not one"));
         }
-        self.seen.set(block);
+        self.seen.set(reference, NODE);
         Ok(())
     }
 
@@ -96,7 +99,8 @@ impl Store {
     /// Where the references to a long run's pieces are.
     fn index(&self, place: Place) -> Result<Place> {
         let len = place.len.div_ceil(self.geometry.run_len(MOST_RUN)) * 8;
-        if len > self.geometry.run_len(MOST_RUN) {
+        // Pieces that are all the same one would be put together to more than there is.
+        if len > self.geometry.run_len(MOST_RUN) || place.len > self.file.len() {
             return Err(self.damaged(block_of(place.reference), "a run is longer than any"));
         }
         Ok(Place { reference: place.reference, len })
@@ -104,15 +108,16 @@ impl Store {
 
     fn piece(&self, Place { reference, len }: Place) -> Result<&[u8]> {
         let (block, blocks) = (block_of(reference), self.geometry.run_blocks(len));
+        self.check_place(block, blocks)?;
         let bytes = self.file.bytes(block * self.geometry.node_size, (blocks * self.geometry.node_size) as usize);
         let Some(bytes) = bytes else { return Err(self.damaged(block, "a run lies outside the file")) };
-        if !self.seen.has(block) {
+        if !self.seen.has(reference, RUN) {
             let sound = is_sound(bytes, self.salt, reference) || deliberate::is_on("heap: checksum not checked");
             self.check()?;
             if !sound {
                 return Err(self.damaged(block, "a run is not what was written"));
             }
-            self.seen.set(block);
+            self.seen.set(reference, RUN);
         }
         bytes
             .get(..len as usize)
@@ -122,18 +127,29 @@ impl Store {
 
     /// The blocks of a run: the first one of each part, and how many.
     pub(super) fn run_blocks(&self, place: Place) -> Result<Vec<(u64, u64)>> {
-        let blocks = |place: Place| (block_of(place.reference), self.geometry.run_blocks(place.len));
+        let blocks = |place: Place| {
+            let (block, count) = (block_of(place.reference), self.geometry.run_blocks(place.len));
+            self.check_place(block, count).map(|()| (block, count))
+        };
         if place.len <= self.geometry.run_len(MOST_RUN) {
-            return Ok(vec![blocks(place)]);
+            return Ok(vec![blocks(place)?]);
         }
-        let mut parts: Vec<_> = self.pieces(place)?.into_iter().map(blocks).collect();
-        parts.push(blocks(self.index(place)?));
-        Ok(parts)
+        let pieces = self.pieces(place)?.into_iter();
+        pieces.chain([self.index(place)?]).map(blocks).collect()
+    }
+
+    /// That blocks are where nodes and runs are.
+    fn check_place(&self, block: u64, count: u64) -> Result<()> {
+        let blocks = self.file.len() / self.geometry.node_size;
+        let is_place = self.geometry.has_blocks(block, count, blocks) || deliberate::is_on("heap: blocks anywhere");
+        if is_place { Ok(()) } else { Err(self.damaged(block, "a reference leads to where no nodes are")) }
     }
 
     /// Writes to blocks that nobody reads, for a later sync.
     pub(super) fn write(&self, block: u64, bytes: &[u8]) -> std::io::Result<()> {
-        self.seen.clear(block);
+        let blocks = bytes.len() as u64 / self.geometry.node_size;
+        debug_assert!(self.check_place(block, blocks).is_ok(), "the block {block} is no node's");
+        (block..block + blocks).for_each(|block| self.seen.clear(block));
         self.file.write(block * self.geometry.node_size, bytes)
     }
 
@@ -162,9 +178,14 @@ impl Store {
     }
 }
 
-/// The blocks whose checksums were found right since the store was opened, and since they were written. They are in pieces that
-/// double, so that there are more of them as the file grows.
-struct Seen([OnceLock<Box<[AtomicU64]>>; 34]);
+/// What nodes and runs that begin at a block are known as in [`Seen`], behind the part of their checksum that references have.
+const NODE: u32 = 1 << 24;
+const RUN: u32 = 1 << 25;
+const CHECK: u32 = NODE - 1;
+
+/// The checksums that were found right of blocks since the store was opened, and since they were written: a reference with another
+/// one leads to what was there before. They are in pieces that double, so that there are more of them as the file grows.
+struct Seen([OnceLock<Box<[AtomicU32]>>; 34]);
 
 impl Default for Seen {
     fn default() -> Self {
@@ -172,51 +193,63 @@ impl Default for Seen {
     }
 }
 
-/// The words of the first piece.
-const FIRST: u64 = 64;
+/// The blocks of the first piece.
+const FIRST: u64 = 1024;
 
 impl Seen {
     #[inline]
     fn place(block: u64) -> (usize, usize) {
-        let word = block / 64;
-        let piece = (word / FIRST + 1).ilog2();
-        (piece as usize, (word - ((1 << piece) - 1) * FIRST) as usize)
+        let piece = (block / FIRST + 1).ilog2();
+        (piece as usize, (block - ((1 << piece) - 1) * FIRST) as usize)
     }
 
+    /// Whether what a reference leads to was found to be a node, or a run.
     #[inline]
-    fn has(&self, block: u64) -> bool {
-        let (piece, word) = Self::place(block);
-        let Some(words) = self.0.get(piece).and_then(OnceLock::get) else { return false };
-        words[word].load(Ordering::Relaxed) & 1 << (block % 64) != 0
+    fn has(&self, reference: u64, kind: u32) -> bool {
+        let (piece, index) = Self::place(block_of(reference));
+        let Some(seen) = self.0.get(piece).and_then(OnceLock::get) else { return false };
+        let seen = seen[index].load(Ordering::Relaxed);
+        let is_same =
+            seen & CHECK == check_of(reference) || deliberate::is_on("heap: what was seen is any reference's");
+        seen & kind != 0 && is_same
     }
 
-    fn set(&self, block: u64) {
-        let (piece, word) = Self::place(block);
-        let words = self.0[piece].get_or_init(|| (0..FIRST << piece).map(|_| AtomicU64::new(0)).collect());
-        words[word].fetch_or(1 << (block % 64), Ordering::Relaxed);
+    fn set(&self, reference: u64, kind: u32) {
+        let ((piece, index), check) = (Self::place(block_of(reference)), check_of(reference));
+        let words = self.0[piece].get_or_init(|| (0..FIRST << piece).map(|_| AtomicU32::new(0)).collect());
+        let before = words[index].load(Ordering::Relaxed);
+        let others = if before & CHECK == check { before } else { 0 };
+        words[index].store(others | check | kind, Ordering::Relaxed);
     }
 
     fn clear(&self, block: u64) {
-        let (piece, word) = Self::place(block);
+        let (piece, index) = Self::place(block);
         if let Some(words) = self.0[piece].get() {
-            words[word].fetch_and(!(1 << (block % 64)), Ordering::Relaxed);
+            words[index].store(0, Ordering::Relaxed);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::format::reference;
     use super::*;
 
     #[test]
     fn what_was_seen_is_known_until_it_is_written_again() {
         let seen = Seen::default();
-        for block in [0, 63, 64, 4095, 4096, 12287, 12288, 1 << 20] {
-            assert!(!seen.has(block));
-            seen.set(block);
-            assert!(seen.has(block) && [1, 64, 4096].iter().all(|other| !seen.has(block ^ other)));
+        for block in [0, 63, 1023, 1024, 3071, 3072, 1 << 20] {
+            let [one, other] = [5, 9].map(|check| reference(block, check));
+            assert!(!seen.has(one, NODE));
+            seen.set(one, NODE);
+            assert!(seen.has(one, NODE) && [1, 64, 4096].iter().all(|bit| !seen.has(reference(block ^ bit, 5), NODE)));
+            assert!(!seen.has(one, RUN) && !seen.has(other, NODE), "of another kind, or of before");
+            seen.set(one, RUN);
+            assert!(seen.has(one, RUN) && seen.has(one, NODE));
+            seen.set(other, RUN);
+            assert!(seen.has(other, RUN) && !seen.has(other, NODE) && !seen.has(one, NODE));
             seen.clear(block);
-            assert!(!seen.has(block));
+            assert!(!seen.has(one, NODE) && !seen.has(other, RUN));
         }
     }
 }

@@ -7,6 +7,7 @@ mod deferred;
 mod failures;
 mod full;
 mod group;
+mod hostile;
 mod kills;
 mod model;
 mod reading;

@@ -10,6 +10,7 @@ use super::format::{Geometry, IN_MEMORY, block_of, seal_block};
 use super::node::{Cell, HEADER, Page, PageMut, Place, Stored, TRAILER, most_key, most_value, split_at, value_payload};
 use super::store::{MOST_RUN, Store};
 use crate::Result;
+use crate::os::deliberate;
 
 /// The first block of something, and how many it has.
 pub(super) type Extent = (u64, u64);
@@ -128,7 +129,7 @@ impl<'a> NodeRef<'a> {
     fn child(self, index: usize) -> Result<Self> {
         let child = self.follow(self.known(self.page.child(index))?)?;
         // So a reference that leads upwards ends somewhere.
-        if child.page.level() + 1 == self.page.level() { Ok(child) } else { child.damaged() }
+        if is_above(self.page, child.page) { Ok(child) } else { child.damaged() }
     }
 
     fn run(self, place: Place) -> Result<Cow<'a, [u8]>> {
@@ -180,6 +181,12 @@ impl<'a> NodeRef<'a> {
     }
 }
 
+/// Whether a node is one level above another.
+#[inline]
+fn is_above(node: Page<'_>, child: Page<'_>) -> bool {
+    node.level().checked_sub(1) == Some(child.level())
+}
+
 /// The node at the root.
 #[inline]
 fn top<'a>(store: &'a Store, root: &'a Root) -> Result<Option<NodeRef<'a>>> {
@@ -212,12 +219,15 @@ pub(super) struct Cursor<'a> {
     path: Vec<(NodeRef<'a>, usize)>,
     key: Vec<u8>,
     reverse: bool,
+    /// How many nodes of the file are still to come at most: one that several references lead to would come again and again.
+    most: u64,
 }
 
 impl<'a> Cursor<'a> {
     /// Forwards from `from` on, backwards from it to the first one; where it is not given, from the first one or the last one on.
     pub(super) fn new(store: &'a Store, root: &'a Root, from: Option<&[u8]>, reverse: bool) -> Result<Self> {
-        let mut cursor = Self { store, path: Vec::new(), key: Vec::new(), reverse };
+        let most = store.file.len() / store.geometry.node_size;
+        let mut cursor = Self { store, path: Vec::new(), key: Vec::new(), reverse, most };
         let mut next = top(store, root)?;
         while let Some(node) = next {
             let (level, count) = (node.page.level(), node.page.count());
@@ -260,6 +270,9 @@ impl<'a> Cursor<'a> {
                 return Ok(Some((&self.key, value)));
             }
             let child = node.child(index)?;
+            if child.block != 0 && !deliberate::is_on("heap: nodes read without end") {
+                self.most = node.known(self.most.checked_sub(1))?;
+            }
             self.path.push((child, child.page.count()));
         }
         Ok(None)
@@ -396,7 +409,7 @@ impl Node {
         let mut reference = self.page().child(index).expect("the node was looked at");
         if reference & IN_MEMORY == 0 {
             let node = Node::load(store, reference)?;
-            if node.page().level() + 1 != self.page().level() {
+            if !is_above(self.page(), node.page()) {
                 return Err(store.damaged(block_of(reference), "a node is not one"));
             }
             changes.freed.push((block_of(reference), 1));
@@ -510,6 +523,11 @@ impl Node {
         if self.page_mut().insert(index, cell) {
             return Ok(None);
         }
+        // What was changed before, such as a child that was split, is lost where this fails.
+        self.split(index, cell, store, changes).inspect_err(|_| changes.is_torn = true)
+    }
+
+    fn split(&mut self, index: usize, cell: &Cell<'_>, store: &Store, changes: &mut Changes) -> Result<Grown> {
         let before = self.bytes.clone();
         let page = Page::new(&before).expect("a node in memory is one");
         let (level, cells) = (page.level(), page.cells_with(Some((index, cell))));
@@ -518,9 +536,9 @@ impl Node {
             let inside = (1..cells.len()).contains(&at);
             inside && PageMut(&mut left).fill(level, &cells[..at]) && right.page_mut().fill(level, &cells[at..])
         });
-        let at = at.expect("two nodes have room for the cells of one and one more");
-        let separator = self.separator(level, &cells[at - 1], &cells[at], store);
-        let separator = separator.inspect_err(|_| changes.is_torn = true)?;
+        // Two nodes have room for the cells of one and one more, but for such as are out of order.
+        let at = at.ok_or_else(|| store.damaged(0, "a node has keys out of order"))?;
+        let separator = self.separator(level, &cells[at - 1], &cells[at], store)?;
         if let Some(place) = cells[at].rest.filter(|_| level > 0) {
             self.drop_place(place, store, changes)?;
         }
@@ -704,6 +722,9 @@ impl Tree {
         }
         self.root_mut(store)?;
         let Root::Memory(root) = &mut self.root else { unreachable!("the root is in memory") };
+        if root.page().level() == u8::MAX {
+            return Err(store.damaged(0, "the tree is as high as none can be"));
+        }
         let root_node = Arc::get_mut(root).expect("nobody else has it");
         let (old, grown) = root_node.set(key, value, store, &mut self.changes)?;
         if let Some((separator, right)) = grown {
@@ -728,6 +749,9 @@ impl Tree {
         if get(store, &self.root, key)?.is_none() {
             return Ok(None);
         }
+        if self.entries == 0 {
+            return Err(store.damaged(0, "there are more entries than it says"));
+        }
         self.root_mut(store)?;
         let Root::Memory(root) = &mut self.root else { unreachable!("the root is in memory") };
         let root = Arc::get_mut(root).expect("nobody else has it");
@@ -751,7 +775,7 @@ impl Tree {
                     let reference = root.page().child(0).expect("an inner node has children");
                     match reference & IN_MEMORY {
                         // What is not known to be a node is not made the root.
-                        0 if NodeRef::of(store, reference).is_ok_and(|child| child.page.level() + 1 == level) => {
+                        0 if NodeRef::of(store, reference).is_ok_and(|child| is_above(root.page(), child.page)) => {
                             Root::File(reference)
                         }
                         0 => return,
@@ -938,7 +962,7 @@ pub(super) fn walk(
         Err(error) => return damage.push(error.to_string()),
     };
     report.depth = u64::from(node.page.level()) + 1;
-    let mut walk = Walk { store, report, damage, reach, last: None };
+    let mut walk = Walk { store, report, damage, reach, last: None, from: Vec::new() };
     walk.node(node);
 }
 
@@ -948,13 +972,16 @@ struct Walk<'w> {
     damage: &'w mut Vec<String>,
     reach: &'w mut dyn FnMut(u64, u64) -> bool,
     last: Option<Vec<u8>>,
+    /// What the keys of the child begin at that is gone through.
+    from: Vec<u8>,
 }
 
 impl Walk<'_> {
     fn node(&mut self, node: NodeRef<'_>) {
         self.report.nodes += 1;
-        if node.block != 0 {
-            self.reach(node.block, 1);
+        // What is reached again leads to the same.
+        if node.block != 0 && !self.reach(node.block, 1) {
+            return;
         }
         for index in 0..node.page.count() {
             if let Err(error) = self.cell(node, index) {
@@ -963,10 +990,12 @@ impl Walk<'_> {
         }
     }
 
-    fn reach(&mut self, block: u64, count: u64) {
-        if !(self.reach)(block, count) {
+    fn reach(&mut self, block: u64, count: u64) -> bool {
+        let is_new = (self.reach)(block, count);
+        if !is_new {
             self.damage.push(format!("the block {block} is reached twice, or lies outside"));
         }
+        is_new
     }
 
     fn run(&mut self, node: NodeRef<'_>, place: Place) -> Result<()> {
@@ -987,13 +1016,16 @@ impl Walk<'_> {
         }
         node.key(&cell, &mut key)?;
         if node.page.level() > 0 {
-            if index > 0 && self.last.as_ref().is_some_and(|last| *last >= key) {
-                self.damage.push(format!("the block {} has keys out of order", node.block));
+            if index > 0 {
+                if self.last.as_ref().is_some_and(|last| *last >= key) {
+                    self.damage.push(format!("the block {} has keys out of order", node.block));
+                }
+                self.from = key;
             }
             self.node(node.child(index)?);
             return Ok(());
         }
-        if self.last.as_ref().is_some_and(|last| *last >= key) {
+        if self.last.as_ref().is_some_and(|last| *last >= key) || key < self.from {
             self.damage.push(format!("the block {} has keys out of order", node.block));
         }
         self.last = Some(key);

@@ -1,5 +1,7 @@
 //! That a store is what it should be.
 
+use std::collections::HashSet;
+
 use super::format::Slot;
 use super::space;
 use super::store::Store;
@@ -44,7 +46,7 @@ pub(super) fn verify(store: &Store, slot: &Slot, current: &Root) -> Result<Repor
     }
     let size = store.geometry.zone_blocks;
     let table = space::read_table(store, slot.epoch, slot.zones, slot.table)?;
-    for (zone, bits) in space::free_blocks(&store.geometry, &table, store)?.iter().enumerate() {
+    for (zone, bits) in space::free_blocks(&store.geometry, &table, slot.blocks, store)?.iter().enumerate() {
         let zone = zone as u64;
         let first = zone * size + store.geometry.first_block(zone);
         for block in first..((zone + 1) * size).min(slot.blocks) {
@@ -57,7 +59,8 @@ pub(super) fn verify(store: &Store, slot: &Slot, current: &Root) -> Result<Repor
             }
         }
     }
-    walk(store, current, &mut Report::default(), &mut damage, &mut |_, _| true);
+    let mut reached = HashSet::new();
+    walk(store, current, &mut Report::default(), &mut damage, &mut |block, _| reached.insert(block));
     report.damage = damage;
     Ok(report)
 }

@@ -102,20 +102,21 @@ impl Writer {
         for run in runs {
             places.push(allocate_all(&mut self.space, store, most, &run.needs(&store.geometry))?);
         }
-        let needed = self.tree.changes.dirty + more;
+        self.make_room_for(more, store, most)
+    }
+
+    /// Sees to it that so many more nodes can be changed. What cannot be written would be in the way of the checkpoint that makes
+    /// room, also once it is taken back.
+    ///
+    /// # Errors
+    /// `ENOSPC`.
+    #[inline]
+    pub(super) fn make_room_for(&mut self, nodes: u64, store: &Store, most: Option<u64>) -> Result<()> {
+        let needed = self.tree.changes.dirty + nodes;
         match needed.checked_sub(self.space.free()) {
             None | Some(0) => Ok(()),
             Some(missing) => grow(&mut self.space, store, most, missing),
         }
-    }
-
-    /// Whether so many more nodes can be changed, as far as the file's size is limited. What cannot be written would be in the
-    /// way of the checkpoint that makes room, also once it is taken back.
-    #[inline]
-    pub(super) fn has_room_for(&self, nodes: u64, store: &Store, most: Option<u64>) -> bool {
-        let needed = self.tree.changes.dirty + nodes;
-        let growth = |most: u64| (most / store.geometry.node_size).saturating_sub(self.space.blocks());
-        self.space.free() >= needed || most.is_none_or(|most| self.space.free() + growth(most) >= needed)
     }
 
     /// Whether a checkpoint would make room that there is not.
@@ -148,31 +149,28 @@ impl Writer {
     /// Begins a checkpoint of the tree as it is. Who sees a tree of before keeps its blocks.
     ///
     /// # Errors
-    /// `ENOSPC`: nothing has changed.
+    /// `ENOSPC`, and damage: nothing has changed.
     pub(super) fn begin_checkpoint(&mut self, store: &Store, most: Option<u64>) -> Result<Checkpoint> {
         self.reserve(store, most, 0)?;
         let dirty = self.tree.dirty();
-        let mut blocks = Vec::new();
-        for _ in dirty.iter().filter(|dirty| dirty.is_node()) {
-            match self.space.allocate(1, store)? {
-                Some((block, _)) => blocks.push(block),
-                None => {
-                    self.space.give_back(blocks.into_iter().map(|block| (block, 1)));
-                    return Err(full(store));
-                }
+        let nodes = || dirty.iter().filter(|dirty| dirty.is_node());
+        let epoch = self.slot.epoch + 1;
+        // First: a block that is given up is not taken for one that was free.
+        self.space.wait(epoch, &self.generation, &mut self.tree.changes.freed, store)?;
+        match self.allocate_nodes(nodes().count(), store) {
+            Ok(blocks) => nodes().zip(blocks).for_each(|(node, (block, _))| node.assign(block)),
+            Err(error) => {
+                self.tree.changes.freed = self.space.take_back_last();
+                return Err(error);
             }
         }
-        let nodes = dirty.iter().filter(|dirty| dirty.is_node());
-        nodes.zip(blocks).for_each(|(node, block)| node.assign(block));
-        let epoch = self.slot.epoch + 1;
-        let freed = std::mem::take(&mut self.tree.changes.freed);
-        self.space.wait(epoch, &self.generation, freed, store)?;
         self.generation = Arc::default();
         if deliberate::is_on("heap: blocks used early") {
             self.space.release(epoch);
         }
         self.tree.changes.dirty = 0;
-        self.space.cut(GROWTH, store)?;
+        // A file of which it is not known what is used stays as long as it is.
+        let _ = self.space.cut(GROWTH, store);
         let written = self.space.write(epoch, store);
         let slot = Slot {
             epoch,
@@ -192,6 +190,22 @@ impl Writer {
             super::tree::Root::None => (None, slot),
         };
         Ok(Checkpoint { dirty, written, slot, root })
+    }
+
+    /// Blocks for so many nodes.
+    fn allocate_nodes(&mut self, count: usize, store: &Store) -> Result<Vec<Extent>> {
+        let mut blocks = Vec::with_capacity(count);
+        for _ in 0..count {
+            let found = self.space.allocate(1, store).and_then(|found| found.ok_or_else(|| full(store)));
+            match found {
+                Ok(block) => blocks.push(block),
+                Err(error) => {
+                    self.space.give_back(blocks);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(blocks)
     }
 
     /// A checkpoint is durable. What it does not need of the file's end is given back.

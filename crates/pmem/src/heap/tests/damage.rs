@@ -38,7 +38,7 @@ fn build(path: &Path, entries: u64) -> History {
 }
 
 /// What a call gave, unless it is damage that it told of.
-fn sound<T>(result: Result<T>, what: &str) -> Option<T> {
+pub(super) fn sound<T>(result: Result<T>, what: &str) -> Option<T> {
     match result {
         Ok(value) => Some(value),
         Err(Error::Broken { .. } | Error::Newer { .. } | Error::Fault { .. }) => None,
@@ -119,13 +119,13 @@ fn a_damaged_file_gives_right_data_or_says_so() {
 }
 
 /// The newest slot of a file.
-fn slot_of(bytes: &[u8]) -> (u64, Slot) {
+pub(super) fn slot_of(bytes: &[u8]) -> (u64, Slot) {
     let salt = u64_at(bytes, 56);
     let slots = [0, 1].map(|side| Slot::decode(&bytes[Slot::places(side)[0] as usize..], salt));
     (salt, slots.into_iter().flatten().max_by_key(|slot| slot.epoch).unwrap())
 }
 
-fn put_slot(bytes: &mut [u8], salt: u64, slot: &Slot) {
+pub(super) fn put_slot(bytes: &mut [u8], salt: u64, slot: &Slot) {
     for at in Slot::places(slot.epoch) {
         bytes[at as usize..][..4096].copy_from_slice(&slot.encode(salt));
     }

@@ -430,3 +430,25 @@ fn a_readonly_store_is_looked_at_as_any_other() {
         assert_eq!(heap.begin().unwrap_err().code(), "EROFS");
     });
 }
+
+#[test]
+fn closing_in_ones_own_transaction_waits_for_nobody() {
+    on_each_medium(|folder| {
+        let path = folder.join("a.store");
+        // Whoever waited would do so for a day.
+        let patient = HeapOptions { busy_timeout: Duration::from_secs(86_400), ..options() };
+        let heap = Heap::open(&path, &patient).unwrap();
+        set(&heap, b"before", b"1");
+        let (over, end) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut transaction = heap.begin().unwrap();
+            transaction.set(b"open", b"1").unwrap();
+            heap.close().unwrap();
+            drop(transaction);
+            over.send(()).unwrap();
+        });
+        end.recv_timeout(Duration::from_secs(60)).unwrap();
+        let heap = Heap::open(&path, &patient).unwrap();
+        assert_eq!(contents(&heap.view().unwrap()).len(), 1);
+    });
+}

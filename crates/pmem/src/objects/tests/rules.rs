@@ -795,3 +795,24 @@ fn what_is_copied_is_found_by_its_keys() {
         assert_eq!(Session::check_file(&copied).unwrap().damage, Vec::<String>::new());
     });
 }
+
+#[test]
+fn closing_takes_an_open_transaction_back_and_waits_for_nobody() {
+    on_each_medium(|folder| {
+        let path = folder.join("a.store");
+        let mut patient = options();
+        patient.heap.busy_timeout = std::time::Duration::from_secs(86_400);
+        let session = Session::open(&path, &patient).unwrap();
+        let other = Session::open(&path, &patient).unwrap();
+        let (_, id) = rooted(&session, header::MAP);
+        session.begin().unwrap();
+        session.begin().unwrap();
+        Batch::default().set(id, &int(1), &int(1)).apply(&session);
+        session.close().unwrap();
+        assert!(!other.get(id, &int(1), &mut Vec::new()).unwrap());
+        other.begin().unwrap();
+        Batch::default().set(id, &int(1), &int(1)).apply(&other);
+        other.close().unwrap();
+        assert!(!open(&path).get(id, &int(1), &mut Vec::new()).unwrap());
+    });
+}

@@ -102,6 +102,7 @@ struct State {
     stop_after: usize,
     failing_sync: usize,
     failing_write: usize,
+    room: u64,
     link_refusal: Option<i32>,
     random: Random,
     crashes: Option<Vec<Crash>>,
@@ -143,6 +144,7 @@ impl Default for State {
             stop_after: usize::MAX,
             failing_sync: usize::MAX,
             failing_write: usize::MAX,
+            room: u64::MAX,
             link_refusal: None,
             random: Random::new(1),
             crashes: None,
@@ -364,6 +366,11 @@ impl Recorder {
     /// Fails the write of this number, from 0 on, as on a full disk.
     pub(crate) fn fail_write(&self, number: usize) {
         self.state().failing_write = number;
+    }
+
+    /// Fails writes past this offset of any file, as on a full disk.
+    pub(crate) fn limit_room(&self, room: u64) {
+        self.state().room = room;
     }
 
     /// Refuses to name files that are there already, with this number.
@@ -687,7 +694,7 @@ pub(super) fn pwrite(file: &File, data: &[u8], offset: u64) -> Option<io::Result
     state.disk(file);
     if state.step() {
         state.counts.writes += 1;
-        if state.counts.writes - 1 == state.failing_write {
+        if state.counts.writes - 1 == state.failing_write || offset + data.len() as u64 > state.room {
             return Some(Err(errno::failure(errno::ENOSPC)));
         }
         if let Err(error) = write_all_at(file, data, offset) {
