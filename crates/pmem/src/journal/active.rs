@@ -196,10 +196,15 @@ impl Active {
     }
 
     /// Makes a range durable, and the slot that was found, which is written again for that: whoever wrote it may have been killed before
-    /// it was durable, or have failed to make it so. The next one goes over the one before it, so that there might be none.
+    /// it was durable, or have failed to make it so. The next one goes over the one before it, so that there might be none. It
+    /// keeps its bytes, also where it is taken to say more: while the other one is torn, a crash may not tear it.
     fn commit_found(&self, range: Range) -> Result<(), Failed> {
         if !deliberate::is_on("journal: found slot trusted") {
-            let slot = self.slot.encode(self.segment.header.salt);
+            let mut slot = [0; SLOT_LEN];
+            self.medium.load(self.slot.place(), &mut slot);
+            if deliberate::is_on("journal: found slot changed") {
+                slot = self.slot.encode(self.segment.header.salt);
+            }
             self.medium.write(self.slot.place(), &slot).map_err(Failed::Write)?;
         }
         if deliberate::is_on("journal: recovery not synced") {

@@ -60,6 +60,7 @@ pub(crate) const FAULTS: &[&str] = &[
     "journal: reader does not flush",
     "journal: roll not finished",
     "journal: found slot trusted",
+    "journal: found slot changed",
     "journal: found names trusted",
     "cursor: not synced",
     "cursor: folder not synced",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::os::file::write_all_at;
-use crate::os::seam::recorder::{Crash, Random, Recorder};
+use crate::os::seam::recorder::{Crash, Image, Random, Recorder};
 
 /// What may be in a journal after a crash.
 #[derive(Clone, Debug)]
@@ -383,6 +383,24 @@ fn a_slot_that_was_not_made_durable_is_not_relied_on() {
         let allowed = Allowed { first: 0..=0, least: 5, ends: vec![5, 6] };
         unattached(|| check_all(crashes, folder, &allowed, false));
     }
+}
+
+#[test]
+fn a_crash_while_a_torn_slot_is_passed_over_leaves_the_other_one() {
+    on_each_medium(|folder| {
+        let journal = open(folder);
+        for number in 0..3 {
+            journal.append(&[&record(number)], None, true).unwrap();
+        }
+        drop(journal);
+        let path = chain::segment_paths(folder).unwrap().pop().unwrap();
+        let file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        // Of the slot that says that it was closed, the checksum is not there.
+        write_all_at(&file, &[0; 8], 2048 + 88).unwrap();
+        let crash = Crash::from([(path, Image::of(&file))]);
+        let allowed = Allowed { first: 0..=0, least: 3, ends: vec![3] };
+        check_all(vec![crash; 40], folder, &allowed, true);
+    });
 }
 
 /// What was acknowledged is there in each crash, and nothing that was rejected.
