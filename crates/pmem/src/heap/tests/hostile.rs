@@ -598,9 +598,7 @@ fn references_that_meet_again_and_again_come_to_an_end() {
         }
         let bytes = image.finish();
         std::fs::write(&path, &bytes).unwrap();
-        let heap = Heap::open(&path, &HeapOptions { readonly: true, ..options() });
-        // What was committed since may not be set in such a tree.
-        let Some(heap) = sound(heap, "opening") else { return };
+        let heap = Heap::open(&path, &HeapOptions { readonly: true, ..options() }).unwrap();
         scan(&heap.view().unwrap(), bytes.len(), "a tree of one path");
         assert!(!heap.verify().unwrap().damage.is_empty());
     });
