@@ -142,7 +142,9 @@ test('openings of one process that differ in what is shared are refused', (t) =>
     throws(t, { code: 'ERR_INVALID_ARG_VALUE', says: 'is open in this process' }, () => objects.open(store.path, options))
   }
   store.close()
-  t.true(open(t, undefined, { readonly: true }, store.path).readonly)
+  // Who only reads has no durability.
+  for (const durability of ['group', 'commit'] as const) t.true(open(t, undefined, { readonly: true, durability }, store.path).readonly)
+  t.true(objects.check(store.path).sound)
 })
 
 test('a store that was not opened after all is closed', (t) => {

@@ -615,7 +615,7 @@ impl Session {
             Error::InvalidValue { .. } => {
                 let error = Error::os(errno::EAGAIN, "open", Some(path));
                 error.with_hint(
-                    "this process has the store open for writing: close it first, or check a copy that backup makes",
+                    "this process has the store open for writing: close it and its snapshots first, or check a copy that backup makes",
                 )
             }
             other => other,

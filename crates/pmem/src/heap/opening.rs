@@ -46,15 +46,13 @@ pub(super) fn open(path: &Path, options: &HeapOptions) -> Result<Shared<Inner>> 
 }
 
 fn may_share(inner: &Inner, options: &HeapOptions) -> Result<()> {
-    let same = (inner.options.readonly, inner.options.durability) == (options.readonly, options.durability);
-    if same {
-        Ok(())
-    } else {
-        Err(Error::InvalidValue {
-            name: "options",
-            reason: "the store is open in this process with another readonly or durability",
-        })
+    let HeapOptions { readonly, durability, .. } = inner.options;
+    // Who only reads has no durability.
+    if readonly == options.readonly && (readonly || durability == options.durability) {
+        return Ok(());
     }
+    let reason = "the store, or a snapshot of it, is open in this process with another readonly or durability";
+    Err(Error::InvalidValue { name: "options", reason })
 }
 
 /// Gives a new store its name.
