@@ -238,9 +238,8 @@ impl Slot {
         put(&mut page, 0, SLOT_MAGIC);
         put(&mut page, 8, salt.to_le_bytes());
         let Self { epoch, incarnation, sequence, position, root, blocks, zones, table, entries, .. } = *self;
-        let Self { incompatible, read_compatible, .. } = *self;
         // 88: compatible features, none of which there are.
-        let features = [0, incompatible, read_compatible];
+        let features = [0, self.incompatible, self.read_compatible];
         let numbers = [epoch, incarnation, sequence, position, root, blocks, zones, table.into(), entries];
         let numbers = numbers.into_iter().chain(features);
         for (index, number) in numbers.enumerate() {

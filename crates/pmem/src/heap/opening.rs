@@ -118,12 +118,6 @@ fn in_use(error: Error, path: &Path) -> Error {
     }
 }
 
-/// That whoever does not know all features may read, and no more.
-fn read_only(path: &Path) -> Error {
-    let what = "it may be read here, but not changed: open it readonly".to_owned();
-    Error::Newer { file: path.to_path_buf(), what }
-}
-
 /// Opens what is a store.
 fn load(file: File, path: &Path, options: &HeapOptions) -> Result<Inner> {
     let failed = |syscall| move |error: std::io::Error| Error::io(&error, syscall, Some(path));
@@ -154,7 +148,7 @@ fn load(file: File, path: &Path, options: &HeapOptions) -> Result<Inner> {
     }
     let may_write = header.may_write && slot.read_compatible == 0;
     if !may_write && !options.readonly {
-        return Err(read_only(path));
+        return Err(store.newer("it may be read here, but not changed: open it readonly"));
     }
     if !slot.is_possible() {
         return Err(broken(0, "a slot's numbers are not possible".to_owned()));
@@ -256,8 +250,7 @@ fn inner(
 /// Copies what a view sees to a new file.
 pub(super) fn copy(view: &View, path: &Path, options: &HeapOptions) -> Result<()> {
     if !view.inner.may_write {
-        let what = "its entries may be read here, but not copied: copy its file".to_owned();
-        return Err(Error::Newer { file: view.inner.store.path.clone(), what });
+        return Err(view.inner.store.newer("its entries may be read here, but not copied: copy its file"));
     }
     let options = HeapOptions { durability: Durability::Commit, readonly: false, max_len: None, ..options.clone() };
     let (inner, mut made) = make(path, &options, Some(view.inner.store.salt))?;

@@ -1,23 +1,15 @@
 //! Commits that do not wait until they are durable, in a store whose others do.
 
-use super::crashes::{check_all, unattached};
+use super::group::{check_crashes, is_uncertain, seen};
 use super::model::change;
 use super::*;
 use crate::os::seam::recorder::{Random, Recorder};
-
-fn seen(heap: &Heap) -> Model {
-    contents(&heap.view().unwrap())
-}
 
 /// Sets a key, in a commit that does not wait. What is there then.
 fn set_ahead(heap: &Heap, key: &[u8], value: &[u8]) -> View {
     let mut transaction = heap.try_begin().unwrap().unwrap();
     transaction.set(key, value).unwrap();
     transaction.commit_ahead().unwrap().unwrap()
-}
-
-fn is_uncertain<T>(done: Result<T>) -> bool {
-    matches!(done, Err(Error::Uncertain { .. }))
 }
 
 #[test]
@@ -101,41 +93,21 @@ fn after_a_failed_flush_what_did_not_wait_is_not_seen() {
 #[test]
 fn crashes_leave_a_prefix_of_the_commits_with_all_that_are_durable() {
     on_each_medium(|folder| {
-        for (seed, background) in [(1, false), (2, false), (3, true), (4, true)] {
-            let path = &folder.join(format!("{seed}.store"));
-            let recorder = Recorder::new();
-            recorder.seed(seed);
-            recorder.record_crashes();
-            let attached = recorder.attach();
-            let heap = Heap::open(path, &HeapOptions { background, ..options() }).unwrap();
-            let (mut random, mut states) = (Random::new(seed), vec![Model::new()]);
-            recorder.take_crashes();
-            for step in 0..60 {
-                let mut model = states[states.len() - 1].clone();
-                let waits = random.below(4) == 0;
-                let begun = if waits { heap.begin().map(Some) } else { heap.try_begin() };
-                let mut transaction = begun.unwrap().unwrap();
-                for _ in 0..random.below(if step % 20 == 19 { 300 } else { 8 }) {
-                    change(&mut transaction, &mut model, &mut random, 3);
-                }
-                let ahead = transaction.commit_ahead().unwrap();
-                assert!(ahead.is_none_or(|ahead| contents(&ahead) == model));
-                states.push(model);
-                let crashes = recorder.take_crashes();
-                unattached(|| check_all(crashes, path, &states, step % 20 == 0));
-                if waits || random.below(4) == 0 {
-                    heap.flush().unwrap();
-                    heap.tidy();
-                    recorder.take_crashes();
-                    states.drain(..states.len() - 1);
-                }
-                let now = recorder.crash();
-                unattached(|| check_all(vec![now], path, &states, false));
-                assert!(states.contains(&seen(&heap)));
+        let commit = |heap: &Heap, random: &mut Random, model: &mut Model, most: u64| {
+            let waits = random.below(4) == 0;
+            let begun = if waits { heap.begin().map(Some) } else { heap.try_begin() };
+            let mut transaction = begun.unwrap().unwrap();
+            for _ in 0..random.below(most) {
+                change(&mut transaction, model, random, 3);
             }
-            let checkpoints = heap.stats().unwrap().checkpoints;
-            assert!(checkpoints > 2, "{checkpoints} checkpoints");
-            drop((heap, attached));
-        }
+            let ahead = transaction.commit_ahead().unwrap();
+            assert!(ahead.is_none_or(|ahead| contents(&ahead) == *model));
+            waits
+        };
+        let flush = |heap: &Heap| {
+            heap.flush().unwrap();
+            heap.tidy();
+        };
+        check_crashes(folder, &options(), commit, flush);
     });
 }

@@ -11,47 +11,65 @@ fn grouped() -> HeapOptions {
     HeapOptions { durability: Durability::Group, ..options() }
 }
 
-fn seen(heap: &Heap) -> Model {
+pub(super) fn seen(heap: &Heap) -> Model {
     contents(&heap.view().unwrap())
 }
 
-fn is_uncertain<T>(done: Result<T>) -> bool {
+pub(super) fn is_uncertain<T>(done: Result<T>) -> bool {
     matches!(done, Err(Error::Uncertain { .. }))
+}
+
+/// Makes commits to a store at each step of which the power may go: what that leaves is a state since the last one that is
+/// durable. `commit` makes changes, and returns whether they are durable; `flush` makes all so.
+pub(super) fn check_crashes(
+    folder: &Path,
+    options: &HeapOptions,
+    commit: impl Fn(&Heap, &mut Random, &mut Model, u64) -> bool,
+    flush: impl Fn(&Heap),
+) {
+    for (seed, background) in [(1, false), (2, false), (3, true), (4, true)] {
+        let path = &folder.join(format!("{seed}.store"));
+        let recorder = Recorder::new();
+        recorder.seed(seed);
+        recorder.record_crashes();
+        let attached = recorder.attach();
+        let heap = Heap::open(path, &HeapOptions { background, ..options.clone() }).unwrap();
+        let (mut random, mut states) = (Random::new(seed), vec![Model::new()]);
+        recorder.take_crashes();
+        for step in 0..60 {
+            let mut model = states[states.len() - 1].clone();
+            let is_durable = commit(&heap, &mut random, &mut model, if step % 20 == 19 { 300 } else { 8 });
+            states.push(model);
+            let crashes = recorder.take_crashes();
+            unattached(|| check_all(crashes, path, &states, step % 20 == 0));
+            if is_durable || random.below(4) == 0 {
+                flush(&heap);
+                recorder.take_crashes();
+                states.drain(..states.len() - 1);
+            }
+            let now = recorder.crash();
+            unattached(|| check_all(vec![now], path, &states, false));
+            assert!(states.contains(&seen(&heap)));
+        }
+        let checkpoints = heap.stats().unwrap().checkpoints;
+        assert!(checkpoints > 2, "{checkpoints} checkpoints");
+        drop((heap, attached));
+    }
 }
 
 #[test]
 fn crashes_leave_a_prefix_of_the_commits_with_all_that_were_flushed() {
     on_each_medium(|folder| {
-        for (seed, background) in [(1, false), (2, false), (3, true), (4, true)] {
-            let path = &folder.join(format!("{seed}.store"));
-            let recorder = Recorder::new();
-            recorder.seed(seed);
-            recorder.record_crashes();
-            let attached = recorder.attach();
-            let heap = Heap::open(path, &HeapOptions { background, ..grouped() }).unwrap();
-            let (mut random, mut states) = (Random::new(seed), vec![Model::new()]);
-            recorder.take_crashes();
-            for step in 0..60 {
-                let mut model = states[states.len() - 1].clone();
-                let mut transaction = heap.begin().unwrap();
-                for _ in 0..random.below(if step % 20 == 19 { 300 } else { 8 }) {
-                    change(&mut transaction, &mut model, &mut random, 3);
-                }
-                transaction.commit().unwrap();
-                assert_eq!(seen(&heap), model, "it is seen at once");
-                states.push(model);
-                let crashes = recorder.take_crashes();
-                unattached(|| check_all(crashes, path, &states, step % 20 == 0));
-                if random.below(4) == 0 {
-                    heap.flush().unwrap();
-                    recorder.take_crashes();
-                    states.drain(..states.len() - 1);
-                }
-                let now = recorder.crash();
-                unattached(|| check_all(vec![now], path, &states, false));
+        let commit = |heap: &Heap, random: &mut Random, model: &mut Model, most: u64| {
+            let mut transaction = heap.begin().unwrap();
+            for _ in 0..random.below(most) {
+                change(&mut transaction, model, random, 3);
             }
-            drop((heap, attached));
-        }
+            transaction.commit().unwrap();
+            assert_eq!(seen(heap), *model, "it is seen at once");
+            false
+        };
+        check_crashes(folder, &grouped(), commit, |heap| heap.flush().unwrap());
     });
 }
 

@@ -2,6 +2,7 @@
 //! allocating without end, and what is sound stays so however the store is changed.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::super::format::{PAGE, Slot, block_of, checksum, reference, seal_block};
 use super::super::node::{Cell, Page, PageMut, Place, Stored, value_payload};
@@ -44,6 +45,14 @@ fn build(path: &Path) -> Model {
     }
     assert!(heap.stats().unwrap().log > 0);
     model
+}
+
+/// A store, and its file as it is to be damaged.
+fn built(folder: &Path) -> (PathBuf, Model, Image) {
+    let path = folder.join("a");
+    let model = build(&path);
+    let image = Image::new(std::fs::read(&path).unwrap());
+    (path, model, image)
 }
 
 /// What a reference leads to.
@@ -474,9 +483,7 @@ fn a_zone_whose_bitmap_is_damaged_loses_nothing() {
 #[test]
 fn frames_within_each_other_are_not_looked_at_again_and_again() {
     on_each_medium(|folder| {
-        let path = folder.join("a");
-        build(&path);
-        let mut image = Image::new(std::fs::read(&path).unwrap());
+        let (path, _, mut image) = built(folder);
         let geometry = options().geometry.unwrap();
         let (start, len) = (geometry.log_start(), geometry.log_len);
         let first = image.slot.position;
@@ -498,9 +505,7 @@ fn frames_within_each_other_are_not_looked_at_again_and_again() {
 #[test]
 fn a_run_that_was_read_is_not_taken_for_a_node() {
     on_each_medium(|folder| {
-        let path = folder.join("a");
-        let model = build(&path);
-        let mut image = Image::new(std::fs::read(&path).unwrap());
+        let (path, model, mut image) = built(folder);
         let is_run = |part: &&Part| !part.is_node && part.blocks == 1;
         let run = image.parts.iter().position(|part| is_run(&part)).unwrap();
         let leaf = image.parts.iter().rposition(|part| part.is_node).unwrap();
@@ -572,9 +577,7 @@ fn a_node_where_no_nodes_are_is_damage() {
 #[test]
 fn cells_in_the_same_bytes_are_damage() {
     on_each_medium(|folder| {
-        let path = folder.join("a");
-        let model = build(&path);
-        let mut image = Image::new(std::fs::read(&path).unwrap());
+        let (path, model, mut image) = built(folder);
         let leaf = leaf_of(&image);
         let start = image.at(&image.parts[leaf]).start;
         let slots = start + 16 + Page::new(&image.bytes[start..][..SIZE]).unwrap().prefix_len();
@@ -589,9 +592,7 @@ fn cells_in_the_same_bytes_are_damage() {
 #[test]
 fn references_that_meet_again_and_again_come_to_an_end() {
     on_each_medium(|folder| {
-        let path = folder.join("a");
-        build(&path);
-        let mut image = Image::new(std::fs::read(&path).unwrap());
+        let (path, _, mut image) = built(folder);
         let blocks: Vec<u64> = image.parts.iter().filter(|part| part.is_node).map(|part| part.block).collect();
         let mut child = Vec::new();
         // Each node leads to the one below four times: it would be four to the power of twelve leaves.
@@ -616,9 +617,7 @@ fn references_that_meet_again_and_again_come_to_an_end() {
 #[test]
 fn pieces_that_are_all_the_same_are_not_put_together() {
     on_each_medium(|folder| {
-        let path = folder.join("a");
-        build(&path);
-        let mut image = Image::new(std::fs::read(&path).unwrap());
+        let (path, _, mut image) = built(folder);
         let is_long = |part: &Part| part.held.is_some_and(|(holder, _)| !image.parts[holder].is_node);
         let piece = image.parts.iter().position(is_long).unwrap();
         let (number, _) = image.parts[piece].held.unwrap();
@@ -650,9 +649,7 @@ fn pieces_that_are_all_the_same_are_not_put_together() {
 #[test]
 fn verify_finds_keys_before_those_of_their_node() {
     on_each_medium(|folder| {
-        let path = folder.join("a");
-        build(&path);
-        let mut image = Image::new(std::fs::read(&path).unwrap());
+        let (path, _, mut image) = built(folder);
         let node = |image: &Image, number: usize| image.bytes[image.at(&image.parts[number])].to_vec();
         let is_above = |number: &usize| {
             let bytes = node(&image, *number);
