@@ -117,7 +117,9 @@ export function checkVersion(major: number, minor: number): true {
 }
 
 /**
- * Maps a file.
+ * Maps a file, or on Linux a device of persistent memory such as `/dev/dax0.0` (device DAX). Of a device, offset and length are
+ * multiples of its alignment, often 2 MiB, and `readonly`, `copyOnWrite`, `maxLength`, `shared` and a WebAssembly memory are
+ * refused with `ERR_PMEM_UNSUPPORTED`.
  *
  * @param file - A descriptor, a FileHandle, a path or a file URL. It may be closed afterwards.
  * @param byteLength - The rest of the file by default.

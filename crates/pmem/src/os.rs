@@ -4,6 +4,7 @@ pub(crate) mod boot;
 pub(crate) mod byte_locks;
 pub(crate) mod cpu;
 pub(crate) mod deliberate;
+pub(crate) mod device_dax;
 pub(crate) mod errno;
 pub(crate) mod fault;
 pub(crate) mod file;

@@ -12,6 +12,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use crate::os::device_dax::DeviceDax;
 use crate::os::file::{self, CreateOptions, Descriptor, descriptor};
 use crate::os::mapping::{Access, Advice, CAN_COVER, Mapped, Mapping, has_small_pages, limits};
 use crate::os::page::page_size;
@@ -89,8 +90,10 @@ impl Region {
     /// Maps an open file. Its own mode must allow reading, and writing unless `readonly`.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for an offset that is no multiple of the page size or a range past the file's end; `EINVAL`
-    /// for an empty range; `ENODEV` for what is not a regular file; what the operating system says of `mmap`.
+    /// [`Error::OutOfRange`] for an offset that is no multiple of the page size or a range past the file's end, and for a range
+    /// of a DAX device that is not of whole multiples of its alignment; `EINVAL` for an empty range; `ENODEV` for what is
+    /// neither a regular file nor a DAX device; [`Error::Unsupported`] for what such a device cannot do; what the operating
+    /// system says of `mmap`.
     pub fn map(file: Descriptor<'_>, options: MapOptions) -> Result<Self> {
         Self::map_named(file, None, options, "mmap")
     }
@@ -149,11 +152,13 @@ impl Region {
         options: MapOptions,
         syscall: &'static str,
     ) -> Result<Self> {
-        let size = file::regular_size(file, path, syscall)?;
+        let device = DeviceDax::of(file);
+        let size = device.map_or_else(|| file::regular_size(file, path, syscall), |device| Ok(device.size))?;
         let len = mapped_len(size, options, path, syscall)?;
+        device.map_or(Ok(()), |device| check_device(device, len, options, syscall))?;
         let most = reserved_len(file, len, options)?;
         let access = if options.is_private() { Access::Private } else { Access::Shared };
-        if options.advice == Advice::Random {
+        if options.advice == Advice::Random && device.is_none() {
             let forgotten = file::forget_cached(file, options.is_private());
             forgotten.map_err(|error| Error::io(&error, syscall, path))?;
         }
@@ -759,12 +764,44 @@ fn mapped_len(size: u64, options: MapOptions, path: Option<&Path>, syscall: &'st
     let len = options.len.map_or(rest, |len| len as u64);
     if len > rest {
         let expected = format!("<= {rest}, the bytes that the file holds from offset {}", options.offset);
-        let name = if syscall == "pmem_map_file" { "length" } else { "byteLength" };
-        return Err(Error::out_of_range(name, expected, len));
+        return Err(Error::out_of_range(length_name(syscall), expected, len));
     }
     let len = usize::try_from(len).ok().and_then(NonZeroUsize::new);
     len.ok_or_else(|| Error::os(errno::EINVAL, syscall, path).with_hint("there are no bytes to map"))
 }
+
+/// What a caller of `syscall` knows the length as.
+fn length_name(syscall: &'static str) -> &'static str {
+    if syscall == "pmem_map_file" { "length" } else { "byteLength" }
+}
+
+/// That so much of a device can be mapped, and in this way.
+fn check_device(device: DeviceDax, len: NonZeroUsize, options: MapOptions, syscall: &'static str) -> Result<()> {
+    if options.is_private() {
+        return Err(Error::Unsupported(
+            "a device of persistent memory takes no private mapping: leave readonly and copyOnWrite out",
+        ));
+    }
+    if options.max_len.is_some() {
+        return Err(Error::Unsupported(DEVICE_STAYS));
+    }
+    if options.coverable {
+        return Err(Error::Unsupported(
+            "a device of persistent memory is mapped at multiples of its alignment alone, where a WebAssembly memory does \
+             not lie: leave memory and shared out",
+        ));
+    }
+    let expected = || format!("a multiple of {}, the device's alignment", device.align);
+    if !options.offset.is_multiple_of(device.align as u64) {
+        return Err(Error::out_of_range("offset", expected(), options.offset));
+    }
+    if !len.get().is_multiple_of(device.align) {
+        return Err(Error::out_of_range(length_name(syscall), expected(), len));
+    }
+    Ok(())
+}
+
+const DEVICE_STAYS: &str = "a device of persistent memory does not grow: map as much of it as is needed";
 
 /// How many bytes a region of `len` takes addresses for.
 fn reserved_len(file: Descriptor<'_>, len: NonZeroUsize, options: MapOptions) -> Result<NonZeroUsize> {

@@ -58,7 +58,11 @@ else
 fi
 
 echo 'dax-vm: begins'
-host "sh $run"
-echo "dax-vm: exit $?"
+# Through a pipe, since programs write to a console in other ways.
+{
+  host "sh $run"
+  echo $? > /status
+} 2>&1 | cat
+echo "dax-vm: exit $(cat /status)"
 [ $nvdimm = device ] || host 'umount /mnt/pmem'
 poweroff -f

@@ -61,13 +61,13 @@ function qemuArguments({ kernel, initramfs }, { nvdimm, autoFlush, socket, cmdli
   const machine = `q35,nvdimm=on,nvdimm-persistence=${autoFlush ? 'cpu' : 'mem-ctrl'}`
   // Without AVX and fast strings the emulator fills memory ten times faster. What flushes cache lines stays.
   return [
-    ...['-M', machine, '-accel', 'tcg,thread=multi', '-cpu', 'max,-avx,-avx2,-erms', '-smp', '2'],
-    ...['-m', '1G,slots=2,maxmem=64G', '-object', 'memory-backend-memfd,id=ram,size=1G,share=on', '-numa', 'node,memdev=ram'],
-    ...['-object', `memory-backend-file,id=nv0,share=on,mem-path=${nvdimm},size=${NVDIMM}`, '-device', 'nvdimm,memdev=nv0'],
-    ...['-chardev', `socket,id=files,path=${socket}`, '-device', 'vhost-user-fs-pci,chardev=files,tag=host'],
-    ...['-device', 'virtio-rng-pci', '-kernel', kernel, '-initrd', initramfs, '-append', cmdline],
-    ...['-nodefaults', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
-  ]
+    ['-M', machine, '-accel', 'tcg,thread=multi', '-cpu', 'max,-avx,-avx2,-erms', '-smp', '2'],
+    ['-m', '1G,slots=2,maxmem=64G', '-object', 'memory-backend-memfd,id=ram,size=1G,share=on', '-numa', 'node,memdev=ram'],
+    ['-object', `memory-backend-file,id=nv0,share=on,mem-path=${nvdimm},size=${NVDIMM}`, '-device', 'nvdimm,memdev=nv0'],
+    ['-chardev', `socket,id=files,path=${socket}`, '-device', 'vhost-user-fs-pci,chardev=files,tag=host'],
+    ['-device', 'virtio-rng-pci', '-kernel', kernel, '-initrd', initramfs, '-append', cmdline],
+    ['-nodefaults', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
+  ].flat()
 }
 
 async function appears(socket, process) {

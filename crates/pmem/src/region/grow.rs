@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{LOST, MapOptions, Region};
+use super::{DEVICE_STAYS, LOST, MapOptions, Region};
+use crate::os::device_dax::DeviceDax;
 use crate::os::errno;
 use crate::os::file::{self, Descriptor, Made, descriptor};
 use crate::{Error, Result};
@@ -100,6 +101,9 @@ impl Region {
         }
         self.check_synced()?;
         let file = source.opened(inner.path.as_deref(), inner.is_private())?;
+        if DeviceDax::of(descriptor(&file)).is_some() {
+            return Err(Error::Unsupported(DEVICE_STAYS));
+        }
         if inner.is_private() {
             self.check_file_has(&file, source.offset, len)?;
         }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
+use crate::os::device_dax::DeviceDax;
 use crate::os::errno;
 use crate::{Error, Result};
 
@@ -48,6 +49,9 @@ pub(super) fn open(how: &OpenOptions, path: &Path) -> io::Result<File> {
     how.open(path)
 }
 
+const REGIONS_ALONE: &str = "a device of persistent memory takes regions alone, which are mapped without `create`; all else is a \
+                             file, on a file system that is mounted with DAX";
+
 /// The size of `file`, which must be a regular one.
 pub(crate) fn regular_size(file: Descriptor<'_>, path: Option<&Path>, syscall: &'static str) -> Result<u64> {
     let stat = errno::uninterrupted(|| nix::sys::stat::fstat(file));
@@ -55,7 +59,10 @@ pub(crate) fn regular_size(file: Descriptor<'_>, path: Option<&Path>, syscall: &
     match stat.st_mode & nix::libc::S_IFMT {
         nix::libc::S_IFREG => Ok(stat.st_size as u64),
         nix::libc::S_IFDIR => Err(Error::os(errno::EISDIR, syscall, path)),
-        _ => Err(Error::os(errno::ENODEV, syscall, path).with_hint("only regular files can be mapped")),
+        _ => {
+            let hint = if DeviceDax::of(file).is_some() { REGIONS_ALONE } else { "only regular files can be mapped" };
+            Err(Error::os(errno::ENODEV, syscall, path).with_hint(hint))
+        }
     }
 }
 

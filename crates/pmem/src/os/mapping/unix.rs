@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use nix::sys::mman::{MapFlags, MmapAdvise, MsFlags, ProtFlags, madvise, mmap, mmap_anonymous, msync, munmap};
 
 use super::{Access, Advice};
-use crate::os::errno;
+use crate::os::device_dax::DeviceDax;
 use crate::os::page::page_size;
+use crate::os::{errno, flush};
 
 /// The pages that a mapping owns.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(super) struct View {
     page: usize,
     synchronous: bool,
     access: Access,
+    /// It is of a device, which has no `msync`.
+    device: bool,
     /// What makes the device write its cache, which msync leaves to the device here.
     #[cfg(target_os = "macos")]
     file: File,
@@ -43,13 +46,15 @@ impl View {
 
     fn with(file: impl AsFd, offset: u64, len: NonZeroUsize, access: Access, synchronous: bool) -> io::Result<Self> {
         let start = map(None, &file, offset, len, protection(access), flags(access, synchronous))?;
-        let page = file_page(&file);
+        let device = DeviceDax::of(file.as_fd());
+        let page = device.map_or_else(|| file_page(&file), |device| device.align);
         Ok(Self {
             start,
             reserved: AtomicUsize::new(whole(len.get(), page)),
             page,
             synchronous,
             access,
+            device: device.is_some(),
             #[cfg(target_os = "macos")]
             file: file.as_fd().try_clone_to_owned()?.into(),
         })
@@ -71,7 +76,7 @@ impl View {
     #[cfg(target_os = "linux")]
     fn of_small_pages(start: NonNull<u8>, len: NonZeroUsize, access: Access, synchronous: bool) -> Self {
         let reserved = AtomicUsize::new(whole(len.get(), page_size()));
-        Self { start, reserved, page: page_size(), synchronous, access }
+        Self { start, reserved, page: page_size(), synchronous, access, device: false }
     }
 
     /// # Safety
@@ -114,6 +119,11 @@ impl View {
     }
 
     pub(super) fn sync(&self, offset: usize, len: usize) -> io::Result<()> {
+        if self.device {
+            flush::flush(self.start.as_ptr().wrapping_add(offset), len);
+            flush::drain();
+            return Ok(());
+        }
         let first = offset & !(page_size() - 1);
         let page = self.start.as_ptr().wrapping_add(first).cast::<c_void>();
         let Some(page) = NonNull::new(page) else { return Ok(()) };
@@ -361,8 +371,17 @@ fn map(
 #[cfg(target_os = "linux")]
 fn map_synchronously(file: impl AsFd, offset: u64, len: NonZeroUsize, access: Access) -> io::Result<View> {
     // Such a file's pages may be huge ones, of which single small ones can be replaced.
-    let start = map(None, file, offset, len, protection(access), synchronous_flags())?;
-    Ok(View::of_small_pages(start, len, access, true))
+    let start = map(None, &file, offset, len, protection(access), synchronous_flags())?;
+    let mut view = View::of_small_pages(start, len, access, true);
+    if let Some(device) = DeviceDax::of(file.as_fd()) {
+        (view.page, view.device) = (device.align, true);
+    }
+    if crate::os::deliberate::is_on("mapping: no MAP_SYNC") {
+        let mut plain = View::with(&file, offset, len, access, false)?;
+        plain.synchronous = true;
+        return Ok(plain);
+    }
+    Ok(view)
 }
 
 #[cfg(target_os = "linux")]
