@@ -4,6 +4,8 @@
 import { join } from 'node:path'
 import { add, countAva, countCargo, describe, none } from './lib/counts.mjs'
 import { lint } from './lib/lint.mjs'
+import { testPowercuts } from './lib/dax-vm/powercuts.mjs'
+import { testDax } from './lib/dax-vm/tests.mjs'
 import { matrix, matrixWithoutPmdk, withFolder } from './lib/matrix.mjs'
 import { testPackages } from './lib/packages/tests.mjs'
 import { main, root } from './lib/run.mjs'
@@ -13,6 +15,9 @@ import { runTests } from './lib/tests.mjs'
 
 /** After so many seconds no further platform is built or run. */
 const OTHER_PLATFORMS = 360
+
+/** Power cuts of a machine with persistent memory. */
+const CUTS = 3
 
 const quick = process.argv.includes('--quick')
 let total = { ...none }
@@ -56,6 +61,7 @@ async function testAll() {
     const [, { label, folder, env }] = matrix()
     await testTypeScript({ label: `${label}, Node.js 24`, folder, env: { ...env, PMEM_TEST_RUNTIMES: '0', PMEM_TEST_CRASHES: '1' } }, binary('node24'))
   }
+  if (!quick) total = add(add(total, await testDax(true)), await testPowercuts(CUTS))
   for (const name of runtimes) total = add(total, await testRuntime(name, conditions().slice(0, few)))
   if (!quick && !process.argv.includes('--no-packages')) total = add(total, await testPackages(OTHER_PLATFORMS))
   if (process.argv.includes('--lint')) total.failed += await lint(pmdk)

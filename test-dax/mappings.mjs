@@ -34,13 +34,13 @@ function synchronous(name, atLeast, open) {
     const plain = found.filter(({ flags }) => !flags.includes('sf'))
     equal(plain.map(({ file, flags }) => `${file} ${flags.join(' ')}`).join('\n'), '')
     if (found.length < atLeast) throw new Error(`${found.length} mappings in place of ${atLeast}`)
-    for (const each of opened.reverse()) each.close()
+    for (const each of opened.toReversed()) each.close()
     equal(mappings(path).length, 0)
   })
 }
 
 /** A region that is on persistent memory, and works. */
-function region(path, options) {
+function regionAt(path, options) {
   const region = pmem.mapFile(path, { length: LENGTH, create: true, ...options })
   equal(region.isPmem, true)
   region.fill(7, 0, LENGTH)
@@ -52,17 +52,17 @@ function region(path, options) {
 check('PMEM_IS_PMEM_FORCE is not set', () => equal(process.env.PMEM_IS_PMEM_FORCE, undefined))
 check('the processor flushes cache lines', () => equal(['clwb', 'clflushopt'].includes(capabilities.flushInstruction), true))
 
-synchronous('a region', 1, (path) => region(path))
-synchronous('a region over a WebAssembly memory', 2, (path) => region(path, { memory: 'wasm' }))
-synchronous('a shared region', 2, (path) => region(path, { shared: true }))
-synchronous('a sparse region', 1, (path) => region(path, { sparse: true }))
+synchronous('a region', 1, (path) => regionAt(path))
+synchronous('a region over a WebAssembly memory', 2, (path) => regionAt(path, { memory: 'wasm' }))
+synchronous('a shared region', 2, (path) => regionAt(path, { shared: true }))
+synchronous('a sparse region', 1, (path) => regionAt(path, { sparse: true }))
 synchronous('a region that grows', 1, (path) => {
-  const grown = region(path, { maxLength: 8 * LENGTH })
+  const grown = regionAt(path, { maxLength: 8 * LENGTH })
   grown.grow(2 * LENGTH)
   grown.persist(LENGTH, LENGTH)
   return grown
 })
-synchronous('a file mapped twice', 2, (path) => [region(path), pmem.map(path)])
+synchronous('a file mapped twice', 2, (path) => [regionAt(path), pmem.map(path)])
 for (const engine of capabilities.engines) {
   synchronous(`a log of ${engine}`, 1, (path) => {
     const log = pmemlog.create(path, undefined, { engine })
