@@ -4,14 +4,14 @@ import { root } from '../run.mjs'
 import { FOLDER, makeNvdimm, prepareMachine, runInMachine } from './machine.mjs'
 
 /** Suites of which a file system makes a difference to much; each takes ten times as long in there. */
-const SUITES = ['region', 'map', 'mapfile', 'grow', 'log', 'blocks', 'pools-handles', 'journal', 'objects-transactions']
+const SUITES = ['region', 'map', 'mapfile', 'grow', 'log', 'blocks', 'journal', 'objects-transactions']
 const FEW = ['region']
 
 /** Tests of the core that map files. */
 const CORE = ['os::', 'region::', 'storage::', 'nvml::', 'journal::tests::keeping']
 const CORE_FEW = ['os::mapping', 'os::file', 'region::']
 
-/** What is left out there: it compares persistent memory with the page cache by what it is not, or takes a day. */
+/** All commands, of which each has to succeed. */
 const status = (commands) => `status=0\n${commands.map((command) => `${command} || status=1`).join('\n')}\nexit $status`
 
 /** Counts of programs that say how it went as ava does, of ava, and of tests of the core, in one run. */
