@@ -1,5 +1,6 @@
 // Looks for everything in a folder that work.mjs had acknowledged before the power was cut: `subject=count` for each subject
-// whose changes before `count` were. Prints `lost SUBJECT: WHAT` for what is not there, and last how many were looked for.
+// whose changes before `count` were. More may be there, whose lines had not reached the console, each change as a whole; and
+// everything goes on to work. Prints `lost SUBJECT: WHAT` for what is not there, and last how many were looked for.
 import { writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
@@ -8,53 +9,62 @@ import { BLOCK, BLOCKS, RECORD, SLOT, SLOTS, bytesOf, storeAfter, textOf } from 
 
 const [folder, ...counts] = process.argv.slice(2)
 
-/** The numbers that are the last of their place, of `places`. */
-function lasts(count, places) {
-  return Array.from({ length: Math.min(count, places) }, (_, index) => count - 1 - index)
+/** Whether bytes are those of a change with this number, or of a later one that has the same place. */
+function isOf(bytes, number, places) {
+  const found = bytes.readUInt32LE(0)
+  return found >= number && found % places === number % places && bytes.equals(bytesOf(found, bytes.length))
 }
 
-/** What of a region is not there. The slot of the change that was under way may be anything. */
+/** What is wrong, of changes by their numbers. */
+function listed(wrong, places) {
+  return wrong.length === 0 ? undefined : `${wrong.length} ${places}, such as that of change ${wrong[0]}`
+}
+
+const upTo = (count) => Array.from({ length: count }, (_, number) => number)
+
 function lostOfRegion(path, count) {
   const region = pmem.map(path)
-  const found = lasts(count, SLOTS).filter((number) => number % SLOTS !== count % SLOTS)
-    .filter((number) => !Buffer.from(region.buffer, (number % SLOTS) * SLOT, SLOT).equals(bytesOf(number, SLOT)))
+  const slot = (number) => Buffer.from(region.buffer, number * SLOT, SLOT)
+  const wrong = upTo(count).filter((number) => !isOf(slot(number), number, SLOTS))
   region.close()
-  return found.length === 0 ? undefined : `${found.length} slots, such as that of ${found[0]}`
+  return listed(wrong, 'slots')
 }
 
 function lostOfLog(path, count) {
   if (pmemlog.check(path) !== true) return 'it is no sound log'
   const log = pmemlog.open(path)
   const bytes = log.read(0, log.tell())
+  log.append('more')
   log.close()
   if (bytes.length % RECORD !== 0) return `half of a record is there: ${bytes.length} bytes`
-  const numbers = Array.from({ length: bytes.length / RECORD }, (_, number) => number)
-  if (numbers.length < count || numbers.length > count + 1) return `${numbers.length} records are there`
-  const wrong = numbers.filter((number) => !bytes.subarray(number * RECORD, (number + 1) * RECORD).equals(bytesOf(number, RECORD)))
-  return wrong.length === 0 ? undefined : `${wrong.length} records, such as ${wrong[0]}`
+  const there = bytes.length / RECORD
+  if (there < count) return `${there} records are there`
+  const record = (number) => bytes.subarray(number * RECORD, (number + 1) * RECORD)
+  return listed(upTo(there).filter((number) => !record(number).equals(bytesOf(number, RECORD))), 'records')
 }
 
-/** What of a block array is not there. The block that was being written is the new one or the one before. */
+/** A block that nothing was acknowledged of is empty, or has a whole change. */
 function lostOfBlocks(path, count) {
   if (pmemblk.check(path) !== true) return 'it is no sound array'
   const blocks = pmemblk.open(path, BLOCK)
-  const is = (number) => blocks.read(number % BLOCKS).equals(bytesOf(number, BLOCK))
-  const wrong = lasts(count, BLOCKS).filter((number) => !is(number) && !(number % BLOCKS === count % BLOCKS && is(count)))
-  const before = count < BLOCKS && !blocks.read(count).equals(Buffer.alloc(BLOCK)) && !is(count)
+  const isRight = (index) => {
+    const last = index < count ? index + BLOCKS * Math.floor((count - 1 - index) / BLOCKS) : index
+    const block = blocks.read(index)
+    return isOf(block, last, BLOCKS) || (index >= count && block.every((byte) => byte === 0))
+  }
+  const wrong = upTo(BLOCKS).filter((index) => !isRight(index))
+  blocks.write('more', 0)
   blocks.close()
-  if (before) return `half of block ${count} is there`
-  return wrong.length === 0 ? undefined : `${wrong.length} blocks, such as that of ${wrong[0]}`
+  return listed(wrong, 'blocks')
 }
 
 function lostOfJournal(path, count) {
   const events = journal.open(path)
   const texts = [...events.read({ from: 0 })].map((record) => record.text())
-  // It goes on.
   events.append('more')
   events.close()
-  if (texts.length < count || texts.length > count + 1) return `${texts.length} records are there`
-  const wrong = texts.findIndex((text, number) => text !== textOf(number))
-  return wrong === -1 ? undefined : `record ${wrong} is not what was appended`
+  if (texts.length < count) return `${texts.length} records are there`
+  return listed(upTo(texts.length).filter((number) => texts[number] !== textOf(number)), 'records')
 }
 
 function lostOfStore(path, count) {
@@ -64,8 +74,9 @@ function lostOfStore(path, count) {
   const found = objects.toPlain(store.root)
   store.transaction(() => store.root.list.push('more'))
   store.close()
-  const isAfter = (after) => isDeepStrictEqual(found, storeAfter(after))
-  return isAfter(count) || isAfter(count + 1) ? undefined : `it is as after neither ${count} changes nor ${count + 1}`
+  const there = (found.list.at(-1) ?? -1) + 1
+  if (there < count) return `it is as after ${there} changes`
+  return isDeepStrictEqual(found, storeAfter(there)) ? undefined : `it is not as after ${there} changes`
 }
 
 const KINDS = { region: lostOfRegion, wasm: lostOfRegion, log: lostOfLog, blocks: lostOfBlocks, journal: lostOfJournal, objects: lostOfStore }

@@ -14,13 +14,13 @@ const wasm = pmem.mapFile(join(folder, 'wasm'), { length: SLOT * SLOTS, create: 
 const view = new Uint8Array(wasm.buffer)
 const works = [
   ['region', (number) => {
-    const offset = (number % SLOTS) * SLOT
+    const offset = number * SLOT
     region.seek(offset)
     region.write(bytesOf(number, SLOT))
     region.persist(offset, SLOT)
   }],
   ['wasm', (number) => {
-    const offset = (number % SLOTS) * SLOT
+    const offset = number * SLOT
     view.set(bytesOf(number, SLOT), offset)
     wasm.persist(offset, SLOT)
   }],
@@ -43,9 +43,11 @@ works.push(['objects', (number) => store.transaction(() => {
 })])
 
 say('ready')
-for (let number = 0; ; number += 1) {
+for (let number = 0; number < SLOTS; number += 1) {
   for (const [subject, work] of works) {
     work(number)
     say(`done ${subject} ${number}`)
   }
 }
+// All is done, and the power is still to be cut.
+setInterval(() => {}, 1000)
