@@ -848,6 +848,34 @@ mod tests {
     }
 
     #[test]
+    fn a_device_is_mapped_by_its_alignment_shared_and_as_long_as_it_stays() {
+        const ALIGN: usize = 2 << 20;
+        let device = DeviceDax { size: 8 << 20, align: ALIGN };
+        let refusal = |len: usize, options: MapOptions| {
+            let checked = check_device(device, NonZeroUsize::new(len).unwrap(), options, "mmap");
+            checked.map_err(|error| (error.code().into_owned(), error.to_string()))
+        };
+        let at = |offset| MapOptions { offset, ..MapOptions::default() };
+        assert_eq!(refusal(ALIGN, at(0)), Ok(()));
+        assert_eq!(refusal(2 * ALIGN, at(2 * ALIGN as u64)), Ok(()));
+        for (len, offset, name) in
+            [(ALIGN, 4096, "\"offset\""), (4096, 0, "\"byteLength\""), (ALIGN + 1, 0, "\"byteLength\"")]
+        {
+            let (code, message) = refusal(len, at(offset)).unwrap_err();
+            assert_eq!(code, "ERR_OUT_OF_RANGE");
+            assert!(message.contains(name) && message.contains("a multiple of 2097152"), "{message}");
+        }
+        for options in [
+            MapOptions { readonly: true, ..MapOptions::default() },
+            MapOptions { copy_on_write: true, ..MapOptions::default() },
+            MapOptions { max_len: Some(2 * ALIGN), ..MapOptions::default() },
+            MapOptions { coverable: true, ..MapOptions::default() },
+        ] {
+            assert_eq!(refusal(ALIGN, options).unwrap_err().0, "ERR_PMEM_UNSUPPORTED");
+        }
+    }
+
+    #[test]
     fn ranges_outside_are_refused_and_change_nothing() {
         let (file, region) = region(4096);
         assert_eq!(write(&region, 4090, b"too long").unwrap_err().code(), "ERR_OUT_OF_RANGE");
