@@ -12,6 +12,17 @@ import { ended, program, root } from './programs.js'
 
 const VARIABLE = 'PMEM_NATIVE_BINDING'
 
+/** What files count as, and how a program is told so. */
+export const MEDIA = [
+  { medium: 'the page cache', env: { PMEM_IS_PMEM_FORCE: '0' } },
+  { medium: 'persistent memory', env: { PMEM_IS_PMEM_FORCE: '1' } },
+]
+
+/** Logs what a test had, as `npm run test:crash` sums it up. */
+export function tally(t: ExecutionContext, module: string, medium: string, sums: Readonly<Record<string, number>>): void {
+  t.log(JSON.stringify({ module, medium, ...sums }))
+}
+
 /** What the native module with a recorder has besides. */
 interface Recorder {
   PowerCuts: new (folder: string, seed: number, most: number) => {

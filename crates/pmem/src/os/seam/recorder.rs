@@ -26,6 +26,9 @@ const LINE: usize = 64;
 /// The number of bytes that a disk writes as a whole.
 const SECTOR: u64 = 512;
 
+/// The number of bytes of which a sync looks at what was stored around its range.
+const PAGE: u64 = 4096;
+
 /// The device and the number of a file.
 type FileId = (u64, u64);
 
@@ -662,7 +665,11 @@ pub(super) fn msync(start: usize, len: usize) -> Option<io::Result<()>> {
     let recorder = current()?;
     let mut state = recorder.state();
     let (file, offset) = state.place(start, len)?;
-    state.look(file, offset, start, len);
+    // A mapping starts at a page and may end within one.
+    let (head, from) = (offset % PAGE, offset / PAGE * PAGE);
+    let pages = (head + len as u64).next_multiple_of(PAGE).min(state.disks[&file].cached.len() - from);
+    state.look(file, from, start - head as usize, pages as usize);
+    state.keep_in_sample();
     Some(sync_words(&mut state, file, words(offset, len as u64)))
 }
 
