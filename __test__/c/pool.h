@@ -36,10 +36,14 @@ static size_t from_hex(char *text) {
 	return len;
 }
 
-/* The next line of the script without its end; NULL at the end. */
+/* The next line of the script without its end; NULL at the end. CRASH_MARK is its number. */
 static char *next_line(void) {
 	static char *line;
 	static size_t room;
+	static int number;
+	char mark[16];
+	snprintf(mark, sizeof(mark), "%d", ++number);
+	setenv("CRASH_MARK", mark, 1);
 	ssize_t len = getline(&line, &room, stdin);
 	if (len < 0)
 		return NULL;
