@@ -343,7 +343,7 @@ impl Region {
     /// [`Error::Fault`], [`Error::Closed`].
     #[inline]
     pub fn check_intact(&self) -> Result<()> {
-        if self.inner.lifted.load(Ordering::Relaxed) {
+        if self.inner.lifted.load(Ordering::Relaxed) && !deliberate::is_on("region: uncovered memory persisted") {
             return Err(Error::Closed("region"));
         }
         self.check_pages()
@@ -379,8 +379,13 @@ impl Region {
         if !self.is_pmem() {
             return self.sync(offset, len);
         }
-        self.inner.mapping.touch(offset, len);
+        if !deliberate::is_on("region: no touch") {
+            self.inner.mapping.touch(offset, len);
+        }
         flush::flush(start, len);
+        if deliberate::is_on("region: lost pages not looked at") {
+            return Ok(());
+        }
         self.check_pages()
     }
 
@@ -437,7 +442,9 @@ impl Region {
             return joined(ranges).into_iter().try_for_each(|(offset, len)| self.sync(offset, len));
         }
         ranges.iter().try_for_each(|&(offset, len)| self.write_back(self.at(offset), offset, len))?;
-        self.drain();
+        if !deliberate::is_on("region: ranges persisted without drain") {
+            self.drain();
+        }
         Ok(())
     }
 
@@ -457,7 +464,7 @@ impl Region {
             return Ok(());
         }
         let synced = self.inner.mapping.sync(offset, len);
-        if synced.is_err() {
+        if synced.is_err() && !deliberate::is_on("region: failed sync forgotten") {
             self.inner.unsynced.store(true, Ordering::SeqCst);
         }
         self.check_pages()?;
@@ -532,7 +539,7 @@ impl Region {
         if durable && !self.is_pmem() {
             return self.msync(offset, len);
         }
-        if durable {
+        if durable && !deliberate::is_on("region: copied without drain") {
             flush::drain();
         }
         self.check_pages()
@@ -626,7 +633,8 @@ fn joined(ranges: &[(usize, usize)]) -> Vec<(usize, usize)> {
     for (offset, len) in sorted {
         match joined.last_mut() {
             Some((start, before)) if offset <= *start + *before + NEAR => {
-                *before = (*before).max(offset + len - *start);
+                let least = if deliberate::is_on("region: joined ranges end with the last") { 0 } else { *before };
+                *before = least.max(offset + len - *start);
             }
             _ => joined.push((offset, len)),
         }
@@ -731,7 +739,7 @@ impl Inner {
             is_pmem: self.is_pmem,
             synchronous: self.mapping.is_synchronous(),
             advice: self.advice,
-            unsynced: *self.unsynced.get_mut(),
+            unsynced: *self.unsynced.get_mut() && !deliberate::is_on("region: failed sync forgotten with its owner"),
         })
     }
 }
@@ -822,6 +830,7 @@ fn reserved_len(file: Descriptor<'_>, len: NonZeroUsize, options: MapOptions) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::mapping::forced;
     use crate::os::seam::recorder::Recorder;
 
     fn region(len: usize) -> (tempfile::NamedTempFile, Region) {
@@ -890,6 +899,7 @@ mod tests {
     #[test]
     fn ranges_that_lie_near_each_other_are_one() {
         assert_eq!(joined(&[(9000, 10), (100, 0), (0, 8), (8, 8), (4, 40)]), [(0, 9010)]);
+        assert_eq!(joined(&[(0, 100), (4, 8)]), [(0, 100)]);
         assert_eq!(joined(&[(1 << 20, 1), (0, 1)]), [(0, 1), (1 << 20, 1)]);
         assert_eq!(joined(&[(5, 0)]), []);
     }
@@ -1022,23 +1032,87 @@ mod tests {
         assert_eq!(seen, [7, 7]);
     }
 
+    /// Memory that a test unmaps, or leaves.
+    #[cfg(target_os = "linux")]
+    fn anonymous(address: Option<NonZeroUsize>, len: usize) -> NonNull<u8> {
+        use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+        let (len, protection) = (NonZeroUsize::new(len).unwrap(), ProtFlags::PROT_READ | ProtFlags::PROT_WRITE);
+        let fixed = if address.is_some() { MapFlags::MAP_FIXED } else { MapFlags::empty() };
+        // SAFETY: the addresses are unused, or the test's own.
+        unsafe { mmap_anonymous(address, len, protection, MapFlags::MAP_PRIVATE | fixed) }.unwrap().cast()
+    }
+
+    /// A region that covers memory.
+    #[cfg(target_os = "linux")]
+    fn covering(len: usize) -> (tempfile::NamedTempFile, Region, NonNull<u8>) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(len as u64).unwrap();
+        let region = Region::open(file.path(), MapOptions { coverable: true, ..Default::default() }).unwrap();
+        let memory = anonymous(None, len);
+        // SAFETY: the memory is as long, and stays.
+        unsafe { region.cover(memory, len, true) }.unwrap();
+        (file, region, memory)
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_went_into_memory_that_is_uncovered_is_not_acknowledged() {
+        let (_file, region, memory) = covering(1 << 16);
+        let other = Region::covering(memory, 1 << 16).unwrap();
+        region.persist(0, 8).unwrap();
+        // SAFETY: nothing else uses the memory.
+        unsafe { region.uncover() }.unwrap();
+        for region in [&region, &other] {
+            assert!(region.is_uncovered());
+            assert_eq!(region.persist(0, 8).unwrap_err().code(), "ERR_PMEM_CLOSED");
+            assert_eq!(region.fill(0, 8, 1, true).unwrap_err().code(), "ERR_PMEM_CLOSED");
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_failed_sync_is_remembered_with_the_memory_that_a_dropped_region_covers() {
+        let recorder = Recorder::new();
+        let _attached = recorder.attach();
+        forced::pmem(false);
+        let (_file, region, memory) = covering(1 << 16);
+        recorder.fail_sync(recorder.counts().barriers);
+        assert_eq!(region.persist(0, 8).unwrap_err().code(), "ENOSPC");
+        drop(region);
+        let again = Region::covering(memory, 1 << 16).unwrap();
+        assert_eq!(again.persist(0, 8).unwrap_err().code(), "EIO");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn the_call_that_meets_a_lost_page_says_so() {
+        let ways: [fn(&Region, usize) -> Result<()>; 3] = [
+            |region, at| region.persist(at, 8),
+            |region, at| region.flush(at, 8),
+            |region, at| region.persist_many(&[(0, 8), (at, 8)]),
+        ];
+        for is_pmem in [true, false] {
+            forced::pmem(is_pmem);
+            for persist in ways {
+                let (file, region) = region(2 * page_size());
+                persist(&region, page_size()).unwrap();
+                file.as_file().set_len(page_size() as u64).unwrap();
+                assert_eq!(persist(&region, page_size()).unwrap_err().code(), "ERR_PMEM_FAULT");
+            }
+        }
+        // Where caches outlive a power cut no instruction meets the page.
+        if std::env::var_os("PMEM_NO_FLUSH").is_none() {
+            let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+            again.args(["--exact", "region::tests::the_call_that_meets_a_lost_page_says_so"]).env("PMEM_NO_FLUSH", "1");
+            assert!(again.output().unwrap().status.success());
+        }
+    }
+
     #[test]
     #[cfg(target_os = "linux")]
     fn shared_memory_that_a_dropped_region_covers_has_its_region_until_it_goes() {
-        use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
         const LEN: usize = 1 << 16;
-        let file = tempfile::NamedTempFile::new().unwrap();
-        file.as_file().set_len(LEN as u64).unwrap();
-        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        let anonymous = |address, flags| {
-            let len = NonZeroUsize::new(LEN).unwrap();
-            // SAFETY: the addresses are unused, or this test's own.
-            unsafe { mmap_anonymous(address, len, protection, MapFlags::MAP_PRIVATE | flags) }.unwrap().cast::<u8>()
-        };
-        let memory = anonymous(None, MapFlags::empty());
-        let region = Region::open(file.path(), MapOptions { coverable: true, ..Default::default() }).unwrap();
-        // SAFETY: the memory is as long, and stays.
-        unsafe { region.cover(memory, LEN, true) }.unwrap();
+        let (file, region, memory) = covering(LEN);
         drop(region);
         for value in 1..4 {
             // SAFETY: the memory is still there.
@@ -1052,10 +1126,10 @@ mod tests {
             assert_eq!((seen, std::fs::read(file.path()).unwrap()[0]), (value, value));
             again.disconnect_on_drop();
         }
-        anonymous(NonZeroUsize::new(memory.as_ptr() as usize), MapFlags::MAP_FIXED);
+        anonymous(NonZeroUsize::new(memory.as_ptr() as usize), LEN);
         assert!(Region::covering(memory, LEN).is_none());
         // SAFETY: nothing uses the memory any more.
-        unsafe { munmap(memory.cast(), LEN) }.unwrap();
+        unsafe { nix::sys::mman::munmap(memory.cast(), LEN) }.unwrap();
     }
 
     #[test]

@@ -105,7 +105,7 @@ fn next<'a>(store: &'a Store, slot: &Slot, end: &End) -> Result<Option<(u64, Fra
     for position in [end.position, end.position.next_multiple_of(len)] {
         let Ok(Found { frame, payload, is_known }) = frame(store, position) else { continue };
         let is_next = frame.sequence == end.sequence + 1
-            && u64_at(payload, 0) >= end.incarnation
+            && (u64_at(payload, 0) >= end.incarnation || deliberate::is_on("heap: frames of an earlier opening taken"))
             && position + frame.size() <= slot.position + len;
         if !is_next {
             continue;

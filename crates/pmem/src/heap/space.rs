@@ -275,7 +275,7 @@ impl Space {
         for (number, zone) in self.zones.iter_mut().enumerate() {
             if zone.is_changed {
                 let bytes: Vec<u8> = zone.bits_mut().kept.iter().flat_map(|word| word.to_le_bytes()).collect();
-                zone.side ^= SIDE;
+                zone.side ^= if deliberate::is_on("heap: bitmaps changed in place") { 0 } else { SIDE };
                 let offset = self.geometry.bits(number as u64, u64::from(zone.side == SIDE));
                 zone.checksum = checksum(&bytes, store.salt, offset);
                 zone.is_changed = false;
@@ -304,7 +304,8 @@ impl Space {
 fn read_bits(geometry: &Geometry, number: u64, zone: &Zone, blocks: u64, store: &Store) -> Result<Box<[u64]>> {
     let offset = geometry.bits(number, u64::from(zone.side == SIDE));
     let bytes = store.file.bytes(offset, geometry.zone_blocks as usize / 8);
-    let sound = bytes.filter(|bytes| checksum(bytes, store.salt, offset) == zone.checksum);
+    let is_trusted = deliberate::is_on("heap: bitmaps not checked");
+    let sound = bytes.filter(|bytes| is_trusted || checksum(bytes, store.salt, offset) == zone.checksum);
     store.check()?;
     let damaged = |what| store.damaged(offset / geometry.node_size, what);
     let bytes = sound.ok_or_else(|| damaged("the bitmap of a zone is not what was written"))?;
@@ -331,7 +332,8 @@ pub(super) fn read_table(store: &Store, epoch: u64, zones: u64, expected: u32) -
     let offset = store.geometry.table(epoch % 2);
     let fits = zones <= store.geometry.most_zones();
     let table = store.file.bytes(offset, if fits { 8 * zones as usize } else { 0 }).filter(|_| fits);
-    let sound = table.filter(|table| checksum(table, store.salt, offset) == expected);
+    let is_trusted = deliberate::is_on("heap: table not checked");
+    let sound = table.filter(|table| is_trusted || checksum(table, store.salt, offset) == expected);
     store.check()?;
     let damaged = || store.damaged(offset / store.geometry.node_size, "the table of zones is not what was written");
     sound.map(<[u8]>::to_vec).ok_or_else(damaged)

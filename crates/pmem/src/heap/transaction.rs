@@ -215,7 +215,9 @@ impl Transaction {
             let is_durable = !waits || deliberate::is_on("heap: reads acknowledged early");
             return if is_durable { Ok(None) } else { self.inner.flush().map(|()| None) };
         }
-        self.inner.check_latch()?;
+        if !deliberate::is_on("heap: latch not looked at") {
+            self.inner.check_latch()?;
+        }
         self.write()?;
         self.undo.clear();
         let mut writer = self.writer.take().expect("the transaction is not over");
@@ -296,7 +298,9 @@ impl Transaction {
         let writer = self.writer.as_deref_mut().expect("the transaction is not over");
         let sequence = writer.sequence;
         self.inner.collect_checkpoint(writer, true)?;
-        self.inner.flush()?;
+        if !deliberate::is_on("heap: large commit without a flush before") {
+            self.inner.flush()?;
+        }
         // The blocks of what was there before are free in this checkpoint.
         self.discard();
         if deliberate::is_on("heap: large commit not taken back") {

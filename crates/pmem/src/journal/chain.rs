@@ -9,7 +9,7 @@ use super::format::{Slot, State, Uuid, file_name, first_of};
 use super::scan::find_end;
 use super::segment::Segment;
 use super::shelf::Segments;
-use crate::os::errno;
+use crate::os::{deliberate, errno};
 use crate::{Error, Result};
 
 /// What is there, and follows without gaps.
@@ -93,7 +93,9 @@ impl Chain {
             return Err(mismatch(&link.segment, 48, what));
         }
         let pairs = self.links.values().zip(self.links.values().skip(1));
-        pairs.into_iter().try_for_each(|(one, next)| one.check_successor(next))?;
+        if !deliberate::is_on("journal: successors not checked") {
+            pairs.into_iter().try_for_each(|(one, next)| one.check_successor(next))?;
+        }
         self.last().check_last()
     }
 }

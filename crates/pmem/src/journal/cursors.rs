@@ -224,6 +224,9 @@ impl Cursors {
         const MAGIC: usize = 8;
         let (mut page, bytes) = ([0; PAGE], slot.bytes());
         page[MAGIC..SIZE].copy_from_slice(&bytes[MAGIC..]);
+        if deliberate::is_on("cursor: begun at once") {
+            page[..SIZE].copy_from_slice(&bytes);
+        }
         change.write(&page, 0)?;
         change.sync_all()?;
         if !deliberate::is_on("cursor: folder not synced") && !(self.sync_folders()?) {
@@ -263,7 +266,7 @@ impl Change {
     fn start(path: &Path, open: impl Fn() -> Result<File>) -> Result<Self> {
         loop {
             let change = Self::of(Ok(open()?), path)?;
-            if file::leads_to(path, &change.file) {
+            if file::leads_to(path, &change.file) || deliberate::is_on("cursor: name not looked at") {
                 return Ok(change);
             }
         }
@@ -273,7 +276,8 @@ impl Change {
         let file = file.map_err(|error| Error::io(&error, "open", Some(path)))?;
         let locked = std::cell::RefCell::new(Ok(false));
         futex::poll(PATIENCE, || {
-            *locked.borrow_mut() = lock(&file, Byte::Change, path);
+            let is_free = deliberate::is_on("cursor: changed without the lock");
+            *locked.borrow_mut() = if is_free { Ok(true) } else { lock(&file, Byte::Change, path) };
             *locked.borrow() != Ok(false)
         });
         if locked.into_inner()? {
@@ -306,7 +310,11 @@ impl Change {
     /// a durable one, and overwrite the other.
     fn write_durably(&self, data: &[u8], offset: u64, before: &[u8]) -> Result<()> {
         let written = self.write(data, offset).and_then(|()| self.sync());
-        written.inspect_err(|_| drop(seam::pwrite(&self.file, before, offset)))
+        written.inspect_err(|_| {
+            if !deliberate::is_on("cursor: failed position left there") {
+                drop(seam::pwrite(&self.file, before, offset));
+            }
+        })
     }
 
     fn write_slot(&self, held: &Held, slot: &Slot) -> Result<()> {

@@ -101,7 +101,7 @@ pub(super) fn find_end(segment: &Segment, slot: &Slot, published: Option<u64>) -
         if frame.is_anchored() {
             batch_anchor = Some(place);
         }
-        if !frame.has_more() {
+        if !frame.has_more() || deliberate::is_on("journal: part of a batch taken") {
             end = walk.place();
             segment.note(place);
             latest = latest.max(batch_latest);

@@ -12,7 +12,7 @@ use super::format::{DATA_START, Header, Refused, Slot, first_of, may_write};
 use crate::os::fault::FaultFlag;
 use crate::os::file::{self, descriptor};
 use crate::os::mapping::{Access, Mapping};
-use crate::os::seam;
+use crate::os::{deliberate, seam};
 use crate::storage::frames::{self, Broken, Frame};
 use crate::storage::medium::Medium;
 use crate::{Error, Result};
@@ -135,6 +135,7 @@ impl Segment {
     }
 
     fn check(&self, is_faulted: bool) -> Result<()> {
+        let is_faulted = is_faulted && !deliberate::is_on("journal: lost pages not looked at");
         if is_faulted { Err(Error::Fault { path: Some(self.path.clone()) }) } else { Ok(()) }
     }
 

@@ -290,11 +290,17 @@ impl Writer {
 
     /// Shows readers, here and elsewhere, what is durable.
     fn publish(&self, next: u64) {
+        let is_early = deliberate::is_on("journal: woken before there is more");
+        if is_early {
+            self.waits.wake(next);
+        }
         self.next.store(next, Ordering::SeqCst);
         if let Some(tail) = &self.tail {
             tail.publish(next);
         }
-        self.waits.wake(next);
+        if !is_early {
+            self.waits.wake(next);
+        }
     }
 
     /// Does what was put off, with one flush where it fits into the segment. What fails takes with it what is behind it.
@@ -326,7 +332,12 @@ impl Writer {
                 Job::Append { failures: then, .. } if *then != failures => Err(self.order().failure()),
                 Job::Append { records, sequence, durable, .. } => match sequence + records.len() as u64 {
                     end if end > written => failed.clone().map_or(Ok(()), Err),
-                    end if *durable && end > self.next() => flushed.clone(),
+                    end if *durable
+                        && end > self.next()
+                        && !deliberate::is_on("journal: shared flush's failure ignored") =>
+                    {
+                        flushed.clone()
+                    }
                     _ => Ok(()),
                 },
                 Job::Flush => flushed.clone(),
@@ -378,7 +389,9 @@ impl Writer {
         if !deliberate::is_on("journal: roll without a flush") {
             self.flush_active(active)?;
         }
-        active.clear_spoiled().map_err(|failed| self.failed(active, failed))?;
+        if !deliberate::is_on("journal: failed write left in a full segment") {
+            active.clear_spoiled().map_err(|failed| self.failed(active, failed))?;
+        }
         let size = self.next_size(active).max((DATA_START + size).next_multiple_of(DATA_START));
         let kept = self.make_space(active, size)?;
         let prepared = active.preparation.take().and_then(|preparation| preparation.finish(size));
@@ -434,7 +447,9 @@ impl Writer {
         let work = || {
             self.check_latch()?;
             let mut active = self.active();
-            self.flush_active(&mut active)?;
+            if !deliberate::is_on("journal: truncation without a flush") {
+                self.flush_active(&mut active)?;
+            }
             let next = active.durable.sequence;
             if sequence > next {
                 return Err(Error::out_of_range(
@@ -447,6 +462,9 @@ impl Writer {
                 return Ok(());
             }
             self.check_lock()?;
+            if deliberate::is_on("journal: segments removed before it is written") {
+                self.shelf.remove_before(sequence);
+            }
             if !deliberate::is_on("journal: truncation not written") {
                 active.keep(sequence).map_err(|failed| self.failed(&active, failed))?;
             }
@@ -467,7 +485,7 @@ impl Writer {
     /// That no other process can have taken the journal over. Slots are not written after that: they would go over the other
     /// one's.
     fn check_lock(&self) -> Result<()> {
-        if self.lock.still_holds() {
+        if self.lock.still_holds() || deliberate::is_on("journal: lost lock not noticed") {
             return Ok(());
         }
         let lost = Error::os(errno::EAGAIN, APPEND, Some(&self.folder));
@@ -510,7 +528,9 @@ impl Writer {
         self.check_latch()?;
         self.check_lock()?;
         let mut active = self.active();
-        self.flush_active(&mut active)?;
+        if !deliberate::is_on("journal: closed without a flush") {
+            self.flush_active(&mut active)?;
+        }
         active.clear_spoiled().map_err(|failed| self.failed(&active, failed))?;
         active.finish(State::Closed).map_err(|failed| self.failed(&active, failed))
     }

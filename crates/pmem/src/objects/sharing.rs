@@ -175,7 +175,8 @@ impl Common {
     /// Says that a session takes a view now: `take` takes it, and says how old it is.
     pub(super) fn look<R>(&self, presence: &Presence, take: impl FnOnce() -> Result<(R, u64)>) -> Result<R> {
         // Whoever asks meanwhile takes it for as old as can be.
-        let before = presence.view.swap(0, Ordering::SeqCst);
+        let announced = if deliberate::is_on("objects: view taken unannounced") { NO_VIEW } else { 0 };
+        let before = presence.view.swap(announced, Ordering::SeqCst);
         match take() {
             Ok((view, sequence)) => {
                 presence.view.store(sequence, Ordering::SeqCst);

@@ -14,6 +14,7 @@ mod table;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, compiler_fence};
 
+use crate::os::deliberate;
 use crate::os::page::page_size;
 use crate::{Error, Result};
 use table::{Entry, Slot, Table};
@@ -120,7 +121,7 @@ impl Alarm {
     pub unsafe fn new(number: *mut f64) -> Self {
         let entry = Entry { start: number as usize, ..Entry::EMPTY };
         let alarm = Self(ALARMS.add(&entry));
-        if RAISED.load(Ordering::SeqCst) {
+        if RAISED.load(Ordering::SeqCst) && !deliberate::is_on("fault: new alarms not told") {
             ring(&entry);
         }
         alarm
@@ -151,7 +152,7 @@ pub fn check_source(data: &[u8]) -> Result<()> {
         // SAFETY: a reference is readable.
         unsafe { std::ptr::from_ref(byte).read_volatile() };
     }
-    if !RAISED.load(Ordering::SeqCst) {
+    if !RAISED.load(Ordering::SeqCst) || deliberate::is_on("fault: source not looked at") {
         return Ok(());
     }
     let _scan = table::scan();
@@ -175,8 +176,11 @@ fn handle(address: usize) -> bool {
         unsafe { (*entry.flag).raise() };
         let whole = slot.count_loss() >= MOST_PAGES && !slot.is_stale();
         handled = handled || platform::replace(&entry, address, whole);
+        if deliberate::is_on("fault: one of several watches told") {
+            break;
+        }
     }
-    if handled {
+    if handled && !deliberate::is_on("fault: no alarm") {
         raise_alarm();
     }
     handled
@@ -185,4 +189,75 @@ fn handle(address: usize) -> bool {
 fn ring(alarm: &Entry) {
     // SAFETY: the number is writable as long as its alarm lives, whose drop waits for scans.
     unsafe { AtomicU64::from_ptr(alarm.start as *mut u64) }.store(1f64.to_bits(), Ordering::SeqCst);
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::num::NonZeroUsize;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::os::file::descriptor;
+    use crate::os::mapping::{Access, Mapping};
+
+    /// The mapping of a file that was cut, of which no access has met a lost page.
+    fn cut() -> Mapping {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(page_size() as u64).unwrap();
+        let mapping =
+            Mapping::new(descriptor(&file), 0, NonZeroUsize::new(page_size()).unwrap(), Access::Shared).unwrap();
+        file.set_len(0).unwrap();
+        mapping
+    }
+
+    #[test]
+    fn a_lost_page_is_told_to_each_who_watches_it() {
+        let mapping = cut();
+        let flags = [(); 2].map(|()| Arc::<FaultFlag>::default());
+        let _watches =
+            flags.each_ref().map(|flag| Watch::over(mapping.start().as_ptr(), page_size(), Arc::clone(flag)));
+        assert!(!mapping.is_faulted());
+        mapping.touch(0, 1);
+        assert!(mapping.is_faulted() && flags.iter().all(|flag| flag.is_raised()));
+    }
+
+    #[test]
+    fn a_lost_page_rings_alarms_and_those_that_come_later() {
+        let (mut before, mut after) = (0.0, 0.0);
+        let mapping = cut();
+        // SAFETY: the numbers outlive the alarms.
+        let _before = unsafe { Alarm::new(&raw mut before) };
+        mapping.touch(0, 1);
+        // SAFETY: as above.
+        let _after = unsafe { Alarm::new(&raw mut after) };
+        // SAFETY: both are initialised, and whoever rings is done.
+        let rung = unsafe { [(&raw const before).read_volatile(), (&raw const after).read_volatile()] };
+        assert_eq!(rung, [1.0, 1.0]);
+    }
+
+    #[test]
+    fn what_lies_in_a_lost_page_is_no_source() {
+        let mapping = cut();
+        // SAFETY: the page is mapped, and read alone.
+        let data = unsafe { std::slice::from_raw_parts(mapping.start().as_ptr(), page_size()) };
+        assert_eq!(check_source(data).unwrap_err().code(), "ERR_PMEM_FAULT");
+        assert!(check_source(&[1]).is_ok());
+    }
+
+    #[test]
+    fn what_a_scan_may_look_at_stays_until_it_is_over() {
+        let (start, is_gone) = ([0; 8], AtomicBool::new(false));
+        let watch = Watch::over(start.as_ptr(), 8, Arc::default());
+        std::thread::scope(|scope| {
+            let scan = table::scan();
+            scope.spawn(|| {
+                drop(watch);
+                is_gone.store(true, Ordering::SeqCst);
+            });
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!is_gone.load(Ordering::SeqCst));
+            drop(scan);
+        });
+        assert!(is_gone.into_inner());
+    }
 }

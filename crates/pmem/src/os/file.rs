@@ -194,10 +194,15 @@ impl Drop for Made {
         // A failure here has no one to go to: the caller already gets the failure that led to it.
         let _ = match &self.undo {
             Undo::Nothing | Undo::Unnamed => Ok(()),
-            Undo::Resize { before, since } if size_of(&self.file).ok() == Some(*since) => {
+            Undo::Resize { before, since }
+                if size_of(&self.file).ok() == Some(*since)
+                    || deliberate::is_on("grow: another's length taken back") =>
+            {
                 seam::resize(&self.file, *before)
             }
-            Undo::Remove(path) if is_at(&self.file, path) => seam::remove(path),
+            Undo::Remove(path) if is_at(&self.file, path) || deliberate::is_on("keep: another's file removed") => {
+                seam::remove(path)
+            }
             Undo::Resize { .. } | Undo::Remove(_) => Ok(()),
         };
     }

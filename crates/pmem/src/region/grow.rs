@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{DEVICE_STAYS, LOST, MapOptions, Region};
 use crate::os::device_dax::DeviceDax;
-use crate::os::errno;
 use crate::os::file::{self, Descriptor, Made, descriptor};
+use crate::os::{deliberate, errno};
 use crate::{Error, Result};
 
 /// A region's file, of which more may be mapped, or all of it once more.
@@ -111,6 +111,9 @@ impl Region {
         reserved.map_err(|_| Error::Unsupported(IN_PLACE))?;
         let _turn = source.turn();
         let mut made = if inner.is_private() { Made::existing(file) } else { self.lengthened(file, &source, len)? };
+        if deliberate::is_on("region: longer before it is durable") {
+            inner.mapping.extend(len);
+        }
         inner.prepare(before, len - before)?;
         self.check_pages()?;
         if !inner.is_private() {
@@ -129,7 +132,7 @@ impl Region {
     /// Makes the file's new length durable. A sync that fails says of earlier stores what a failed msync does.
     fn keep(&self, made: &mut Made) -> Result<()> {
         made.keep_longer().map_err(|error| {
-            self.inner.unsynced.store(true, Ordering::SeqCst);
+            self.inner.unsynced.store(!deliberate::is_on("region: failed growth forgotten"), Ordering::SeqCst);
             Error::io(&error, "fsync", self.inner.path.as_deref()).with_hint(LOST)
         })
     }

@@ -128,7 +128,7 @@ pub(crate) struct Turn(File);
 
 impl Turn {
     fn take(file: &File) -> Option<Self> {
-        let file = file.try_clone().ok()?;
+        let file = file.try_clone().ok().filter(|_| !deliberate::is_on("beside: coming writer says nothing"))?;
         byte_locks::lock(&file, NEXT, Hold::Exclusive).unwrap_or(false).then(|| Self(file))
     }
 }
@@ -273,7 +273,8 @@ impl Place {
             Why::Beside => is_marked(&self.file) || !is_awaited(&self.file),
             Why::Alone => {
                 // Nobody keeps it from this reader, since nobody writes.
-                if !self.hold_readers(&mut held) || !is_awaited(&self.file) {
+                let stays = deliberate::is_on("beside: no room made");
+                if stays || !self.hold_readers(&mut held) || !is_awaited(&self.file) {
                     return true;
                 }
                 self.change(Why::Beside);

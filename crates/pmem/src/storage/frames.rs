@@ -110,7 +110,8 @@ pub(crate) fn encode(target: &mut Vec<u8>, salt: u64, offset: u64, frame: &Frame
 pub(crate) fn decode(bytes: &[u8], salt: u64, offset: u64) -> Result<Frame, Broken> {
     let frame = header(bytes, salt, offset)?;
     let Some(whole) = bytes.get(..frame.size() as usize) else { return Err(Broken::Short(frame.size() as usize)) };
-    if u32_at(bytes, 4) != crc32c::crc32c_append(u32_at(bytes, 28), &whole[28..]) {
+    let is_trusted = deliberate::is_on("frame: payload not checked");
+    if !is_trusted && u32_at(bytes, 4) != crc32c::crc32c_append(u32_at(bytes, 28), &whole[28..]) {
         return Err(Broken::Payload);
     }
     let is_known = u16_at(bytes, 24) == RECORD && frame.flags & !KNOWN_FLAGS == 0;
@@ -131,6 +132,7 @@ pub(crate) fn header(bytes: &[u8], salt: u64, offset: u64) -> Result<Frame, Brok
     let frame = peek(header);
     if !(HEADER..=HEADER + MOST_PAYLOAD).contains(&frame.len)
         || u32_at(header, 28) != header_checksum(header, salt, offset)
+            && !deliberate::is_on("frame: header not checked")
     {
         return Err(Broken::Header);
     }

@@ -214,9 +214,14 @@ impl<F: Deref<Target = File> + Send + Sync> Growing<F> {
         }
         let len = if self.reaches_past { len } else { self.piece_at(len - 1).1.end };
         self.check_size()?;
+        if deliberate::is_on("growing: longer before the file is") {
+            self.len.store(len, Ordering::Release);
+        }
         if let Err(error) = self.lengthen(before, len) {
             // A failure here leaves bytes that nobody uses.
-            let _ = seam::resize(&self.file, before);
+            if !deliberate::is_on("growing: failed growth left there") {
+                let _ = seam::resize(&self.file, before);
+            }
             return Err(error);
         }
         self.len.store(len, Ordering::Release);
@@ -253,10 +258,12 @@ impl<F: Deref<Target = File> + Send + Sync> Growing<F> {
                 self.sync_file()?;
                 std::thread::sleep(PAUSE);
             }
-            write_zeros(&self.file, offset, STEP.min(len - offset))?;
+            if !deliberate::is_on("growing: new bytes not written") {
+                write_zeros(&self.file, offset, STEP.min(len - offset))?;
+            }
         }
         // No barrier for stores would do this.
-        if self.is_pmem {
+        if self.is_pmem && !deliberate::is_on("growing: length not synced") {
             self.sync_file()?;
         }
         self.map_up_to(len)
@@ -339,7 +346,7 @@ impl<F: Deref<Target = File> + Send + Sync> Growing<F> {
 
     fn sync_file(&self) -> io::Result<()> {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(code) = *failed {
+        if let Some(code) = failed.filter(|_| !deliberate::is_on("growing: failures of others ignored")) {
             return Err(io::Error::from_raw_os_error(code));
         }
         seam::sync_data(&self.file).inspect_err(|error| *failed = error.raw_os_error())
@@ -350,7 +357,8 @@ impl<F: Deref<Target = File> + Send + Sync> Growing<F> {
     /// would make the file longer again.
     fn check_size(&self) -> io::Result<()> {
         if !deliberate::is_on("growing: size not checked") {
-            let _uncut = self.cut.read().unwrap_or_else(PoisonError::into_inner);
+            let is_apart = !deliberate::is_on("growing: cut while it is looked at");
+            let _uncut = is_apart.then(|| self.cut.read().unwrap_or_else(PoisonError::into_inner));
             let len = self.len();
             if self.is_pmem {
                 self.touch(len - 1);
@@ -824,6 +832,24 @@ mod tests {
                     growing.commit(8, &number.to_le_bytes(), &[]).unwrap();
                     assert_eq!(growing.bytes(8, 8).unwrap(), number.to_le_bytes());
                 }
+            });
+            assert!(!growing.is_faulted());
+        });
+    }
+
+    #[test]
+    fn the_size_of_a_file_that_is_being_cut_is_looked_at_afterwards() {
+        on_each_medium(|| {
+            let unit = unit();
+            let growing = Growing::new(new_file(2 * unit), unit, false).unwrap();
+            std::thread::scope(|scope| {
+                let cut = growing.cut.write().unwrap();
+                growing.file.set_len(unit).unwrap();
+                let writing = scope.spawn(|| growing.commit(8, &[1; 8], &[]));
+                std::thread::sleep(Duration::from_millis(20));
+                growing.len.store(unit, Ordering::Release);
+                drop(cut);
+                assert!(writing.join().unwrap().is_ok());
             });
             assert!(!growing.is_faulted());
         });

@@ -19,6 +19,9 @@ pub(crate) struct Locked(File);
 impl Locked {
     /// Locks `file` against all others, or for a readonly pool against all that are not.
     pub(crate) fn new(file: File, readonly: bool, path: &Path, syscall: &'static str) -> Result<Self> {
+        if deliberate::is_on("lock: none taken") {
+            return Ok(Self(file));
+        }
         let locked = errno::uninterrupted(|| if readonly { file.try_lock_shared() } else { file.try_lock() });
         match locked {
             Ok(()) => Ok(Self(file)),

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use crate::os::{errno, file};
+use crate::os::{deliberate, errno, file};
 use crate::{Error, Result};
 
 /// The open ones of a kind, by file. Each has a lock of its own, so that what is done to one file keeps no other waiting.
@@ -185,7 +185,7 @@ impl<T> Deref for Shared<T> {
 
 impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
-        let _held = self.entry.slot().lock();
+        let _held = (!deliberate::is_on("registry: closed without its lock")).then(|| self.entry.slot().lock());
         drop(self.value.take());
     }
 }
@@ -197,7 +197,8 @@ fn identify(file: &File, path: &Path, syscall: &'static str) -> Result<FileId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc::channel;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc::{Sender, channel};
 
     static REGISTRY: Registry<u32> = Registry::new();
 
@@ -217,6 +218,38 @@ mod tests {
         assert!(reference.share().is_none());
         REGISTRY.apart(&file, Path::new("x"), "check", || Ok(())).unwrap();
         assert_eq!(*open(&file, 3), 3);
+    }
+
+    /// Takes a while to close, and says when it begins to and when it is over.
+    struct Slow(Sender<()>, Arc<AtomicBool>);
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            self.0.send(()).unwrap();
+            std::thread::sleep(Duration::from_millis(50));
+            self.1.store(true, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn what_is_being_closed_is_not_opened_before_it_is() {
+        static SLOW: Registry<Slow> = Registry::new();
+        let (file, is_closed) = (tempfile::tempfile().unwrap(), Arc::new(AtomicBool::new(false)));
+        let ((closing, closes), was_closed) = (channel(), AtomicBool::new(false));
+        let open = || {
+            let slow = |_| {
+                was_closed.store(is_closed.load(Ordering::SeqCst), Ordering::SeqCst);
+                Ok(Slow(closing.clone(), Arc::clone(&is_closed)))
+            };
+            SLOW.open(file.try_clone().unwrap(), Path::new("x"), "open", |_| Ok(()), slow).unwrap()
+        };
+        let share = open();
+        std::thread::scope(|scope| {
+            scope.spawn(move || drop(share));
+            closes.recv().unwrap();
+            drop(open());
+        });
+        assert!(was_closed.into_inner());
     }
 
     #[test]

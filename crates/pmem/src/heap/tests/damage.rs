@@ -238,3 +238,18 @@ fn a_commit_that_is_damaged_before_a_durable_one_is_damage_and_the_last_one_is_t
         }
     });
 }
+
+#[test]
+fn a_lost_page_is_no_damage() {
+    on_each_medium(|folder| {
+        let path = folder.join("a.store");
+        let heap = Heap::open(&path, &options()).unwrap();
+        (0..200u32).for_each(|number| set(&heap, &number.to_be_bytes(), &[7; 60]));
+        heap.close().unwrap();
+        let heap = Heap::open(&path, &options()).unwrap();
+        let view = heap.view().unwrap();
+        let start = Geometry::SMALL.first_block(0) * Geometry::SMALL.node_size;
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(start).unwrap();
+        assert_eq!(view.get(&7u32.to_be_bytes()).unwrap_err().code(), "ERR_PMEM_FAULT");
+    });
+}

@@ -192,7 +192,7 @@ fn damage_neighbour(path: &Path) -> Vec<Vec<u8>> {
 #[test]
 fn what_cannot_be_taken_back_is_seen_by_nobody() {
     on_each_medium(|folder| {
-        for (case, is_alone) in [(0, true), (1, false), (2, true)] {
+        for (case, is_alone) in [(0, true), (1, false), (2, true), (3, true)] {
             let path = folder.join(format!("{case}.store"));
             let heap = Heap::open(&path, &options()).unwrap();
             for number in 0..400u32 {
@@ -209,7 +209,12 @@ fn what_cannot_be_taken_back_is_seen_by_nobody() {
             if case > 0 {
                 assert!(matches!(transaction.rollback_to(savepoint), Err(Error::Broken { .. })));
             }
-            drop(transaction);
+            // Nor is it committed.
+            if case == 3 {
+                assert!(matches!(transaction.commit(), Err(Error::Broken { .. })));
+            } else {
+                drop(transaction);
+            }
             assert!(matches!(heap.begin(), Err(Error::Broken { .. })));
             match (is_alone, heap.view()) {
                 (true, view) => assert!(matches!(view, Err(Error::Broken { .. })), "{case}"),

@@ -443,6 +443,32 @@ fn a_bitmap_that_has_what_is_no_nodes_as_free_is_damage() {
 }
 
 #[test]
+fn other_free_blocks_than_were_written_are_damage() {
+    on_each_medium(|folder| {
+        let (path, copy) = (folder.join("a"), folder.join("copy"));
+        build(&path);
+        let image = Image::new(std::fs::read(&path).unwrap());
+        let geometry = options().geometry.unwrap();
+        let table = geometry.table(image.slot.epoch % 2) as usize;
+        let mut other = image.bytes.clone();
+        other[table + 8] ^= 1;
+        std::fs::write(&copy, &other).unwrap();
+        assert!(matches!(Heap::open(&copy, &options()), Err(Error::Broken { .. })));
+        let bits = geometry.bits(0, u64::from(u32_at(&image.bytes, table + 4) >> 31)) as usize;
+        let mut other = image.bytes.clone();
+        // As many are free as there were.
+        for is_used in [true, false] {
+            let has = |block: &usize| image.bytes[bits + block / 8] & 1 << (block % 8) != 0;
+            let block = (geometry.first_block(0) as usize..512).find(|block| has(block) == is_used).unwrap();
+            other[bits + block / 8] ^= 1 << (block % 8);
+        }
+        std::fs::write(&copy, &other).unwrap();
+        let heap = Heap::open(&copy, &options()).unwrap();
+        assert!(matches!(heap.verify(), Err(Error::Broken { .. })));
+    });
+}
+
+#[test]
 fn a_zone_whose_bitmap_is_damaged_loses_nothing() {
     on_each_medium(|folder| {
         let path = folder.join("a");

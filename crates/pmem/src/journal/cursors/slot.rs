@@ -46,7 +46,8 @@ impl Slot {
         };
         // What is reserved counts for the checksum alone.
         let checksum = crc32c::crc32c(bytes.get(..60)?).to_le_bytes();
-        (bytes.starts_with(MAGIC) && bytes.get(60..64)? == checksum).then_some(slot)
+        let is_sound = bytes.get(60..64)? == checksum || deliberate::is_on("cursor: slot not checked");
+        (bytes.starts_with(MAGIC) && is_sound).then_some(slot)
     }
 
     /// The valid slot of the larger count.

@@ -44,6 +44,45 @@ fn a_cursor_goes_on_and_back_only_by_force() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_commit_waits_for_who_changes_the_cursor_and_looks_at_its_name_then() {
+    let folder = folder();
+    let cursors = cursors(folder.path());
+    commit(&cursors, 1).unwrap();
+    let path = folder.path().join("cursors/name");
+    let file = File::options().read(true).write(true).open(&path).unwrap();
+    assert!(lock(&file, Byte::Change, &path).unwrap());
+    let (starts, started) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let committing = scope.spawn(|| {
+            starts.send(()).unwrap();
+            commit(&cursors, 2)
+        });
+        started.recv().unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        std::fs::remove_file(&path).unwrap();
+        os::lock::unlock(&file, Byte::Change);
+        assert_eq!(committing.join().unwrap(), Ok(2));
+    });
+    assert_eq!(cursors.position("name"), Ok(Some(2)));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_change_of_someone_who_does_not_finish_is_not_written_over() {
+    let folder = folder();
+    let cursors = cursors(folder.path());
+    commit(&cursors, 1).unwrap();
+    let path = folder.path().join("cursors/name");
+    let file = File::options().read(true).write(true).open(&path).unwrap();
+    assert!(lock(&file, Byte::Change, &path).unwrap());
+    assert_eq!(commit(&cursors, 2).unwrap_err().code(), "EAGAIN");
+    assert_eq!(cursors.position("name"), Ok(Some(1)));
+    os::lock::unlock(&file, Byte::Change);
+    assert_eq!(commit(&cursors, 2), Ok(2));
+}
+
+#[test]
 fn the_bytes_are_as_the_format_says() {
     let folder = folder();
     let cursors = cursors(folder.path());

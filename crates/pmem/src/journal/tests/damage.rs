@@ -292,3 +292,25 @@ fn a_flipped_bit_of_a_journal_that_was_opened_again_is_harmless_or_an_error() {
         }
     }
 }
+
+#[test]
+fn lost_pages_are_no_damage() {
+    on_each_medium(|folder| {
+        for is_opened_again in [false, true] {
+            let folder = &folder.join(is_opened_again.to_string());
+            std::fs::create_dir_all(folder).unwrap();
+            let mut journal = Some(open(folder));
+            for number in 0..600 {
+                journal.as_ref().unwrap().append(&[&record(number)], None, false).unwrap();
+            }
+            if is_opened_again {
+                journal = None;
+            }
+            let journal = journal.unwrap_or_else(|| open(folder));
+            journal.flush().unwrap();
+            let first = &chain::segment_paths(folder).unwrap()[0];
+            std::fs::File::options().write(true).open(first).unwrap().set_len(4096).unwrap();
+            assert_eq!(read_from(&journal, 0, true).unwrap_err().code(), "ERR_PMEM_FAULT");
+        }
+    });
+}

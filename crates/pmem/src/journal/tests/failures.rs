@@ -221,3 +221,15 @@ fn a_roll_leaves_nothing_of_a_failed_write() {
         recorder.stop_after(0);
     }
 }
+
+#[test]
+fn a_new_journal_s_folder_that_may_not_last_is_an_error() {
+    on_each_medium(|folder| {
+        let recorder = Recorder::new();
+        let _attached = recorder.attach();
+        recorder.fail_sync(0);
+        let error = Journal::open(folder, &options()).err().unwrap();
+        assert!(matches!(error, Error::Os { syscall: "mkdir", .. }), "{error}");
+        drop(open(folder));
+    });
+}

@@ -26,6 +26,30 @@ fn a_truncation_takes_none_back() {
 }
 
 #[test]
+fn who_lost_the_lock_gives_nothing_up_and_makes_no_segment() {
+    on_each_medium(|folder| {
+        let journal = open(folder);
+        journal.append(&[&record(0)], None, true).unwrap();
+        std::fs::remove_file(folder.join("lock")).unwrap();
+        assert_eq!(journal.truncate_before(1).unwrap_err().code(), "EAGAIN");
+        let append = |number| journal.append(&[&record(number)], None, false).map(drop);
+        assert_eq!((1..3000).try_for_each(append).unwrap_err().code(), "EAGAIN");
+        assert_eq!((segments(folder), journal.limits().unwrap().0), (1, 0));
+    });
+}
+
+#[test]
+fn who_waits_for_a_record_finds_it() {
+    on_each_medium(|folder| {
+        let journal = open(folder);
+        let (reader, (sender, receiver)) = (journal.clone(), std::sync::mpsc::channel());
+        let _wait = journal.wait(0, Box::new(move || sender.send(reader.next().unwrap()).unwrap()));
+        journal.append(&[&record(0)], None, true).unwrap();
+        assert_eq!(receiver.recv(), Ok(1));
+    });
+}
+
+#[test]
 fn what_a_cursor_needs_is_kept_unless_it_may_go() {
     on_each_medium(|folder| {
         let append = |journal: &Journal| {

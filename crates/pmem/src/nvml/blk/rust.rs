@@ -167,6 +167,7 @@ impl<M: Medium> RustBlocks<M> {
     /// A block's map entry, as if recovery was done.
     fn entry(&self, arena: &Arena, block: u32) -> Result<MapEntry, Damage> {
         if self.is_unrecovered.load(Ordering::SeqCst)
+            && !deliberate::is_on("blk: unfinished write not seen")
             && let Some(entry) = arena.recovered(block)
         {
             return Ok(entry);
@@ -210,7 +211,7 @@ impl<M: Medium> RustBlocks<M> {
 
     /// What a failed commit comes to. After a failed sync nothing more may be acknowledged.
     fn fail(&self, failed: Failed) -> Failure {
-        if matches!(failed, Failed::Sync(_)) {
+        if matches!(failed, Failed::Sync(_)) && !deliberate::is_on("blk: failed sync forgotten") {
             self.has_failed.store(true, Ordering::Release);
         }
         Failure::Io(Arc::new(failed.into_error()))
@@ -242,7 +243,9 @@ impl<M: Medium> RustBlocks<M> {
         let is_locked = self.medium.is_concurrent() && !deliberate::is_on("blk: no stripe lock");
         let line = is_locked.then(|| arena.stripes.lock(block));
         let old = self.entry(arena, block)?;
-        arena.check_owner(block, old, slot)?;
+        if !deliberate::is_on("blk: slot of two owners written") {
+            arena.check_owner(block, old, slot)?;
+        }
         let next = lane.next(block, old);
         let flog_at = arena.extent.flog_pair(lane.number()) + lane.next_at();
         let [recorded, activating] = halves(&next.encode());
@@ -265,6 +268,9 @@ impl<M: Medium> RustBlocks<M> {
         let first = [(planned.slot_at, data), (planned.flog_at, &planned.recorded[..]), activating];
         let split = if deliberate::is_on("blk: one barrier") { 3 } else { 2 };
         self.commit(&first[..split], &earlier[..count])?;
+        if deliberate::is_on("blk: map before the flog") {
+            self.tell_map(&[planned.word()])?;
+        }
         self.commit(&[activating], &[])?;
         self.tell_map(&[planned.word()])?;
         planned.finish();
@@ -321,7 +327,7 @@ impl<M: Medium> RustBlocks<M> {
             }
             // A writer that reuses the slot changed the map before it looks for readers. So either it sees this one, or
             // this one sees the change.
-            if self.entry(arena, block)? == entry {
+            if self.entry(arena, block)? == entry || deliberate::is_on("blk: map not looked at again") {
                 self.medium.load(arena.extent.slot(entry.slot), target);
                 return Ok(true);
             }
@@ -335,7 +341,7 @@ impl<M: Medium> RustBlocks<M> {
             return Ok(());
         }
         let (arena, block) = self.locate(self.prepare()?, index);
-        let _line = arena.stripes.lock(block);
+        let _line = (!deliberate::is_on("blk: state set without the lock")).then(|| arena.stripes.lock(block));
         let old = self.entry(arena, block)?;
         if old.state == state || (old.state, state) == (State::Initial, State::Zero) {
             return Ok(());
@@ -346,7 +352,11 @@ impl<M: Medium> RustBlocks<M> {
         self.medium.write_word(at, new).map_err(|error| self.fail(Failed::Write(error)))?;
         // After a failure the disk may have either. The old one is written again, so that reopening makes it durable and does
         // not build on an entry that only the page cache has.
-        self.commit(&[], &[(at, 4)]).inspect_err(|_| drop(self.medium.write_word(at, before)))
+        self.commit(&[], &[(at, 4)]).inspect_err(|_| {
+            if !deliberate::is_on("blk: failed state left there") {
+                drop(self.medium.write_word(at, before));
+            }
+        })
     }
 
     fn error(&self, failure: Failure, syscall: &'static str) -> Error {

@@ -3,6 +3,7 @@
 use super::bytes::{array, checksum, is_zero, put, u16_at, u32_at, u64_at};
 use super::source::{self, Source};
 use super::{Damage, Identity, Invalid, PAGE, Uuid};
+use crate::os::deliberate;
 
 /// The number of bytes that a header takes up.
 pub(crate) const SIZE: usize = PAGE as usize;
@@ -204,7 +205,8 @@ fn check_kind(bytes: &[u8; SIZE], len: u64, kind: Kind) -> Result<(), Damage> {
 }
 
 fn parse(bytes: &[u8; SIZE], kind: Kind) -> Result<Header, Damage> {
-    if checksum(bytes, at::CHECKSUM, checksum_end(bytes)) != u64_at(bytes, at::CHECKSUM) {
+    let is_trusted = deliberate::is_on("header: not checked");
+    if !is_trusted && checksum(bytes, at::CHECKSUM, checksum_end(bytes)) != u64_at(bytes, at::CHECKSUM) {
         return Err(wrong("pool header checksum", at::CHECKSUM, "it does not match the pool header"));
     }
     check_features(bytes)?;

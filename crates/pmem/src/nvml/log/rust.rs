@@ -54,16 +54,21 @@ impl<M: Medium> RustLog<M> {
     /// Writes durably. Where making it durable fails the log is marked as failed.
     fn commit(&self, writer: &mut Writer, writes: &[(u64, &[u8])], syscall: &'static str) -> Result<()> {
         self.medium.commit(writes, &[]).map_err(|failed| {
-            writer.failed = matches!(failed, Failed::Sync(_));
+            writer.failed = matches!(failed, Failed::Sync(_)) && !deliberate::is_on("log: failed sync forgotten");
             Error::io(&failed.into_error(), syscall, Some(&self.path))
         })
     }
 
     /// Moves the write offset, durably. Where that fails it is put back, for what a reopening sees in the page cache.
     fn publish(&self, writer: &mut Writer, tail: u64, syscall: &'static str) -> Result<()> {
+        if deliberate::is_on("log: shown before it is durable") {
+            self.tail.store(tail, Ordering::Release);
+        }
         self.commit(writer, &[(WRITE_OFFSET, &tail.to_le_bytes())], syscall).inspect_err(|_| {
             let before = self.tail.load(Ordering::Relaxed);
-            let _ = self.medium.write(WRITE_OFFSET, &before.to_le_bytes());
+            if !deliberate::is_on("log: failed offset left there") {
+                let _ = self.medium.write(WRITE_OFFSET, &before.to_le_bytes());
+            }
         })?;
         self.tail.store(tail, Ordering::Release);
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::os::errno;
 use crate::os::mapping::forced;
@@ -120,6 +120,24 @@ fn the_order_of_calls_is_the_order_in_the_log() {
     log.enqueue(vec![6]).unwrap();
     log.rewind().unwrap();
     assert_eq!(contents(&log), []);
+}
+
+#[test]
+fn who_waits_for_a_change_is_told_of_one_that_was_before() {
+    let (_folder, _, log) = log();
+    let told = Arc::new(AtomicUsize::new(0));
+    let wait = |held| {
+        let tell = Arc::clone(&told);
+        log.when_changed(held, move || {
+            tell.fetch_add(1, Ordering::Relaxed);
+        });
+        told.load(Ordering::Relaxed)
+    };
+    assert_eq!(wait(0), 0);
+    log.append(&[&[1]]).unwrap();
+    assert_eq!((wait(0), wait(1)), (2, 2));
+    log.rewind().unwrap();
+    assert_eq!(told.load(Ordering::Relaxed), 3);
 }
 
 #[test]

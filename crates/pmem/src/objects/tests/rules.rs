@@ -155,6 +155,17 @@ fn a_circle_that_is_held_for_a_moment_while_it_is_looked_for_is_kept() {
 }
 
 #[test]
+fn a_view_that_is_being_taken_is_as_old_as_can_be() {
+    let common = Common::new(1);
+    let presence = common.join(5);
+    let taken = common.look(&presence, || Ok((common.oldest_view(), 7)));
+    assert_eq!((taken, common.oldest_view()), (Ok(0), 7));
+    let failed: Result<()> = common.look(&presence, || Err(Error::Closed("store")));
+    assert!(failed.is_err());
+    assert_eq!(common.oldest_view(), 7);
+}
+
+#[test]
 fn what_a_session_commits_while_another_one_joins_is_not_missed() {
     let common = Common::new(1);
     let first = common.join(0);

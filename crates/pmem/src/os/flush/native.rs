@@ -96,8 +96,12 @@ pub(crate) unsafe fn copy(target: *mut u8, source: *const u8, len: usize) {
     let (tail_at, tail) = (head + body, len - head - body);
     part(0, head);
     let (from, to) = (source.wrapping_add(head), target.wrapping_add(head));
-    // SAFETY: the body lies in both ranges, from a line's start on.
-    seam::stream(to, body, || unsafe { stream(to, from, body) });
+    if deliberate::is_on("copy: body left in the caches") {
+        part(head, body);
+    } else {
+        // SAFETY: the body lies in both ranges, from a line's start on.
+        seam::stream(to, body, || unsafe { stream(to, from, body) });
+    }
     part(tail_at, tail);
     if !deliberate::is_on("copy: head not flushed") {
         flush(target, head);
@@ -151,7 +155,9 @@ unsafe fn stream(_: *mut u8, _: *const u8, _: usize) {}
 pub(crate) unsafe fn fill(target: *mut u8, value: u8, len: usize) {
     // SAFETY: as the caller promises.
     seam::store(target, len, || unsafe { std::ptr::write_bytes(target, value, len) });
-    flush(target, len);
+    if !deliberate::is_on("fill: not flushed") {
+        flush(target, len);
+    }
 }
 
 /// No supported processor needs more than a fence to drain.

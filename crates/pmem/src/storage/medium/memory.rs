@@ -43,7 +43,9 @@ impl<F: Deref<Target = File>> MemoryMedium<F> {
                 // SAFETY: the range was checked, mappings start at a page, and the integer is only reached atomically.
                 let number = unsafe { AtomicU64::from_ptr(target.cast()) };
                 seam::store(target, 8, || number.store(value, Ordering::Release));
-                cache::flush(target, 8);
+                if !deliberate::is_on("memory: long words not flushed") {
+                    cache::flush(target, 8);
+                }
             }
             // SAFETY: the range was checked, and a mapping never overlaps memory of Rust's.
             _ => unsafe { cache::copy(target, data.as_ptr(), data.len()) },
@@ -53,7 +55,9 @@ impl<F: Deref<Target = File>> MemoryMedium<F> {
     fn store_word(&self, offset: u64, value: u32) {
         let target = self.at(offset, 4);
         seam::store(target, 4, || self.mapping.word(offset).store(value, Ordering::SeqCst));
-        cache::flush(target, 4);
+        if !deliberate::is_on("memory: words not flushed") {
+            cache::flush(target, 4);
+        }
     }
 
     fn check(&self) -> io::Result<()> {
@@ -80,7 +84,9 @@ impl<F: Deref<Target = File> + Send + Sync> Medium for MemoryMedium<F> {
 
     /// A cache line is written back by whichever process asks for it, wherever it is cached.
     fn sync_loaded(&self, offset: u64, len: u64) -> io::Result<()> {
-        cache::flush(self.at(offset, len), len as usize);
+        if !deliberate::is_on("memory: what was loaded not flushed") {
+            cache::flush(self.at(offset, len), len as usize);
+        }
         cache::drain();
         self.check()
     }

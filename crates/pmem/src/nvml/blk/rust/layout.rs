@@ -8,6 +8,7 @@ use std::io;
 use super::commit;
 use crate::nvml::format::btt::{self, Extent, Pool, make_flog, make_info};
 use crate::nvml::format::{Invalid, PAGE, Source, Uuid};
+use crate::os::deliberate;
 use crate::storage::medium::Medium;
 
 /// Lays `pool` out durably, and returns what it is then.
@@ -22,12 +23,17 @@ pub(super) fn lay_out<M: Medium>(medium: &M, pool: &Pool) -> Result<Pool, Invali
 fn write<M: Medium>(medium: &M, pool: &Pool) -> io::Result<()> {
     let uuid = Uuid::random()?;
     for extent in pool.layout.iter() {
-        clear_copy(medium, &extent)?;
+        if !deliberate::is_on("blk: old info copy left there") {
+            clear_copy(medium, &extent)?;
+        }
         if !pool.is_zeroed {
             clear_map(medium, &extent)?;
         }
-        commit(medium, &[(extent.flog(), &make_flog(&extent.geometry))])?;
         let info = make_info(&extent, &uuid, &pool.header.identity.poolset);
+        if deliberate::is_on("blk: info before the flog") {
+            commit(medium, &[(extent.start, &info)])?;
+        }
+        commit(medium, &[(extent.flog(), &make_flog(&extent.geometry))])?;
         commit(medium, &[(extent.start, &info)])?;
         commit(medium, &[(extent.info_copy(), &info)])?;
     }

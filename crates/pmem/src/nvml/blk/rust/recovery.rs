@@ -6,6 +6,7 @@ use super::arena::Arena;
 use super::{commit, halves};
 use crate::nvml::format::PAGE;
 use crate::nvml::format::btt::{self, Infos, LANES, MapEntry, Pool};
+use crate::os::deliberate;
 use crate::storage::medium::Medium;
 
 /// Sets right what is left behind in `pool`, durably: damaged info blocks, then flogs, then maps. It can stop anywhere
@@ -19,8 +20,12 @@ use crate::storage::medium::Medium;
 pub(super) fn recover<M: Medium>(medium: &M, pool: &Pool, arenas: &[Arena]) -> io::Result<()> {
     for (found, arena) in pool.arenas.iter().zip(arenas) {
         restore_info(medium, found)?;
-        confirm_flog(medium, found)?;
-        complete_map(medium, found, arena)?;
+        if !deliberate::is_on("blk: found flog trusted") {
+            confirm_flog(medium, found)?;
+        }
+        if !deliberate::is_on("blk: map not completed") {
+            complete_map(medium, found, arena)?;
+        }
     }
     Ok(())
 }
@@ -34,7 +39,9 @@ fn restore_info<M: Medium>(medium: &M, found: &btt::Arena) -> io::Result<()> {
         Infos::CopyDamaged(_) => copy_info(medium, first, copy),
         Infos::CopyMissing => {
             // Making the first one durable may be what failed.
-            copy_info(medium, first, first)?;
+            if !deliberate::is_on("blk: found info trusted") {
+                copy_info(medium, first, first)?;
+            }
             copy_info(medium, first, copy)
         }
     }

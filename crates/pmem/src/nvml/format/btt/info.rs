@@ -4,6 +4,7 @@ use super::geometry::{DATA, LANES};
 use super::layout::Extent;
 use crate::nvml::format::bytes::{array, checksum, put, u16_at, u32_at, u64_at};
 use crate::nvml::format::{Damage, PAGE, Uuid};
+use crate::os::deliberate;
 
 /// The number of bytes of an info block.
 pub(super) const SIZE: usize = PAGE as usize;
@@ -96,7 +97,7 @@ fn has_signature(bytes: &[u8; SIZE]) -> bool {
 }
 
 fn has_valid_checksum(bytes: &[u8; SIZE]) -> bool {
-    checksum(bytes, CHECKSUM, SIZE) == u64_at(bytes, CHECKSUM)
+    checksum(bytes, CHECKSUM, SIZE) == u64_at(bytes, CHECKSUM) || deliberate::is_on("btt: info not checked")
 }
 
 /// Compares all sizes with what the sizes of file and block make them.

@@ -84,7 +84,9 @@ fn a_reader_that_comes_after_a_kill_syncs_what_it_tells() {
             let pool = pool();
             pool.seed(seed);
             pool.commit(&[(DATA_START, &[2; 64])], &[]).unwrap();
-            pool.write(WRITE_OFFSET, &(DATA_START + 64).to_le_bytes()).unwrap();
+            // The thread ends without a fence for it.
+            let offset = (DATA_START + 64).to_le_bytes();
+            std::thread::scope(|scope| scope.spawn(|| pool.write(WRITE_OFFSET, &offset).unwrap()).join().unwrap());
             pool.unlock();
             assert_eq!(reader(&pool).tell(), Ok(64));
             assert_eq!(tail(&pool.crash()), 64);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::nvml::blk::rust::padded::width;
+use crate::storage::medium::Medium;
 use crate::storage::medium::crashing::Interrupted;
 
 const BLOCK_SIZE: u32 = 512;
@@ -80,6 +81,35 @@ fn a_lane_that_goes_to_another_thread_takes_its_map_entry_along() {
                 model.check(&blocks.medium.crash(), change, &indexes, BLOCK_SIZE);
             }
         }
+    });
+}
+
+#[test]
+fn a_write_of_a_block_whose_state_is_being_set_waits() {
+    on_each_medium(|| {
+        let medium = CrashMedium::new(pool(SIZE, BLOCK_SIZE, true));
+        if !medium.is_concurrent() {
+            return;
+        }
+        let format = btt::read(&medium.image()).unwrap();
+        let medium = Interrupted::new(medium, extent(BLOCK_SIZE).map_entry(1));
+        let blocks = Arc::new(RustBlocks::new(medium, format, Path::new("pool")));
+        apply(&*blocks, (1, Content::Data(1)), BLOCK_SIZE).unwrap();
+        let writing = Arc::new(Mutex::new(None));
+        let (writer, started) = (Arc::downgrade(&blocks), Arc::clone(&writing));
+        blocks.medium.arm(move || {
+            let (blocks, (done, is_done)) = (writer.upgrade().unwrap(), std::sync::mpsc::channel());
+            let write = move || {
+                apply(&*blocks, (1, Content::Data(2)), BLOCK_SIZE).unwrap();
+                let _ = done.send(());
+            };
+            *started.lock().unwrap() = Some(std::thread::spawn(write));
+            let _ = is_done.recv_timeout(std::time::Duration::from_millis(20));
+        });
+        blocks.set_error(1).unwrap();
+        writing.lock().unwrap().take().unwrap().join().unwrap();
+        assert_eq!(content(&*blocks, 1, BLOCK_SIZE), Content::Data(2));
+        apply(&*blocks, (1, Content::Data(3)), BLOCK_SIZE).unwrap();
     });
 }
 
