@@ -1,59 +1,25 @@
-// npm run test:faults [-- filter]: switches the deliberate faults on one at a time (`crates/pmem/src/os/deliberate.rs`) and
-// prints which test of the core caught each first. One that no test catches is a failure.
-import { spawn, spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { main, root, step, StepError } from './lib/run.mjs'
+// npm run test:faults [-- filter | --dozen]: switches the deliberate faults on one at a time
+// (`crates/pmem/src/os/deliberate.rs`) and prints which test of the core caught each. One that no test catches is a failure. The
+// test that caught a fault last is run first (`scripts/lib/faults.json`, which a run brings up to date), all others only where
+// it does not catch it any more. --dozen takes twelve faults, other ones at each commit, and leaves that file as it is.
+import { catchAll, dozen, faults, remember, remembered, testBinary } from './lib/faults.mjs'
+import { main } from './lib/run.mjs'
 
-/** Tests wait for each other where a fault keeps one of them from coming; that is no catch. */
-const SECONDS = 300
-
-function faults() {
-  const source = readFileSync(join(root, 'crates/pmem/src/os/deliberate.rs'), 'utf8')
-  const [, list] = /FAULTS: &\[&str\] = &\[([^\]]*)\]/.exec(source) ?? []
-  return [...(list ?? '').matchAll(/"([^"]+)"/g)].map(([, name]) => name)
-}
-
-/** The test binary of the core without PMDK, whose own flush the faults are in too. */
-function binary() {
-  const args = ['test', '-p', 'pmem', '--lib', '--no-run', '--message-format=json']
-  const { status, stdout, stderr } = spawnSync('cargo', args, { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 28 })
-  if (status !== 0) throw new StepError(`The core's tests do not build:\n${stderr}`)
-  const messages = stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line))
-  return messages.find(({ profile, executable }) => profile?.test && executable).executable
-}
-
-/** The first test that fails with a fault switched on; null where none does. */
-function catcher(executable, fault) {
-  const env = { ...process.env, PMEM_DELIBERATE_FAULT: fault, RUST_BACKTRACE: '0' }
-  const child = spawn(executable, ['--skip', 'deliberate::'], { cwd: join(root, 'crates/pmem'), env, stdio: ['ignore', 'pipe', 'ignore'] })
-  const timer = setTimeout(() => child.kill('SIGKILL'), SECONDS * 1000)
-  return new Promise((resolve) => {
-    let found = null
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      const [, name] = /^test (\S+).* FAILED$/.exec(line) ?? []
-      if (name === undefined || found !== null) return
-      found = name
-      child.kill('SIGKILL')
-    })
-    child.on('close', () => {
-      clearTimeout(timer)
-      resolve(found)
-    })
-  })
-}
+const [, , filter = ''] = process.argv
 
 await main(async () => {
-  await step('tests of the core', 'cargo', ['test', '-p', 'pmem', '--lib', '--no-run'])
-  const [executable, filter] = [binary(), process.argv[2] ?? '']
-  const wanted = faults().filter((name) => name.includes(filter))
-  let missed = 0
-  for (const fault of wanted) {
-    const found = await catcher(executable, fault)
-    missed += found === null ? 1 : 0
-    console.log(`${fault}: ${found === null ? 'NOT CAUGHT' : `caught by ${found}`}`)
-  }
-  console.log(`${wanted.length - missed} passed, ${missed} failed`)
-  if (missed > 0) throw new StepError('Some deliberate faults are caught by no test')
+  const executable = await testBinary()
+  const wanted = filter === '--dozen' ? await dozen() : faults().filter((fault) => fault.includes(filter))
+  const known = remembered()
+  const missed = []
+  await catchAll(executable, wanted, (fault, found) => {
+    const before = known[fault] && known[fault] !== found ? `, no more by ${known[fault]}` : ''
+    console.log(`${fault}: ${found === null ? 'NOT CAUGHT' : `caught by ${found}`}${before}`)
+    if (found === null) missed.push(fault)
+    known[fault] = found
+    if (filter !== '--dozen') remember(known)
+  })
+  if (missed.length > 0) console.log(`No test catches: ${missed.join('; ')}`)
+  console.log(`${wanted.length - missed.length} passed, ${missed.length} failed`)
+  if (missed.length > 0) process.exitCode = 1
 })

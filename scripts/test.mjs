@@ -2,7 +2,7 @@
 // TypeScript under one condition each and leaves out the packages, as --no-packages does; --lint runs the checks of
 // `npm run lint` too. The last line is the sum of all counts.
 import { join } from 'node:path'
-import { add, countAva, countCargo, describe, none } from './lib/counts.mjs'
+import { add, countAva, countCargo, countSuite, describe, none } from './lib/counts.mjs'
 import { lint } from './lib/lint.mjs'
 import { testPowercuts } from './lib/dax-vm/powercuts.mjs'
 import { testDax } from './lib/dax-vm/tests.mjs'
@@ -45,6 +45,8 @@ async function testAll() {
   await testRust(pmdk)
   // What replaces PMDK is tested also where it is there.
   if (pmdk && !quick) await testRust(false, ['--', '--skip', 'objects::'])
+  const faults = [join(root, 'scripts/test-faults.mjs'), '--dozen']
+  if (!quick) await test('Deliberate faults: a dozen', process.execPath, faults, {}, countSuite)
   const few = quick ? 1 : Infinity
   for (const [index, condition] of matrix().slice(0, few).entries()) {
     // With external buffers and without them is all that makes a difference to other releases of Node.js.
