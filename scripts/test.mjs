@@ -11,6 +11,7 @@ import { testPackages } from './lib/packages/tests.mjs'
 import { main, root } from './lib/run.mjs'
 import { binary, conditions, installRuntimes, testRuntime } from './lib/runtimes.mjs'
 import { buildRecorder, buildWithoutPmdk, setUp, workspace } from './lib/setup.mjs'
+import { testSoak } from './lib/soak.mjs'
 import { runTests } from './lib/tests.mjs'
 
 /** After so many seconds no further platform is built or run. */
@@ -65,6 +66,7 @@ async function testAll() {
   }
   if (!quick) total = add(add(total, await testDax(true)), await testPowercuts(CUTS))
   for (const name of runtimes) total = add(total, await testRuntime(name, conditions().slice(0, few)))
+  if (!quick) total = add(total, await testSoak())
   if (!quick && !process.argv.includes('--no-packages')) total = add(total, await testPackages(OTHER_PLATFORMS))
   if (process.argv.includes('--lint')) total.failed += await lint(pmdk)
 }
