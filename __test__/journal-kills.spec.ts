@@ -1,52 +1,18 @@
 /** Writers that are killed at any time, one after the other, and who reads meanwhile, without a break. */
 
-import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import { chmodSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { journal } from 'pmem'
 import { journalFolder, opened, pause, until } from './helpers/journals.js'
 import { linux } from './helpers/linux.js'
-import { program } from './helpers/programs.js'
-
-const KILLS = Number(process.env.PMEM_TEST_KILLS ?? 20)
+import { KILLS, type Teller, start as startTeller } from './helpers/tellers.js'
 
 const random = (below: number) => Math.floor(Math.random() * below)
 const hash = (data: Uint8Array) => createHash('sha1').update(data).digest('base64url')
 
-/** A process that tells lines. */
-interface Teller {
-  readonly child: ChildProcess
-  readonly lines: string[]
-  /** Kills it, and takes what it had told. */
-  kill(): Promise<void>
-}
-
-function start(t: ExecutionContext, ...args: string[]): Teller {
-  const child = spawn(process.execPath, [program('journal-kills.js'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-  t.teardown(() => child.kill('SIGKILL'))
-  const lines: string[] = []
-  let rest = ''
-  let errors = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    const [first, ...others] = (rest + text).split('\n') as [string, ...string[]]
-    // What comes without an end was cut by the kill.
-    rest = others.pop() ?? first
-    if (others.length > 0 || rest !== first) lines.push(first, ...others)
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
-  const closed = once(child, 'close')
-  const kill = async () => {
-    t.is(child.exitCode, null, errors)
-    child.kill('SIGKILL')
-    await closed
-    t.is(errors, '')
-  }
-  return { child, lines, kill }
-}
-
+const start = (t: ExecutionContext, ...args: string[]) => startTeller(t, 'journal-kills.js', ...args)
 const isOpen = ({ lines }: Teller) => until(() => lines.length > 0)
 
 /** What a reader has told: sequences and hashes. */

@@ -1,47 +1,16 @@
 /** A process that is killed at any time, again and again: what it was told is there, and nothing is there by half. */
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import test, { type ExecutionContext } from 'ava'
+import test from 'ava'
 import { objects } from 'pmem'
 import { folder } from './helpers/files.js'
-import { program } from './helpers/programs.js'
+import { KILLS, start } from './helpers/tellers.js'
 
-const KILLS = Number(process.env['PMEM_TEST_KILLS'] ?? 20)
 const random = (below: number) => Math.floor(Math.random() * below)
 
 class Account extends objects.Persistent {
   amount = 0
-}
-
-interface Teller {
-  readonly lines: string[]
-  kill(): Promise<void>
-}
-
-function start(t: ExecutionContext, ...args: string[]): Teller {
-  const child: ChildProcess = spawn(process.execPath, [program('objects-kills.js'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-  t.teardown(() => child.kill('SIGKILL'))
-  const lines: string[] = []
-  let rest = ''
-  let errors = ''
-  child.stdout!.setEncoding('utf8').on('data', (text: string) => {
-    const parts = (rest + text).split('\n')
-    // What comes without an end was cut by the kill.
-    rest = parts.pop()!
-    lines.push(...parts)
-  })
-  child.stderr!.setEncoding('utf8').on('data', (text: string) => (errors += text))
-  const closed = once(child, 'close')
-  const kill = async () => {
-    t.is(child.exitCode, null, errors)
-    child.kill('SIGKILL')
-    await closed
-    t.is(errors, '')
-  }
-  return { lines, kill }
 }
 
 const sum = (amounts: Iterable<number>) => [...amounts].reduce((total, amount) => total + amount, 0)
@@ -52,7 +21,7 @@ for (const durability of ['commit', 'group'] as const) {
     const path = join(folder(t), 'store')
     let acknowledged = 0
     for (let number = 1; number <= KILLS; number += 1) {
-      const writer = start(t, path, `${number}`, durability)
+      const writer = start(t, 'objects-kills.js', path, `${number}`, durability)
       const early = number % 5 === 0
       for (let left = early ? 0 : 20_000; writer.lines.length === 0 && left > 0; left -= 1) await pause(1)
       await pause(early ? random(80) : random(300))
