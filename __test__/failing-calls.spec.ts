@@ -1,0 +1,60 @@
+/**
+ * Calls of the system that fail, one after the other, for every module: disks that are full or bad, and processes that may have no more
+ * files or memory. Each error has a code, nothing that was acknowledged is lost, and what is opened again is sound and goes on.
+ */
+
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import test from 'ava'
+import { capabilities } from 'pmem'
+import { folder } from './helpers/files.js'
+import { linux } from './helpers/linux.js'
+import { ended, program, root } from './helpers/programs.js'
+
+interface Told {
+  /** How many calls failed, one in each attempt. */
+  readonly faults: number
+  /** How many errors had which code. */
+  readonly codes: Readonly<Record<string, number>>
+  readonly wrong: readonly string[]
+}
+
+const FAILURES = [
+  ['sync', 'EIO', 'one'],
+  ['write', 'ENOSPC', 'all'],
+  ['write', 'EIO', 'one'],
+  ['read', 'EIO', 'one'],
+  ['open', 'EMFILE', 'one'],
+  ['map', 'ENOMEM', 'one'],
+  ['map', 'ENOMEM', 'all'],
+] as const
+
+const MODULES = [
+  ['region', 'none'],
+  ...capabilities.engines.flatMap((engine) => [['log', engine], ['blocks', engine]] as const),
+  ['journal', 'none'],
+  ['objects', 'none'],
+] as const
+
+// Who gets its buffers from elsewhere makes the same calls.
+const failing = capabilities.externalBuffers ? linux : test.skip
+
+for (const [what, engine] of MODULES) {
+  for (const [kind, code, many] of FAILURES) {
+    // The C libraries end the process.
+    if (engine === 'pmdk' && kind === 'sync') continue
+    failing(`${what}, engine ${engine}: each ${kind} that fails by ${code}, ${many} of them`, async (t) => {
+      const here = folder(t)
+      const object = join(here, 'failing-calls.so')
+      execFileSync('cc', ['-std=gnu11', '-Wall', '-Werror', '-shared', '-fPIC', '-o', object, join(root, '__test__/c/failing-calls.c')])
+      const args = [program('failing-calls.js'), what, engine, kind, code, many, join(here, 'used')]
+      const { status, stdout, stderr } = await ended(process.execPath, args, { LD_PRELOAD: object })
+      t.is(status, 0, stderr)
+      const { faults, codes, wrong } = JSON.parse(stdout) as Told
+      t.deepEqual(wrong, [])
+      // After an outcome that nobody knows, changes are refused by EIO.
+      for (const found of Object.keys(codes)) t.true([code, 'EIO'].includes(found), found)
+      t.log(`${faults} calls failed, errors: ${JSON.stringify(codes)}`)
+    })
+  }
+}
