@@ -17,7 +17,16 @@ const SIZE: usize = 512;
 
 /// How many damaged files are looked at on each medium.
 fn damages() -> u64 {
-    std::env::var("PMEM_TEST_DAMAGES").ok().and_then(|damages| damages.parse().ok()).unwrap_or(500)
+    number("PMEM_TEST_DAMAGES").unwrap_or(500)
+}
+
+/// Each seed damages a file in another way.
+fn first_seed() -> u64 {
+    number("PMEM_FUZZ_SEED").unwrap_or(1)
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
 }
 
 /// A store of several levels, with long keys and values, of which a part is in the log.
@@ -395,7 +404,7 @@ fn damage_with_right_checksums_gives_an_error_or_what_is_there() {
         let model = build(&path);
         let whole = std::fs::read(&path).unwrap();
         let mut read = 0;
-        for seed in 1..=damages() {
+        for seed in first_seed()..first_seed() + damages() {
             let (mut random, mut image) = (Random::new(seed), Image::new(whole.clone()));
             let what = format!("seed {seed}, {}", image.spoil(&mut random));
             std::fs::write(&copy, image.finish()).unwrap();
