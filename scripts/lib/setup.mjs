@@ -57,6 +57,7 @@ async function buildTypeScript() {
   const project = ['--project', 'tsconfig.json']
   await step('TypeScript: typings', bin('tsc'), [...project, '--emitDeclarationOnly'])
   await step('TypeScript: package', bin('tsc'), [...project, '--declaration', 'false', '--removeComments'])
+  await step('command line', process.execPath, [join(root, 'scripts/lib/bundle-cli.mjs')])
   completeTypings(join(root, 'dist'), entryTypings())
   await step('TypeScript: tests and examples', bin('tsc'), ['--project', 'tsconfig.test.json'])
 }
