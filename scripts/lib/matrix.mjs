@@ -16,20 +16,17 @@ export function matrix() {
   )
 }
 
-/** What is counted as persistent memory syncs nothing, so that a disk makes no difference to it; nor does it to buffers. */
+/** What is counted as persistent memory syncs nothing, so that a disk makes no difference to it; nor do either to buffers. */
 function kinds(place) {
   const plain = {}
-  return place === 'disk' ? [plain] : [plain, { copied: '1' }, { forced: '1' }, { forced: '1', copied: '1' }]
+  return place === 'disk' ? [plain] : [plain, { copied: '1' }, { forced: '1' }]
 }
 
-/** The conditions under which the suite runs over a native module that was built without PMDK. */
-export function matrixWithoutPmdk(nativeModule) {
-  const external = matrix().filter(({ env }) => !env.PMEM_NO_EXTERNAL_BUFFERS)
-  return external.slice(0, 2).map(({ label, folder, env }) => ({
-    label: `${label}, without PMDK`,
-    folder,
-    env: { ...env, PMEM_TEST_RUNTIMES: '0', PMEM_TEST_OBJECTS: 'none', NAPI_RS_NATIVE_LIBRARY_PATH: nativeModule },
-  }))
+/** As which the suite runs over a native module that was built without PMDK: it flushes by itself what is persistent memory. */
+export function withoutPmdk(nativeModule) {
+  const { label, folder, env } = matrix().find(({ env }) => env.PMEM_IS_PMEM_FORCE) ?? matrix()[0]
+  const own = { PMEM_TEST_RUNTIMES: '0', PMEM_TEST_OBJECTS: 'none', NAPI_RS_NATIVE_LIBRARY_PATH: nativeModule }
+  return { label: `${label}, without PMDK`, folder, env: { ...env, ...own } }
 }
 
 /** Calls `work` with a new folder below `parent`, which is gone afterwards. */
