@@ -1,10 +1,10 @@
 import { once } from 'node:events'
-import { appendFileSync, existsSync, openSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, openSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { journal, objects, pmemblk, pmemlog } from 'pmem'
 import { call, done, failed, printed, started } from './helpers/cli.js'
-import { folder } from './helpers/files.js'
+import { folder, othersReach } from './helpers/files.js'
 
 test('a log is made, appended to, printed, followed and emptied', async (t) => {
   const here = folder(t)
@@ -143,6 +143,24 @@ test('info tells beside a writer what it can', (t) => {
   for (const opened of [log, array, events, store]) opened.close()
 })
 
+test('whoever may read alone can look at everything', (t) => {
+  const here = folder(t)
+  done(t, here, ['log', 'create', 'a.log'])
+  done(t, here, ['blk', 'create', 'a.blk'])
+  done(t, here, ['journal', 'append', 'events', 'one'])
+  done(t, here, ['objects', 'import', 'a.store'], '{"a":1}')
+  if (process.getuid?.() !== 0 || !othersReach(join(here, 'a.log'), process.execPath, __filename)) return void t.pass('nobody else can be here')
+  const names = ['a.log', 'a.blk', 'events', 'a.store']
+  for (const name of [...names, ...readdirSync(join(here, 'events')).map((part) => join('events', part))]) chmodSync(join(here, name), statSync(join(here, name)).isFile() ? 0o444 : 0o755)
+  chmodSync(here, 0o755)
+  const nobody = (...args: string[]) => call(here, args, '', 65534)
+  t.is(nobody('check', ...names).stdout, names.map((name) => `${name}: sound\n`).join(''))
+  for (const name of names) t.is(nobody('info', name).status, 0, name)
+  t.is(nobody('journal', 'cat', 'events').stdout, 'one\n')
+  t.is(nobody('objects', 'export', '--json', 'a.store').stdout, '{"a":1}\n')
+  t.regex(nobody('log', 'append', 'a.log', 'x').stderr, /EACCES/)
+})
+
 test('damage is told, with where it is', (t) => {
   const here = folder(t)
   const events = journal.open(join(here, 'events'))
@@ -196,5 +214,5 @@ test('doctor says what a place is', (t) => {
 function overwrite(path: string, at: number, text: string): void {
   const file = openSync(path, 'r+')
   writeSync(file, text, at)
-  appendFileSync(file, '')
+  closeSync(file)
 }

@@ -14,9 +14,10 @@ export interface Called {
   readonly stderr: string
 }
 
-/** Calls it in a folder; `input` is its standard input. */
-export function call(folder: string, args: readonly string[], input: string | Buffer = '', env: NodeJS.ProcessEnv = {}): Called {
-  return spawnSync(process.execPath, [main, ...args], { cwd: folder, input, encoding: 'utf8', env: { ...process.env, ...env }, maxBuffer: 1 << 28 })
+/** Calls it in a folder; `input` is its standard input. As another user, where one is given. */
+export function call(folder: string, args: readonly string[], input: string | Buffer = '', user?: number): Called {
+  const identity = user === undefined ? {} : { uid: user, gid: user }
+  return spawnSync(process.execPath, [main, ...args], { cwd: folder, input, encoding: 'utf8', maxBuffer: 1 << 28, ...identity })
 }
 
 /** Calls it, and asserts that it went well; what it printed. */
