@@ -10,6 +10,8 @@ const INSTALLED = ['qemu-system-x86', 'cpio', 'e2fsprogs']
 const KERNEL = 'linux-image-cloud-amd64'
 const PROGRAMS = 'busybox-static'
 
+const VIRTIOFSD = '/usr/lib/qemu/virtiofsd'
+
 export const cache = join(root, 'target/dax-vm')
 
 /**
@@ -20,6 +22,7 @@ export async function preparePackages() {
   if (process.platform !== 'linux' || process.arch !== 'x64') return { reason: 'the machine is one of Linux on x86-64' }
   if (process.getuid() !== 0) return { reason: 'it shows the files of this machine, which takes root' }
   if (!(await installDebian(INSTALLED))) return { reason: `the Debian packages ${INSTALLED.join(', ')} are not installed` }
+  if (!existsSync(VIRTIOFSD)) return { reason: `qemu comes without ${VIRTIOFSD}, which it has in Debian 12` }
   const folder = join(cache, 'packages')
   if (!existsSync(folder)) {
     const reason = await unpack(folder)
@@ -28,7 +31,7 @@ export async function preparePackages() {
   const version = readdirSync(join(folder, 'lib/modules'))[0]
   return {
     qemu: 'qemu-system-x86_64',
-    virtiofsd: '/usr/lib/qemu/virtiofsd',
+    virtiofsd: VIRTIOFSD,
     version,
     kernel: join(folder, 'boot', `vmlinuz-${version}`),
     modules: join(folder, 'lib/modules', version),

@@ -32,6 +32,9 @@ export async function testInMachine(label, parts, commands, options) {
     console.log(`${describe(counts)} (${((performance.now() - start) / 1000).toFixed(1)} s)`)
     if (counts.failed) console.log(output)
     return counts
+  } catch (error) {
+    console.log(`FAILED\n${error.message}`)
+    return { ...none, failed: 1 }
   } finally {
     nvdimm.remove()
   }
