@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { journal } from 'pmem'
 import { folder } from './helpers/files.js'
-import { type Image, record } from './helpers/powercuts.js'
+import { MEDIA, type Image, record, tally } from './helpers/powercuts.js'
 import type { Asked, Known, Told } from './programs/journal-powercuts.js'
 
 const PROGRAMS = Number(process.env['PMEM_TEST_CRASHES'] ?? 6)
@@ -47,7 +47,7 @@ async function judged(t: ExecutionContext, asked: Asked, env: NodeJS.ProcessEnv)
   return { told, problems }
 }
 
-for (const [medium, env] of [['the page cache', {}], ['persistent memory', { PMEM_IS_PMEM_FORCE: '1' }]] as const) {
+for (const { medium, env } of MEDIA) {
   test.serial(`power cuts of ${PROGRAMS} programs on ${medium} leave all records that were acknowledged, with seed ${SEED}`, async (t) => {
     t.timeout(60_000 + PROGRAMS * 30_000)
     const sums = { points: 0, images: 0, ends: 0 }
@@ -58,7 +58,7 @@ for (const [medium, env] of [['the page cache', {}], ['persistent memory', { PME
       sums.images += told.images.length
       sums.ends += new Set(told.images.map(({ known }) => known.ends.length)).size
     }
-    t.log(JSON.stringify(sums))
+    tally(t, 'journals', medium, sums)
     t.true(sums.images > 40 * PROGRAMS && sums.ends > 5 * PROGRAMS)
   })
 }

@@ -14,7 +14,7 @@ import test, { type ExecutionContext } from 'ava'
 import { objects } from 'pmem'
 import { folder } from './helpers/files.js'
 import { difference, formOf } from './helpers/forms.js'
-import { type Image, record } from './helpers/powercuts.js'
+import { MEDIA, type Image, record, tally } from './helpers/powercuts.js'
 import type { Asked, Known, Told } from './programs/objects-powercuts.js'
 
 const PROGRAMS = Number(process.env['PMEM_TEST_CRASHES'] ?? 4)
@@ -72,11 +72,6 @@ async function judged(t: ExecutionContext, seed: number, how: Omit<Asked, 'seed'
   return { told, verdicts }
 }
 
-const MEDIA = [
-  { medium: 'the page cache', env: {} },
-  { medium: 'persistent memory', env: { PMEM_IS_PMEM_FORCE: '1' } },
-]
-
 const SMALL = { PMEM_SMALL_STORES: '1' }
 
 for (const [index, { medium, env }] of MEDIA.entries()) {
@@ -99,7 +94,7 @@ for (const [index, { medium, env }] of MEDIA.entries()) {
         add('early', verdicts.filter(({ state, known }) => state !== known.states.at(-1)).length)
         for (const [name, count] of Object.entries(told.counts)) add(name, count)
       }
-      t.log(JSON.stringify(sums))
+      tally(t, `objects, durable by ${durability}`, medium, sums)
       t.true(sums['images']! > 30 * PROGRAMS && sums['pending']! > 5 * PROGRAMS && sums['states']! > 5 * PROGRAMS)
       if (PROGRAMS >= 4) t.deepEqual(Object.entries(sums).filter(([, count]) => count === 0), [])
     })
@@ -108,12 +103,12 @@ for (const [index, { medium, env }] of MEDIA.entries()) {
 
 test.serial('every point of short programs is cut', async (t) => {
   t.timeout(120_000)
-  for (const { env } of MEDIA) {
+  for (const { medium, env } of MEDIA) {
     const how = { durability: 'commit', transactions: 4, images: 1000, openings: 0, inner: 0 } as const
     const { told, verdicts } = await judged(t, SEED, how, { ...env, ...SMALL })
     t.is(verdicts.length, told.points)
     for (const { problem, folder } of verdicts) t.is(problem, undefined, `seed ${SEED}, ${folder}`)
-    t.log(`${verdicts.length} images`)
+    tally(t, 'objects, every point', medium, { images: verdicts.length })
   }
 })
 

@@ -20,7 +20,7 @@ import { inC, missing } from './helpers/pools-c.js'
 import { tally } from './helpers/powercuts.js'
 import { program } from './helpers/programs.js'
 
-const PROGRAMS = Number(process.env['PMEM_TEST_CRASHES'] ?? 2)
+const PROGRAMS = Number(process.env['PMEM_TEST_CRASHES'] ?? 1)
 const SEED = Number(process.env['PMEM_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 
 type Kind = 'log' | 'blk'

@@ -15,7 +15,7 @@ import { blockNumberOf, recordOf } from './helpers/pools-powercuts.js'
 import { MEDIA, type Image, record, tally } from './helpers/powercuts.js'
 import type { Asked, Known, Told } from './programs/pools-powercuts.js'
 
-const PROGRAMS = Number(process.env['PMEM_TEST_CRASHES'] ?? 6)
+const PROGRAMS = Number(process.env['PMEM_TEST_CRASHES'] ?? 4)
 const SEED = Number(process.env['PMEM_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 
 function logProblem(path: string, engine: EngineName, states: NonNullable<Known['states']>): string | undefined {

@@ -22,6 +22,7 @@ use std::path::Path;
 use super::format::Geometry;
 use super::*;
 use crate::os::mapping::forced;
+use crate::os::seam::recorder::images;
 
 /// Small, without a thread of its own.
 pub(crate) fn options() -> HeapOptions {
@@ -37,6 +38,7 @@ pub(crate) fn on_each_medium(test: impl Fn(&Path)) {
         let is_there = Path::new(&parent).is_dir();
         let folder = if is_there { tempfile::tempdir_in(parent) } else { tempfile::tempdir() }.unwrap();
         test(folder.path());
+        images::tell(is_pmem);
     }
 }
 

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::os::mapping::forced;
+use crate::os::seam::recorder::images;
 use crate::storage::bytes::{u32_at, u64_at};
 use crate::storage::frames;
 
@@ -41,6 +42,7 @@ fn on_each_medium(test: impl Fn(&Path)) {
         forced::pmem(is_pmem);
         let folder = folder();
         test(&folder.path().join("journal"));
+        images::tell(is_pmem);
     }
 }
 

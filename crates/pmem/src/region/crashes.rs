@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::os::mapping::forced;
-use crate::os::seam::recorder::Recorder;
+use crate::os::seam::recorder::{Recorder, images};
 use crate::{CreateOptions, MapOptions, Region};
 
 const LEN: usize = 3 * 4096;
@@ -35,6 +35,7 @@ impl Setup {
         let left = || {
             let mut bytes = vec![0; len];
             self.recorder.crash()[&self.path].get(offset as u64, &mut bytes);
+            images::opened();
             bytes
         };
         let first = left();
@@ -63,6 +64,7 @@ fn on_each(test: impl Fn(&Setup)) {
         let setup = Setup::new();
         let _attached = setup.recorder.attach();
         test(&setup);
+        images::tell(is_pmem);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::os::file::write_all_at;
-use crate::os::seam::recorder::{Crash, Image, Random, Recorder};
+use crate::os::seam::recorder::{Crash, Image, Random, Recorder, images};
 
 /// What may be in a journal after a crash.
 #[derive(Clone, Debug)]
@@ -46,6 +46,7 @@ pub(super) fn materialise(crash: &Crash, original: &Path, number: usize) -> std:
 fn check_all(crashes: Vec<Crash>, original: &Path, allowed: &Allowed, is_deep: bool) {
     for (number, crash) in crashes.iter().enumerate() {
         let folder = materialise(crash, original, number);
+        images::opened();
         let has_journal = segments(&folder) > 0;
         let seen = has_journal.then(|| open_reader(&folder).view().limits().unwrap().next);
         let (recorder, recovered);
@@ -176,13 +177,10 @@ fn recorded(folder: &Path, seed: u64) -> Arc<Recorder> {
     recorder
 }
 
-/// How many random programs each test runs on each medium.
-const SEEDS: u64 = 6;
-
 #[test]
 fn a_crash_at_any_step_leaves_what_was_acknowledged() {
     on_each_medium(|folder| {
-        for seed in 1..=SEEDS {
+        for seed in 1..=images::programs() {
             let folder = &folder.join(seed.to_string());
             let recorder = recorded(folder, seed);
             let _attached = recorder.attach();
@@ -217,7 +215,7 @@ fn unattached(work: impl FnOnce() + Send) {
 #[test]
 fn a_crash_within_recovery_changes_nothing() {
     on_each_medium(|folder| {
-        for seed in 1..=SEEDS {
+        for seed in 1..=images::programs() {
             let folder = &folder.join(seed.to_string());
             let recorder = recorded(folder, seed);
             let _attached = recorder.attach();
@@ -236,7 +234,7 @@ fn a_crash_within_recovery_changes_nothing() {
 #[test]
 fn what_recovery_shows_after_a_kill_survives_a_power_cut() {
     on_each_medium(|folder| {
-        for seed in 1..=SEEDS * 4 {
+        for seed in 1..=images::programs() * 4 {
             let folder = &folder.join(seed.to_string());
             let recorder = recorded(folder, seed);
             let _attached = recorder.attach();
@@ -273,7 +271,7 @@ fn what_recovery_shows_after_a_kill_survives_a_power_cut() {
 #[test]
 fn what_recovery_shows_after_a_failed_flush_survives_a_power_cut() {
     on_each_medium(|folder| {
-        for seed in 1..=SEEDS * 4 {
+        for seed in 1..=images::programs() * 4 {
             let folder = &folder.join(seed.to_string());
             let recorder = recorded(folder, seed);
             let _attached = recorder.attach();
@@ -407,6 +405,7 @@ fn a_crash_while_a_torn_slot_is_passed_over_leaves_the_other_one() {
 fn check_records(crashes: &[Crash], original: &Path, acknowledged: &[Vec<u8>], most: usize) {
     for (number, crash) in crashes.iter().enumerate() {
         let folder = materialise(crash, original, number);
+        images::opened();
         let all: Vec<_> = read(&open(&folder)).into_iter().map(|(_, data)| data).collect();
         assert!(all.starts_with(acknowledged), "{} of {} records are left", all.len(), acknowledged.len());
         assert!(all.len() <= most, "a rejected record is there");

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::os::errno;
 use crate::os::mapping::forced;
-use crate::os::seam::recorder::{Crash, Recorder};
+use crate::os::seam::recorder::{Crash, Recorder, images};
 use crate::{BlockArray, Engine, Error, Log, NewPool, OpenOptions, Result};
 
 const MIB: u64 = 1 << 20;
@@ -39,6 +39,7 @@ fn crash_creation(make: impl Fn(&Path), before: Option<fn(&Path)>, is_empty: imp
         let left = |crash: &Crash| {
             let image = crash.get(&path)?;
             image.write_to(&std::fs::File::create(&copy).unwrap()).unwrap();
+            images::opened();
             Some(is_empty(&copy))
         };
         for crash in recorder.take_crashes() {
@@ -51,6 +52,7 @@ fn crash_creation(make: impl Fn(&Path), before: Option<fn(&Path)>, is_empty: imp
         for _ in 0..5 {
             assert_eq!(left(&recorder.crash()), Some(Ok(true)));
         }
+        images::tell(is_pmem);
     }
 }
 

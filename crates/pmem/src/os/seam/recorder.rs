@@ -16,6 +16,8 @@ use crate::os::errno;
 pub(crate) use image::{Image, Random};
 
 mod image;
+#[cfg(test)]
+pub(crate) mod images;
 
 /// The number of bytes that a crash leaves whole.
 const WORD: u64 = 8;

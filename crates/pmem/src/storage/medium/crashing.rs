@@ -11,7 +11,7 @@ use super::{Failed, FileMedium, Locked, Medium, MemoryMedium, Range};
 use crate::os::errno;
 use crate::os::fault::FaultFlag;
 use crate::os::mapping::Access;
-use crate::os::seam::recorder::{Disk, Recorder};
+use crate::os::seam::recorder::{Disk, Recorder, images};
 
 pub(crate) use crate::os::seam::recorder::{Image, Random};
 
@@ -32,6 +32,7 @@ pub(crate) fn on_each_medium(test: impl Fn()) {
         println!("on {kind:?}");
         KIND.set(kind);
         test();
+        images::tell(kind == Kind::Memory);
     }
 }
 

@@ -20,6 +20,7 @@ use crate::nvml::format::btt::{self, ARENAS_START, Extent, Layout, make_descript
 use crate::nvml::format::header::{self, Kind, Machine};
 use crate::nvml::format::{Identity, PAGE, Uuid};
 use crate::os::fault::FaultFlag;
+use crate::os::seam::recorder::images;
 use crate::storage::medium::crashing::{CrashMedium, Image, Random, on_each_medium};
 
 /// The size of most pools here: the smallest.
@@ -162,6 +163,7 @@ impl Model {
     fn check(&self, image: &Image, change: Change, indexes: &[u64], block_size: u32) -> Content {
         btt::check(image).unwrap_or_else(|invalid| panic!("{invalid:?}"));
         let blocks = open(CrashMedium::new(image.clone()));
+        images::opened();
         self.check_blocks(&blocks, change, indexes, block_size)
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Barrier};
 use super::*;
 use crate::nvml::format::header::{self, Kind, Machine};
 use crate::nvml::format::{self, Identity};
+use crate::os::seam::recorder::images;
 use crate::storage::medium::crashing::{CrashMedium, Image, Interrupted, Random, on_each_medium};
 
 const SIZE: u64 = 2 << 20;
@@ -54,6 +55,7 @@ fn open(medium: CrashMedium) -> RustLog<CrashMedium> {
 }
 
 fn content(image: Image) -> Vec<u8> {
+    images::opened();
     let log = open(CrashMedium::new(image));
     let mut content = vec![0; log.tell().unwrap() as usize];
     assert_eq!(log.read(0, &mut content).unwrap(), content.len());
@@ -76,7 +78,7 @@ fn used_pool(random: &mut Random) -> (Image, Vec<u8>) {
 fn a_stop_at_any_step_leaves_the_log_as_before_or_after() {
     on_each_medium(|| {
         let mut random = Random::new(1);
-        for _ in 0..300 {
+        for _ in 0..images::programs() * 50 {
             let (pool, before) = used_pool(&mut random);
             let operation = operation(&mut random);
             let after = expected(before.clone(), &operation);

@@ -6,13 +6,13 @@ use super::*;
 use crate::storage::medium::crashing::SharedMedium;
 
 /// Makes changes, and for each crash on the way checks what is left, completes it and crashes on that way too.
-fn survives_crashes(block_size: u32, is_zeroed: bool, count: u64) {
+fn survives_crashes(block_size: u32, is_zeroed: bool) {
     let indexes = some_indexes(block_size);
     let medium =
         CrashMedium::new(pool(SIZE, block_size, is_zeroed)).recording_crashes().with_seed(u64::from(block_size));
     let blocks = open(medium);
     let (mut model, mut random) = (Model::default(), Random::new(u64::from(block_size)));
-    for number in 1..=count {
+    for number in 1..=images::programs() * 33 {
         let change = change(&mut random, number, &indexes);
         apply(&blocks, change, block_size).unwrap();
         for image in blocks.medium.take_crashes() {
@@ -46,28 +46,28 @@ fn survives_another(image: Image, model: &Model, random: &mut Random, number: u6
 #[test]
 fn every_crash_leaves_the_old_block_or_the_new_512() {
     on_each_medium(|| {
-        survives_crashes(512, true, 200);
+        survives_crashes(512, true);
     });
 }
 
 #[test]
 fn every_crash_leaves_the_old_block_or_the_new_8() {
     on_each_medium(|| {
-        survives_crashes(8, false, 200);
+        survives_crashes(8, false);
     });
 }
 
 #[test]
 fn every_crash_leaves_the_old_block_or_the_new_1000() {
     on_each_medium(|| {
-        survives_crashes(1000, false, 200);
+        survives_crashes(1000, false);
     });
 }
 
 #[test]
 fn every_crash_leaves_the_old_block_or_the_new_4096() {
     on_each_medium(|| {
-        survives_crashes(4096, true, 200);
+        survives_crashes(4096, true);
     });
 }
 

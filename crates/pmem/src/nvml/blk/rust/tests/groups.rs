@@ -35,20 +35,21 @@ fn every_crash_leaves_old_blocks_or_new_ones_of_a_group() {
     on_each_medium(|| {
         let indexes = some_indexes(BLOCK_SIZE);
         let blocks = open(CrashMedium::new(pool(SIZE, BLOCK_SIZE, true)).recording_crashes().with_seed(5));
-        let (mut model, mut random, mut images) = (Model::default(), Random::new(5), 0);
+        let (mut model, mut random, mut count) = (Model::default(), Random::new(5), 0);
         for round in 1..100 {
             let group = group(&mut random, round * 100, &indexes);
             assert!(write(&blocks, &group, BLOCK_SIZE).iter().all(Result::is_ok));
             for image in blocks.medium.take_crashes() {
                 btt::check(&image).unwrap_or_else(|invalid| panic!("{invalid:?}"));
                 check(&open(CrashMedium::new(image)), &model, &group, &indexes, BLOCK_SIZE);
-                images += 1;
+                images::opened();
+                count += 1;
             }
             done(&mut model, &group);
             // What was acknowledged is there without more ado.
             check(&open(CrashMedium::new(blocks.medium.crash())), &model, &[], &indexes, BLOCK_SIZE);
         }
-        assert!(images > 500, "{images}");
+        assert!(count > 500, "{count}");
     });
 }
 

@@ -1,0 +1,115 @@
+// npm run test:crash [-- --images N]: what a crash can leave, of every module, over both engines: the tests of crashes in Rust, the power
+// cuts from JavaScript, and those of the C libraries. Prints how many images were opened, about N or more, and how many were wrong.
+import { spawnSync } from 'node:child_process'
+import { countAva, countCargo } from './lib/counts.mjs'
+import { matrix, withFolder } from './lib/matrix.mjs'
+import { bin, main, report, root, step, StepError } from './lib/run.mjs'
+import { buildRecorder, setUp } from './lib/setup.mjs'
+
+/** From so many images on, all tests of crashes in Rust are run, and not those alone that cut random programs anywhere. */
+const LONG = 30_000
+
+/** How many images all tests together give that are no random programs, and how many one program of each gives, on both media. */
+const FIXED = 33_000
+const PER_PROGRAM = 16_000
+
+/** The tests in Rust of each module, and those of a long run besides. */
+const CORE = {
+  regions: { filters: ['region::crashes::'], more: [] },
+  logs: { filters: ['nvml::log::rust::tests::'], more: [] },
+  blocks: {
+    filters: ['nvml::blk::rust::tests::crashes::every_crash'],
+    more: ['nvml::blk::rust::tests::groups::', 'nvml::blk::rust::tests::layout::'],
+  },
+  'logs and blocks, being made': { filters: ['nvml::pool::tests::'], more: [] },
+  journals: { filters: ['journal::tests::crashes::a_crash'], more: ['journal::tests::crashes::'] },
+  'the heap of objects': { filters: ['heap::tests::crashes::'], more: [] },
+  objects: { filters: ['objects::tests::crashes::'], more: [] },
+}
+
+/** The specs of power cuts: from JavaScript, and of the C libraries. */
+const SPECS = {
+  'region-powercuts': 'JavaScript, engine rust',
+  'pools-powercuts': 'JavaScript, engine rust',
+  'journal-powercuts': 'JavaScript',
+  'objects-powercuts': 'JavaScript',
+  'pools-c-powercuts': 'libpmemlog and libpmemblk',
+}
+
+/** Images by what they are of, who made them, and the medium. */
+const rows = new Map()
+
+function add(module, by, medium, images, wrong = 0) {
+  const key = [module, by, medium].join(' | ')
+  const row = rows.get(key) ?? { images: 0, wrong: 0 }
+  rows.set(key, { images: row.images + images, wrong: row.wrong + wrong })
+  return images
+}
+
+/** Runs tests, takes what they tell of images, and shows all that they print where one fails. */
+async function count(label, module, by, command, args, env, counts, take) {
+  let images = 0
+  const result = await report(label, command, args, { env }, (ended) => {
+    images = take(ended.stdout)
+    return `${images} images`
+  })
+  const { failed, skipped } = counts(result)
+  if (result.ok && skipped > 0 && images === 0) return void add(module, by, 'skipped', 0)
+  if (failed > 0) console.log(result.output)
+  if (failed > 0 || images === 0) add(module, by, 'tests that failed', 0, Math.max(failed, 1))
+}
+
+/** The test binary of the core: cargo's profile for tests is optimised. */
+function testBinary() {
+  const args = ['test', '-p', 'pmem', '--lib', '--no-run', '--message-format=json']
+  const { status, stdout, stderr } = spawnSync('cargo', args, { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 28 })
+  if (status !== 0) throw new StepError(`The core's tests do not build:\n${stderr}`)
+  const messages = stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line))
+  return messages.find(({ profile, executable }) => profile?.test && executable).executable
+}
+
+function takeCore(module, stdout) {
+  const told = [...stdout.matchAll(/^(?:test .* \.\.\. )?(\d+) images on (.*)$/gm)]
+  return told.reduce((sum, [, images, medium]) => sum + (Number(images) && add(module, 'Rust', medium, Number(images))), 0)
+}
+
+function takeSpec(by, stdout) {
+  const told = [...stdout.matchAll(/^ *ℹ (\{"module".*\})$/gm)].map(([, text]) => JSON.parse(text))
+  return told.reduce((sum, { module, medium, images }) => sum + add(module, by, medium, images), 0)
+}
+
+function table() {
+  const lines = [...rows].map(([key, { images, wrong }]) => `| ${key} | ${images.toLocaleString('en')} | ${wrong} |`)
+  return ['| of | from | on | images | wrong |', '|---|---|---|---|---|', ...lines].join('\n')
+}
+
+async function testCrashes(wanted) {
+  const programs = Math.max(1, Math.ceil((wanted - FIXED) / PER_PROGRAM))
+  const env = { PMEM_TEST_CRASHES: `${programs}`, PMEM_TEST_RUNTIMES: '0', RUST_BACKTRACE: '0' }
+  await setUp()
+  await buildRecorder()
+  await step('tests of the core', 'cargo', ['test', '-p', 'pmem', '--lib', '--no-run'])
+  const binary = testBinary()
+  const [{ folder }] = matrix()
+  await withFolder(folder, async (PMEM_TEST_DIR) => {
+    const where = { ...env, PMEM_TEST_DIR }
+    for (const [module, { filters, more }] of Object.entries(CORE)) {
+      const args = [...filters, ...(wanted >= LONG ? more : []), '--nocapture', '--test-threads=1']
+      await count(`Rust: ${module}`, module, 'Rust', binary, args, where, countCargo, (stdout) => takeCore(module, stdout))
+    }
+    for (const [spec, by] of Object.entries(SPECS)) {
+      const args = [`build/__test__/${spec}.spec.js`, '--match=power cuts*', '--match=every point*', '--timeout=60m']
+      await count(`JavaScript: ${spec}`, spec, by, bin('ava'), args, where, countAva, (stdout) => takeSpec(by, stdout))
+    }
+  })
+}
+
+await main(async () => {
+  const at = process.argv.indexOf('--images')
+  const wanted = at === -1 ? 5000 : Number(process.argv[at + 1])
+  if (!Number.isSafeInteger(wanted) || wanted < 1) throw new StepError('--images takes a number of images')
+  await testCrashes(wanted)
+  const sum = (name) => [...rows.values()].reduce((total, row) => total + row[name], 0)
+  console.log(`\n${table()}\n\n${sum('images')} images, ${sum('wrong')} wrong`)
+  if (sum('wrong') > 0) throw new StepError('What some crashes leave is wrong')
+})
