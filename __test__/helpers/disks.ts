@@ -44,6 +44,12 @@ export function onSmall(kind: FileSystem): typeof test.skip {
   return canMount(kind) ? test : test.skip
 }
 
+/** Mounts an ext4 again, writable. */
+export function mountAgain(path: string): void {
+  unmount(path)
+  execFileSync('mount', ['-o', 'loop', `${path}.image`, path], silent)
+}
+
 /** The folder of a new, small file system, which goes when the test ends. */
 export function smallDisk(t: ExecutionContext, kind: FileSystem, megabytes: number): string {
   const path = join(folder(t), 'disk')
