@@ -24,9 +24,9 @@ function kinds(place) {
 
 /** As which the suite runs over a native module that was built without PMDK: it flushes by itself what is persistent memory. */
 export function withoutPmdk(nativeModule) {
-  const { label, folder, env } = matrix().find(({ env }) => env.PMEM_IS_PMEM_FORCE) ?? matrix()[0]
-  const own = { PMEM_TEST_RUNTIMES: '0', PMEM_TEST_OBJECTS: 'none', NAPI_RS_NATIVE_LIBRARY_PATH: nativeModule }
-  return { label: `${label}, without PMDK`, folder, env: { ...env, ...own } }
+  const { label, folder, env } = matrix().find((condition) => condition.env.PMEM_IS_PMEM_FORCE) ?? matrix()[0]
+  const more = { PMEM_TEST_RUNTIMES: '0', PMEM_TEST_OBJECTS: 'none', NAPI_RS_NATIVE_LIBRARY_PATH: nativeModule }
+  return { label: `${label}, without PMDK`, folder, env: { ...env, ...more } }
 }
 
 /** Calls `work` with a new folder below `parent`, which is gone afterwards. */
