@@ -11,7 +11,7 @@ const CATCHERS = join(root, 'scripts/lib/faults.json')
 const CORE = join(root, 'crates/pmem')
 
 /** Tests wait for each other where a fault keeps one of them from coming; that is no catch. Seconds. */
-const FOR_ONE = 60
+const FOR_ONE = 120
 const FOR_ALL = 600
 
 /** Some tests meet a fault by chance. */

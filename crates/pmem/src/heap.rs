@@ -659,9 +659,7 @@ impl Inner {
         if !this.options.background {
             return this.checkpoint_now(writer);
         }
-        if !deliberate::is_on("heap: checkpoint without a flush before") {
-            this.flush()?;
-        }
+        this.flush()?;
         let checkpoint = writer.begin_checkpoint(&this.store, this.options.max_len)?;
         this.publish(writer.version())?;
         *locked(&this.checkpoint) = Progress::Running;

@@ -215,9 +215,7 @@ impl Transaction {
             let is_durable = !waits || deliberate::is_on("heap: reads acknowledged early");
             return if is_durable { Ok(None) } else { self.inner.flush().map(|()| None) };
         }
-        if !deliberate::is_on("heap: latch not looked at") {
-            self.inner.check_latch()?;
-        }
+        self.inner.check_latch()?;
         self.write()?;
         self.undo.clear();
         let mut writer = self.writer.take().expect("the transaction is not over");
@@ -298,9 +296,7 @@ impl Transaction {
         let writer = self.writer.as_deref_mut().expect("the transaction is not over");
         let sequence = writer.sequence;
         self.inner.collect_checkpoint(writer, true)?;
-        if !deliberate::is_on("heap: large commit without a flush before") {
-            self.inner.flush()?;
-        }
+        self.inner.flush()?;
         // The blocks of what was there before are free in this checkpoint.
         self.discard();
         if deliberate::is_on("heap: large commit not taken back") {

@@ -278,4 +278,20 @@ mod tests {
         committer.settle(|_| true, finish_all);
         assert_eq!(ticket.outcome(), Some(&Ok(())));
     }
+
+    #[test]
+    fn one_has_the_turn_at_a_time() {
+        let (committer, is_over) = (Committer::<u32>::new(), std::sync::atomic::AtomicBool::new(false));
+        let (begins, begun) = std::sync::mpsc::channel();
+        let work = || {
+            begins.send(()).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            is_over.store(true, Ordering::SeqCst);
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| committer.in_turn(|_| (), work));
+            begun.recv().unwrap();
+            assert!(committer.in_turn(|_| (), || is_over.load(Ordering::SeqCst)));
+        });
+    }
 }

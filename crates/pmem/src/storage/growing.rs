@@ -838,6 +838,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
     fn the_size_of_a_file_that_is_being_cut_is_looked_at_afterwards() {
         on_each_medium(|| {
             let unit = unit();

@@ -240,6 +240,7 @@ fn a_commit_that_is_damaged_before_a_durable_one_is_damage_and_the_last_one_is_t
 }
 
 #[test]
+#[cfg(unix)]
 fn a_lost_page_is_no_damage() {
     on_each_medium(|folder| {
         let path = folder.join("a.store");

@@ -134,6 +134,30 @@ fn nodes_that_change_beside_a_checkpoint_are_for_the_next_one() {
 }
 
 #[test]
+fn what_a_checkpoint_gives_up_is_free_once_it_is_durable() {
+    on_each_medium(|folder| {
+        let heap = Heap::open(&folder.join("a.store"), &options()).unwrap();
+        let keys = shuffled(400);
+        set_all(&heap, &keys, &[7; 100]);
+        heap.checkpoint().unwrap();
+        let (mut writer, store) = (heap.inner.take().unwrap(), &heap.inner.store);
+        // Nobody sees what was there before.
+        assert!(heap.inner.hide());
+        for key in &keys[..50] {
+            let before = writer.tree.set(store, key, Value::Inline(vec![1; 100])).unwrap();
+            before.iter().for_each(|value| writer.tree.discard(store, value));
+        }
+        let checkpoint = writer.begin_checkpoint(store, None).unwrap();
+        let (free, waiting) = (writer.space.free(), writer.space.waiting());
+        let slot = checkpoint.run(store).map_err(Failed::into_error).unwrap();
+        writer.finish_checkpoint(slot, store);
+        assert!(waiting > 0);
+        assert_eq!((writer.space.free(), writer.space.waiting()), (free + waiting, 0));
+        heap.inner.put_back(writer);
+    });
+}
+
+#[test]
 fn long_values_take_the_blocks_that_they_need() {
     on_each_medium(|folder| {
         let heap = Heap::open(&folder.join("a.store"), &options()).unwrap();

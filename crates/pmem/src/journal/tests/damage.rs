@@ -294,6 +294,7 @@ fn a_flipped_bit_of_a_journal_that_was_opened_again_is_harmless_or_an_error() {
 }
 
 #[test]
+#[cfg(unix)]
 fn lost_pages_are_no_damage() {
     on_each_medium(|folder| {
         for is_opened_again in [false, true] {

@@ -26,6 +26,7 @@ fn a_truncation_takes_none_back() {
 }
 
 #[test]
+#[cfg(unix)]
 fn who_lost_the_lock_gives_nothing_up_and_makes_no_segment() {
     on_each_medium(|folder| {
         let journal = open(folder);

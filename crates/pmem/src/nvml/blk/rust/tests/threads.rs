@@ -66,14 +66,13 @@ fn a_crash_with_several_lanes_in_flight_leaves_old_blocks_or_new_ones() {
     });
 }
 
-/// Each thread ends without a fence for the map entry that it wrote last: whoever has its lane next makes it durable.
-#[test]
-fn a_lane_that_goes_to_another_thread_takes_its_map_entry_along() {
+/// Each thread ends without a fence for the map entry that it wrote last.
+fn write_by_threads(index: impl Fn(u64) -> u64) {
     on_each_medium(|| {
         let blocks = open(CrashMedium::new(pool(SIZE, BLOCK_SIZE, true)));
         let mut model = Model::default();
         for number in 0..8 * width() as u64 {
-            let change = (number % 50 * 16, Content::Data(number + 1));
+            let change = (index(number), Content::Data(number + 1));
             std::thread::scope(|scope| drop(scope.spawn(|| apply(&blocks, change, BLOCK_SIZE).unwrap()).join()));
             model.0.insert(change.0, change.1);
             let indexes: Vec<u64> = model.0.keys().copied().collect();
@@ -82,6 +81,16 @@ fn a_lane_that_goes_to_another_thread_takes_its_map_entry_along() {
             }
         }
     });
+}
+
+#[test]
+fn a_lane_that_goes_to_another_thread_takes_its_map_entry_along() {
+    write_by_threads(|number| number % 50 * 16);
+}
+
+#[test]
+fn a_block_that_goes_to_another_lane_takes_its_map_entry_along() {
+    write_by_threads(|_| 0);
 }
 
 #[test]
