@@ -89,7 +89,7 @@ interface Actor {
 
 const ACTORS: readonly Actor[] = [
   {
-    name: 'a C program',
+    name: 'C',
     makes: true,
     run(kind, path, size, lines, env) {
       const args = [...(size === undefined ? ['open', path] : ['create', path, size]), ...(kind === 'blk' ? [BLOCK_SIZE] : [])]
@@ -98,7 +98,7 @@ const ACTORS: readonly Actor[] = [
     },
   },
   {
-    name: 'the engine pmdk',
+    name: 'JavaScript, engine pmdk',
     makes: false,
     run(kind, path, _, lines, env) {
       const options = { input: lines.join('\n'), encoding: 'utf8', env: { ...process.env, ...env } } as const
@@ -205,7 +205,7 @@ const actors = ACTORS.filter(({ makes }) => makes || engines.includes('pmdk'))
 for (const [kind, what] of [['log', 'logs'], ['blk', 'blocks']] as const) {
   for (const actor of actors) {
     const who = actor.name
-    const title = `power cuts of ${PROGRAMS} scripts for ${what} of ${who} leave all that was acknowledged, with seed ${SEED}`
+    const title = `power cuts of ${PROGRAMS} scripts for ${what} in ${who} leave all that was acknowledged, with seed ${SEED}`
     if (missing !== undefined || process.platform !== 'linux') {
       skipped(title, missing ?? 'this is not Linux')
       continue
@@ -221,10 +221,10 @@ for (const [kind, what] of [['log', 'logs'], ['blk', 'blocks']] as const) {
         sums.pending += cutting.pending
         sums.recovered += cutting.recovered
       }
-      tally(t, what, who, sums)
+      tally(t, what, 'the page cache', sums, who)
       t.true(sums.images > 100 * PROGRAMS && sums.pending > 50 * PROGRAMS)
     })
-    test.serial(`cuts of ${what} of ${who} show syncs that are lost`, (t) => {
+    test.serial(`cuts of ${what} in ${who} show syncs that are lost`, (t) => {
       t.timeout(60_000)
       const { problems } = cutsOf(t, kind, actor, SEED, 5, { CRASH_SYNCS_LOST: '1' })
       t.log(`${problems.length} images`, problems[0])

@@ -81,7 +81,7 @@ for (const [kind, what] of [['log', 'logs'], ['blk', 'blocks']] as const) {
         add('open', told.images.filter(({ known }) => isOpen(known)).length)
         for (const [name, count] of Object.entries(told.counts)) add(name, count)
       }
-      tally(t, what, medium, sums)
+      tally(t, what, medium, sums, 'JavaScript, engine rust')
       t.true(sums['images']! > 40 * PROGRAMS && sums['pending']! > 5 * PROGRAMS && sums['open']! > 10 * PROGRAMS)
     })
   }

@@ -18,9 +18,9 @@ export const MEDIA = [
   { medium: 'persistent memory', env: { PMEM_IS_PMEM_FORCE: '1' } },
 ]
 
-/** Logs what a test had, as `npm run test:crash` sums it up. */
-export function tally(t: ExecutionContext, module: string, medium: string, sums: Readonly<Record<string, number>>): void {
-  t.log(JSON.stringify({ module, medium, ...sums }))
+/** Logs what a test had of images that `by` made, as `npm run test:crash` sums it up. */
+export function tally(t: ExecutionContext, module: string, medium: string, sums: Readonly<Record<string, number>>, by = 'JavaScript'): void {
+  t.log(JSON.stringify({ module, by, medium, ...sums }))
 }
 
 /** What the native module with a recorder has besides. */
