@@ -4,7 +4,7 @@ import { root } from '../run.mjs'
 import { FOLDER, makeNvdimm, prepareMachine, runInMachine } from './machine.mjs'
 
 /** Suites of which a file system makes a difference to much; each takes ten times as long in there. */
-const SUITES = ['region', 'map', 'mapfile', 'grow', 'log', 'blocks', 'journal', 'objects-transactions']
+const SUITES = ['region', 'map', 'mapfile', 'grow', 'log', 'journal']
 const FEW = ['region']
 
 /** Tests of the core that map files. */
