@@ -14,6 +14,7 @@ import { mountAgain, onSmall, smallDisk } from './helpers/disks.js'
 import { folder } from './helpers/files.js'
 import { linux } from './helpers/linux.js'
 import { KEYS, type Module, type Used, compare, modulesOf } from './helpers/numbered.js'
+import { durableIsCheap } from './helpers/pools.js'
 import { ended, program, root, run } from './helpers/programs.js'
 import type { Told } from './programs/limited.js'
 
@@ -25,7 +26,7 @@ const MODULES = [
 ] as const
 
 // Who gets its buffers from elsewhere has the same files.
-const files = capabilities.externalBuffers && linux === test ? test.serial : test.skip
+const files = capabilities.externalBuffers && durableIsCheap && linux === test ? test.serial : test.skip
 // What counts as persistent memory is not synced: a disk that is none loses it.
 const disk = onSmall('ext4') === test && process.env.PMEM_IS_PMEM_FORCE !== '1' ? files : test.skip
 
