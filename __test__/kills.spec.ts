@@ -10,6 +10,10 @@ import { KILLS, start } from './helpers/tellers.js'
 
 const random = (below: number) => Math.floor(Math.random() * below)
 
+async function until(condition: () => boolean): Promise<void> {
+  for (let left = 20_000; left > 0 && !condition(); left -= 1) await pause(1)
+}
+
 /**
  * Looks at what a writer left that began after the step `before`, from what it told. Gives the last step that is there.
  */
@@ -36,9 +40,11 @@ async function killAll(t: ExecutionContext, what: string, how: How, look: Look):
     if (isEarly) {
       await pause(startup / 2 + random(startup))
     } else {
-      for (let left = 20_000; writer.lines.length === 0 && left > 0; left -= 1) await pause(1)
+      await until(() => writer.lines.length > 0)
       startup = performance.now() - began
-      await pause(20 + random(200))
+      // Each other one has acknowledged a step before it is killed.
+      if (number % 2 === 0) await until(() => writer.lines.length > 1)
+      await pause(random(200))
     }
     await writer.kill()
     if (writer.lines.length === 0) early += 1
