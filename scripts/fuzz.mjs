@@ -1,13 +1,18 @@
 // npm run fuzz [-- --minutes 10 --target NAME --seed N --count N]: tries inputs and orders of calls by chance, each target for so
 // many minutes, half a minute by default. A target goes on behind the last seed of earlier runs, which `target/fuzz/` has.
 // Inputs that fail are kept in `crates/pmem/tests/fuzz/corpus/`, where they are tried again in each run and by `npm test`.
+// The target `valgrind` looks at the memory of the formats' tests, and is tried where it is named. libFuzzer, sanitizers and Miri,
+// which need a nightly Rust, are no part of it.
 // --seed begins with a seed, and --count tries so many from there: it has a failure again.
 import { spawn } from 'node:child_process'
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { withFolder } from './lib/matrix.mjs'
 import { preparePmdk } from './lib/pmdk.mjs'
 import { main, root, run, step, StepError } from './lib/run.mjs'
+import { setUp } from './lib/setup.mjs'
 
 /** How long a process runs. Seeds of a slice that was ended are tried again. */
 const SLICE = 60
@@ -24,7 +29,15 @@ const heap = {
   'heap-calls': { test: 'heap::tests::model::a_store_is_what_a_map_is', many: 100, counted: 'PROPTEST_CASES', seeded: 'PROPTEST_RNG_SEED' },
 }
 
-const targets = [...files, ...calls, ...Object.keys(heap)]
+/** Calls from JavaScript, so many orders of them a process. */
+const JAVASCRIPT = 'javascript-calls'
+const ORDERS = 20
+
+/** Files that calls make may not be longer, in blocks of 512 bytes. */
+const LIMITED = 'ulimit -f 2097152; exec "$0" "$@"'
+
+const targets = [...files, ...calls, ...Object.keys(heap), JAVASCRIPT]
+const VALGRIND = 'valgrind'
 
 /** Runs a command to its end. Resolves to `{ ok, output }`. */
 function execute(command, args, env, cwd) {
@@ -36,13 +49,18 @@ function execute(command, args, env, cwd) {
   })
 }
 
-/** The test binaries of the core: of files and calls, and of its own tests. */
-async function build(pmdk) {
-  const args = ['test', '-p', 'pmem', ...(pmdk ? ['--features', 'pmdk'] : []), '--lib', '--test', 'fuzz', '--no-run']
+/** What the targets run: the test binary of files and calls, and that of the core's own tests. */
+async function build(wanted) {
+  if (wanted.includes(JAVASCRIPT) && !existsSync(join(root, 'build/__test__/programs/fuzz.js'))) await setUp()
+  if (!wanted.some((target) => target !== JAVASCRIPT)) return {}
+  const pmdk = await preparePmdk()
+  const needsLib = wanted.some((target) => heap[target] || target === VALGRIND)
+  const kinds = [...(needsLib ? ['--lib'] : []), '--test', 'fuzz']
+  const args = ['test', '-p', 'pmem', ...(pmdk ? ['--features', 'pmdk'] : []), ...kinds, '--no-run']
   await step('tests of the core', 'cargo', args)
   const { stdout } = await run('cargo', [...args, '--message-format=json'])
   const messages = stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line))
-  const binary = (name) => messages.find(({ profile, executable, target }) => profile?.test && executable && target.name === name).executable
+  const binary = (name) => messages.find(({ profile, executable, target }) => profile?.test && executable && target.name === name)?.executable
   return { fuzz: binary('fuzz'), lib: binary('pmem') }
 }
 
@@ -57,6 +75,7 @@ function nextSeed(target) {
 async function slice(binaries, target, { seed, seconds, count, keep, pmem }) {
   const cwd = join(root, 'crates/pmem')
   const env = { PMEM_IS_PMEM_FORCE: pmem ? '1' : '0' }
+  if (target === JAVASCRIPT) return sliceOfCalls({ seed, seconds, count, env })
   if (heap[target]) return sliceOfHeap(binaries.lib, heap[target], { seed, seconds, count, env, cwd })
   const note = join(folder, `${target}.case`)
   const limits = count === undefined ? { PMEM_FUZZ_SECONDS: seconds } : { PMEM_FUZZ_COUNT: count }
@@ -83,6 +102,27 @@ async function sliceOfHeap(binary, { test, many, counted, seeded }, { seed, seco
   return { tried }
 }
 
+/** Each seed is an order of calls that is tried with those before it. */
+async function sliceOfCalls({ seed, seconds, count = Infinity, env }) {
+  const end = performance.now() + (seconds ?? Infinity) * 1000
+  const parent = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+  let tried = 0
+  while (performance.now() < end && tried < count) {
+    const args = ['-c', LIMITED, process.execPath, '--expose-gc', join(root, 'build/__test__/programs/fuzz.js')]
+    const { ok, output } = await withFolder(parent, (place) => execute('sh', [...args, place, String(seed + tried), String(ORDERS)], env, root))
+    if (!ok) return { tried, failed: { seed: seed + tried, output } }
+    tried += 1
+  }
+  return { tried }
+}
+
+/** Looks for memory that is used without being set, or beyond its end. */
+async function checkMemory(binary) {
+  const { ok } = await run('valgrind', ['--version'])
+  if (!ok) return console.log('valgrind: skipped, it is not installed')
+  await step('valgrind: tests of the formats', 'valgrind', ['-q', '--error-exitcode=9', binary, 'nvml::format::'])
+}
+
 /** Keeps a failing input with the corpus. Resolves to where it is. */
 async function keepInput(binaries, target, seed, pmem) {
   const parent = join(corpus, target)
@@ -94,7 +134,7 @@ async function keepInput(binaries, target, seed, pmem) {
   }
   const seeds = join(parent, 'seeds')
   if (calls.includes(target)) appendFileSync(seeds, `${seed}\n`)
-  return calls.includes(target) ? seeds : 'its own test'
+  return calls.includes(target) ? seeds : 'no file'
 }
 
 /** Tries a target for so long. Resolves to how many inputs were tried, and whether one failed. */
@@ -125,17 +165,18 @@ await main(async () => {
   const { values } = parseArgs({
     options: { minutes: { type: 'string', default: '0.5' }, target: { type: 'string' }, seed: { type: 'string' }, count: { type: 'string' } },
   })
-  const wanted = values.target === undefined ? targets : targets.filter((target) => target === values.target)
-  if (wanted.length === 0) throw new StepError(`There is no target ${values.target}: ${targets.join(', ')}`)
+  const wanted = values.target === undefined ? targets : [...targets, VALGRIND].filter((target) => target === values.target)
+  if (wanted.length === 0) throw new StepError(`There is no target ${values.target}: ${[...targets, VALGRIND].join(', ')}`)
   const number = (text) => (text === undefined ? undefined : Number(text))
   mkdirSync(folder, { recursive: true })
-  const binaries = await build(await preparePmdk())
+  const binaries = await build(wanted)
+  if (values.target === VALGRIND) return checkMemory(binaries.lib)
   let failures = 0
   for (const target of wanted) {
     const start = performance.now()
     const { total, failed } = await fuzz(binaries, target, { seconds: Number(values.minutes) * 60, seed: number(values.seed), count: number(values.count) })
     failures += failed
-    console.log(`${target}: ${total} inputs, ${failed} failed (${((performance.now() - start) / 1000).toFixed(0)} s)`)
+    console.log(`${target}: ${total} ${target === JAVASCRIPT ? `times ${ORDERS} orders of calls` : 'inputs'}, ${failed} failed (${((performance.now() - start) / 1000).toFixed(0)} s)`)
   }
   console.log(`${wanted.length - failures} passed, ${failures} failed`)
   if (failures > 0) throw new StepError('Some inputs failed')

@@ -60,7 +60,7 @@ impl Cursors {
     /// What the operating system says of the folder.
     pub(crate) fn names(&self) -> Result<Vec<String>> {
         let failed = |error: io::Error| Error::io(&error, "scandir", Some(&self.folder));
-        let entries = match std::fs::read_dir(&self.folder) {
+        let entries = match std::fs::read_dir(self.folder()?) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(failed)?,
         };
@@ -79,7 +79,7 @@ impl Cursors {
     /// # Errors
     /// [`Error::InvalidValue`] for a name that cannot be one; [`Error::Corrupt`].
     pub(crate) fn position(&self, name: &str) -> Result<Option<u64>> {
-        let path = self.folder.join(encode(name)?);
+        let path = self.folder()?.join(encode(name)?);
         let file = match file::open_itself(&path, true) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             file => file.map_err(|error| Error::io(&error, "open", Some(&path)))?,
@@ -124,7 +124,7 @@ impl Cursors {
             return Err(Error::out_of_range("position", expected, position));
         }
         let mut durable = self.durable();
-        let change = Change::start(&self.folder.join(&file_name), || self.open_or_make(&file_name))?;
+        let change = Change::start(&self.folder()?.join(&file_name), || self.open_or_make(&file_name))?;
         let page = self.held(&change.file, &change.path)?;
         let Some(slot) = &page.slot else {
             let slot = Slot { count: 1, uuid: self.uuid, position, time: now() };
@@ -151,7 +151,7 @@ impl Cursors {
     /// # Errors
     /// `EAGAIN` while someone consumes by it; [`Error::InvalidValue`]; what the operating system says of the file.
     pub(crate) fn delete(&self, name: &str) -> Result<()> {
-        let path = self.folder.join(encode(name)?);
+        let path = self.folder()?.join(encode(name)?);
         let mut durable = self.durable();
         let open = || file::open_itself(&path, false).map_err(|error| Error::io(&error, "open", Some(path.as_path())));
         let is_missing = |error: &io::Error| error.kind() == ErrorKind::NotFound;
@@ -175,9 +175,18 @@ impl Cursors {
     /// `EAGAIN` while someone else does; [`Error::InvalidValue`]; what the operating system says of the file.
     pub(crate) fn lock(&self, name: &str) -> Result<CursorLock> {
         let file_name = encode(name)?;
-        let path = self.folder.join(&file_name);
+        let path = self.folder()?.join(&file_name);
         let held = NamedLock::take(&path, || self.open_or_make(&file_name))?;
         held.map(CursorLock).ok_or_else(|| consumed(name, &path))
+    }
+
+    /// The folder with the cursors, which no link leads to: files elsewhere are none of the journal's.
+    fn folder(&self) -> Result<&Path> {
+        if !self.folder.is_symlink() {
+            return Ok(&self.folder);
+        }
+        let linked = Error::os(errno::ENOTDIR, "open", Some(&self.folder));
+        Err(linked.with_hint("it is a symbolic link, and the cursors of a journal lie in its own folder"))
     }
 
     fn durable(&self) -> MutexGuard<'_, HashMap<String, [u8; SIZE]>> {

@@ -10,7 +10,7 @@ use super::format::{END_OF_SEQUENCES, Header, Slot, State, Uuid};
 use super::lock::WriterLock;
 use super::making::{Prepared, give_name, make_folder, medium, remove_unfinished};
 use super::scan::find_end;
-use super::segment::{Place, Segment, is_writable};
+use super::segment::{Place, Segment, is_writable, open_file};
 use super::shelf::{Segments, Shelf};
 use super::tail::Tail;
 use super::writer::{Writer, first_size, now, random};
@@ -93,7 +93,7 @@ fn make(folder: &Path, options: &JournalOptions) -> Result<Start> {
 
 fn go_on(folder: &Path, shelf: &Shelf, chain: &Chain) -> Result<Start> {
     let Link { segment: read, slot } = chain.last();
-    let file = Arc::new(file::open(&read.path, false, OPEN)?);
+    let file = Arc::new(open_file(&read.path, false)?);
     if !is_writable(&file, &read.path)? {
         let what = "it has features that may be read only".to_owned();
         return Err(Error::Newer { file: read.path.clone(), what });
@@ -158,7 +158,7 @@ fn finish_roll(chain: &Chain) -> Result<()> {
         return Ok(());
     }
     let failed = |error: std::io::Error| Error::io(&error, OPEN, Some(&segment.path));
-    let file: Arc<File> = Arc::new(file::open(&segment.path, false, OPEN)?);
+    let file: Arc<File> = Arc::new(open_file(&segment.path, false)?);
     let medium = medium(&file, segment.header.size).map_err(failed)?;
     let end = find_end(segment, slot, Some(last.segment.header.first))?;
     let mut active = Active::new(Arc::clone(segment), medium, *slot);

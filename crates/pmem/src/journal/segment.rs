@@ -41,6 +41,11 @@ pub(super) struct Place {
     pub(super) offset: u64,
 }
 
+/// Opens a segment's file itself: what a link leads to is no part of the journal, and must not be written with it.
+pub(super) fn open_file(path: &Path, readonly: bool) -> Result<File> {
+    file::open_itself(path, readonly).map_err(|error| Error::io(&error, OPEN, Some(path)))
+}
+
 /// The way to a segment's bytes.
 enum Bytes {
     /// Those of the writer, and whether some were lost.
@@ -54,7 +59,7 @@ impl Segment {
     /// The segment at `path`, for reading. The slot is how it ends by now.
     pub(super) fn open(path: &Path, is_remote: bool) -> Result<(Self, Slot)> {
         let failed = |error: io::Error| Error::io(&error, OPEN, Some(path));
-        let file = file::open(path, true, OPEN)?;
+        let file = open_file(path, true)?;
         let size = file::regular_size(descriptor(&file), Some(path), OPEN)?;
         let (header, slot) = read_start(&file, size, path)?;
         let len = usize::try_from(header.size).ok().and_then(NonZeroUsize::new);

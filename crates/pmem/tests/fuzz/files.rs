@@ -83,6 +83,7 @@ fn try_image(kind: &Kind, image: &Image, random: &mut Random) {
     let folder = folder();
     let (inside, outside) = (folder.path().join("inside"), folder.path().join("outside"));
     fs::create_dir(&inside).unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
     image.write(&inside);
     let victim = image.files().first().map_or(Bytes::default(), |name| image.clone().file(name).clone());
     let victim = if victim.len > 1 << 25 { Bytes::default() } else { victim };
@@ -91,7 +92,7 @@ fn try_image(kind: &Kind, image: &Image, random: &mut Random) {
     let known = names(&inside);
     (kind.exercise)(&inside, random);
     assert!(fs::read(&outside).unwrap() == before, "a file outside was changed");
-    assert_eq!(names(folder.path()).len(), 2 + names(&inside).len(), "a file outside came");
+    assert_eq!(names(folder.path()).len(), 3 + names(&inside).len(), "a file outside came");
     for name in names(&inside).difference(&known) {
         assert!((kind.may_come)(name), "the file '{name}' came");
     }
@@ -341,6 +342,7 @@ fn rearrange_journal(image: &mut Image, random: &mut Random) {
         "tail",
         "lock",
         "cursors",
+        "cursors",
         "cursors/one",
         "cursors/%2E%2E%2Foutside",
         "cursors/%00",
@@ -351,7 +353,8 @@ fn rearrange_journal(image: &mut Image, random: &mut Random) {
         let name = (*random.pick(&names)).to_owned();
         let place = if name.starts_with("cursors/") { "../../outside" } else { "../outside" };
         let entry = match random.below(6) {
-            0 | 1 => Entry::Link(place.to_owned()),
+            0 => Entry::Link(place.to_owned()),
+            1 => Entry::Link(place.replace("outside", "folder")),
             2 => Entry::Folder,
             3 => Entry::Pipe,
             _ => match image.0.get(random.pick(&files)) {

@@ -233,3 +233,39 @@ fn a_segment_that_says_to_be_huge_is_not_read_as_a_whole() {
     drop(Journal::open(folder, &options()).map(|journal| journal.append(&[b"x"], None, true)));
     assert!(start.elapsed() < Duration::from_secs(20));
 }
+
+#[cfg(unix)]
+#[test]
+fn what_links_lead_to_is_no_part_of_a_journal() {
+    use std::os::unix::fs::symlink;
+    on_each_medium(|folder| {
+        let (other, elsewhere) = (folder.with_file_name("other"), folder.with_file_name("elsewhere"));
+        assert_eq!(open(&other).append(&[b"theirs"], None, true), Ok(0));
+        let segment = chain::segment_paths(&other).unwrap().remove(0);
+        let before = fs::read(&segment).unwrap();
+        fs::create_dir(folder).unwrap();
+        symlink(&segment, folder.join(segment.file_name().unwrap())).unwrap();
+        for options in [options(), readonly()] {
+            let refused = Journal::open(folder, &options).err().unwrap();
+            assert_eq!(refused.code(), "ELOOP", "{refused}");
+        }
+        assert!(Journal::check(folder).is_err());
+        assert_eq!(fs::read(&segment).unwrap(), before);
+        fs::remove_dir_all(folder).unwrap();
+        let journal = open(folder);
+        fs::create_dir(&elsewhere).unwrap();
+        fs::write(elsewhere.join("theirs"), [0; 4096]).unwrap();
+        symlink(&elsewhere, folder.join("cursors")).unwrap();
+        let refusals = [
+            journal.commit_cursor("ours", 0, false).err(),
+            journal.cursor("theirs").err(),
+            journal.delete_cursor("theirs").err(),
+            journal.lock_cursor("ours").err(),
+            journal.cursors().err(),
+        ];
+        for refused in refusals {
+            assert_eq!(refused.unwrap().code(), "ENOTDIR");
+        }
+        assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 1);
+    });
+}
