@@ -292,8 +292,7 @@ fn use_store(folder: &Path, random: &mut Random) {
     let path = folder.join("store");
     let limit = 100 * len(&path).min(1 << 23) + 65_536;
     let options = |readonly, background| {
-        let mut heap = HeapOptions::default();
-        (heap.create, heap.readonly, heap.background) = (false, readonly, background);
+        let heap = HeapOptions { create: false, readonly, background, ..HeapOptions::default() };
         ObjectsOptions { heap }
     };
     sound(Session::check_file(&path));
@@ -507,8 +506,7 @@ fn make_blocks(folder: &Path, block_size: u32) -> BlockArray {
 }
 
 fn make_store(folder: &Path) -> Session {
-    let mut heap = HeapOptions::default();
-    heap.background = false;
+    let heap = HeapOptions { background: false, ..HeapOptions::default() };
     Session::open(&folder.join("store"), &ObjectsOptions { heap }).unwrap()
 }
 

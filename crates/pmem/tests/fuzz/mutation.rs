@@ -19,7 +19,7 @@ impl Random {
 
     /// From 0 to below `limit`.
     pub fn below(&mut self, limit: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(limit) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(limit)) >> 64) as u64
     }
 
     pub fn one_in(&mut self, count: u64) -> bool {
