@@ -5,7 +5,7 @@
 // which need a nightly Rust, are no part of it.
 // --seed begins with a seed, and --count tries so many from there: it has a failure again.
 import { spawn } from 'node:child_process'
-import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -78,11 +78,14 @@ async function slice(binaries, target, { seed, seconds, count, keep, pmem }) {
   if (target === JAVASCRIPT) return sliceOfCalls({ seed, seconds, count, env })
   if (heap[target]) return sliceOfHeap(binaries.lib, heap[target], { seed, seconds, count, env, cwd })
   const note = join(folder, `${target}.case`)
+  rmSync(note, { force: true })
   const limits = count === undefined ? { PMEM_FUZZ_SECONDS: seconds } : { PMEM_FUZZ_COUNT: count }
   const kept = keep ? { PMEM_FUZZ_KEEP: keep } : {}
   const variables = { ...env, ...limits, ...kept, PMEM_FUZZ_SEED: seed, PMEM_FUZZ_CASE: note }
   const { ok, output } = await execute(binaries.fuzz, ['--exact', target.replace('-', '_'), '--nocapture'], variables, cwd)
-  if (!ok) return { tried: 0, failed: { seed: Number(readFileSync(note, 'utf8') || seed), output } }
+  // What is kept comes first: there is no seed where that fails.
+  if (!ok && !existsSync(note)) throw new StepError(`${target}: what is kept failed\n${output}`)
+  if (!ok) return { tried: 0, failed: { seed: Number(readFileSync(note, 'utf8')), output } }
   const [, tried] = /: (\d+) cases from seed/.exec(output) ?? []
   if (tried === undefined) throw new StepError(`The target ${target} did not run:\n${output}`)
   return { tried: Number(tried) }
