@@ -7,6 +7,11 @@ const FOLLOW: Flag = { type: 'boolean', short: 'f', help: 'wait for what comes, 
 const COUNT: Flag = { type: 'string', short: 'n', value: 'COUNT', help: 'how many of the last ones (default: 10)' }
 const SIZE: Flag = { type: 'string', value: 'SIZE', help: 'how large the file is to be, such as 8MiB (default: the smallest)' }
 
+/** Commands whose names begin with a word. */
+function within(group: string, those: readonly Command[]): Command[] {
+  return those.map((command) => ({ ...command, name: `${group} ${command.name}` }))
+}
+
 const general: Command[] = [
   {
     name: 'doctor',
@@ -33,9 +38,9 @@ const general: Command[] = [
   },
 ]
 
-const logs: Command[] = [
+const logs = within('log', [
   {
-    name: 'log create',
+    name: 'create',
     operands: ['FILE'],
     summary: 'Make an empty log',
     flags: { size: SIZE },
@@ -43,21 +48,21 @@ const logs: Command[] = [
     load: () => (require('./log.js') as typeof import('./log.js')).create,
   },
   {
-    name: 'log append',
+    name: 'append',
     operands: ['FILE', '[TEXT]'],
     summary: 'Append a text, or the standard input, durably',
     examples: ['log append app.log "zero, "', 'log append app.log < part.txt'],
     load: () => (require('./log.js') as typeof import('./log.js')).append,
   },
   {
-    name: 'log cat',
+    name: 'cat',
     operands: ['FILE'],
     summary: 'Print all bytes of a log',
     examples: ['log cat app.log'],
     load: () => (require('./log.js') as typeof import('./log.js')).cat,
   },
   {
-    name: 'log tail',
+    name: 'tail',
     operands: ['FILE'],
     summary: 'Print the last lines of a log',
     flags: { follow: FOLLOW, lines: COUNT },
@@ -65,25 +70,25 @@ const logs: Command[] = [
     load: () => (require('./log.js') as typeof import('./log.js')).tail,
   },
   {
-    name: 'log rewind',
+    name: 'rewind',
     operands: ['FILE'],
     summary: 'Empty a log',
     examples: ['log rewind app.log'],
     load: () => (require('./log.js') as typeof import('./log.js')).rewind,
   },
   {
-    name: 'log stat',
+    name: 'stat',
     operands: ['FILE'],
     summary: 'How full a log is',
     flags: { json: JSON_FLAG },
     examples: ['log stat app.log'],
     load: () => (require('./info.js') as typeof import('./info.js')).only('log'),
   },
-]
+])
 
-const blocks: Command[] = [
+const blocks = within('blk', [
   {
-    name: 'blk create',
+    name: 'create',
     operands: ['FILE'],
     summary: 'Make an array of blocks',
     flags: { size: SIZE, 'block-size': { type: 'string', value: 'SIZE', help: 'bytes of a block (default: 512)' } },
@@ -91,42 +96,42 @@ const blocks: Command[] = [
     load: () => (require('./blk.js') as typeof import('./blk.js')).create,
   },
   {
-    name: 'blk write',
+    name: 'write',
     operands: ['FILE', 'INDEX', '[TEXT]'],
     summary: 'Write a text, or the standard input, to a block, durably; zeros follow it',
     examples: ['blk write app.blk 0 "hello"'],
     load: () => (require('./blk.js') as typeof import('./blk.js')).write,
   },
   {
-    name: 'blk read',
+    name: 'read',
     operands: ['FILE', 'INDEX'],
     summary: "Print a block's bytes",
     examples: ['blk read app.blk 0 > block.bin'],
     load: () => (require('./blk.js') as typeof import('./blk.js')).read,
   },
   {
-    name: 'blk dump',
+    name: 'dump',
     operands: ['FILE'],
     summary: 'Draw which blocks are written, zero or in error',
     examples: ['blk dump app.blk'],
     load: () => (require('./blk.js') as typeof import('./blk.js')).dump,
   },
   {
-    name: 'blk stat',
+    name: 'stat',
     operands: ['FILE'],
     summary: 'How many blocks there are, and of what size',
     flags: { json: JSON_FLAG },
     examples: ['blk stat app.blk'],
     load: () => (require('./info.js') as typeof import('./info.js')).only('blocks'),
   },
-]
+])
 
 const JSONL: Flag = { type: 'boolean', help: 'a line of JSON a record: sequence, time, and text or base64' }
 const FROM: Flag = { type: 'string', value: 'FROM', help: 'begin at a sequence, a time such as 2026-01-31T12:00Z, or a cursor' }
 
-const journals: Command[] = [
+const journals = within('journal', [
   {
-    name: 'journal cat',
+    name: 'cat',
     operands: ['FOLDER'],
     summary: 'Print the records of a journal, a line each',
     flags: { jsonl: JSONL, from: FROM, limit: { type: 'string', value: 'COUNT', help: 'how many at most' }, 'skip-damaged': { type: 'boolean', help: 'pass over what is damaged' } },
@@ -134,7 +139,7 @@ const journals: Command[] = [
     load: () => (require('./journal.js') as typeof import('./journal.js')).cat,
   },
   {
-    name: 'journal tail',
+    name: 'tail',
     operands: ['FOLDER'],
     summary: 'Print the last records of a journal',
     flags: { follow: FOLLOW, records: COUNT, jsonl: JSONL },
@@ -142,7 +147,7 @@ const journals: Command[] = [
     load: () => (require('./journal.js') as typeof import('./journal.js')).tail,
   },
   {
-    name: 'journal append',
+    name: 'append',
     operands: ['FOLDER', '[TEXT]'],
     summary: 'Append a text, or each line of the standard input, durably',
     flags: { jsonl: { type: 'boolean', help: 'each line is JSON as `journal cat --jsonl` prints it' } },
@@ -150,7 +155,7 @@ const journals: Command[] = [
     load: () => (require('./journal.js') as typeof import('./journal.js')).append,
   },
   {
-    name: 'journal stat',
+    name: 'stat',
     operands: ['FOLDER'],
     summary: 'What a journal has',
     flags: { json: JSON_FLAG },
@@ -158,7 +163,7 @@ const journals: Command[] = [
     load: () => (require('./info.js') as typeof import('./info.js')).only('journal'),
   },
   {
-    name: 'journal cursors',
+    name: 'cursors',
     operands: ['FOLDER'],
     summary: 'Which cursors there are, where they are, and how many records are ahead of them',
     flags: { json: JSON_FLAG },
@@ -166,32 +171,32 @@ const journals: Command[] = [
     load: () => (require('./journal.js') as typeof import('./journal.js')).cursors,
   },
   {
-    name: 'journal verify',
+    name: 'verify',
     operands: ['FOLDER'],
     summary: 'Whether a journal is sound, as `check`',
     examples: ['journal verify events'],
     load: () => (require('./info.js') as typeof import('./info.js')).check,
   },
   {
-    name: 'journal repair',
+    name: 'repair',
     operands: ['FOLDER', 'NEW'],
     summary: 'Copy the sound records to a new journal; one that is lost is empty there, so that sequences stay',
     examples: ['journal repair events events.repaired'],
     load: () => (require('./journal.js') as typeof import('./journal.js')).repair,
   },
   {
-    name: 'journal truncate',
+    name: 'truncate',
     operands: ['FOLDER'],
     summary: 'Remove the oldest records, as far as no cursor needs them',
     flags: { before: { type: 'string', value: 'SEQUENCE', help: 'the first record that stays' } },
     examples: ['journal truncate --before 2 events'],
     load: () => (require('./journal.js') as typeof import('./journal.js')).truncate,
   },
-]
+])
 
-const objects: Command[] = [
+const objects = within('objects', [
   {
-    name: 'objects tree',
+    name: 'tree',
     operands: ['FILE', '[PATH]'],
     summary: 'Print what is in a store, or below a path such as users.get("ada").visits',
     flags: {
@@ -202,21 +207,21 @@ const objects: Command[] = [
     load: () => (require('./objects.js') as typeof import('./objects.js')).tree,
   },
   {
-    name: 'objects get',
+    name: 'get',
     operands: ['FILE', '[PATH]'],
     summary: 'Print what is at a path, as JSON',
     examples: ['objects get app.store visits'],
     load: () => (require('./objects.js') as typeof import('./objects.js')).get,
   },
   {
-    name: 'objects set',
+    name: 'set',
     operands: ['FILE', 'PATH', 'JSON'],
     summary: 'Set what is at a path, durably',
     examples: ['objects set app.store visits 7'],
     load: () => (require('./objects.js') as typeof import('./objects.js')).set,
   },
   {
-    name: 'objects stats',
+    name: 'stats',
     operands: ['FILE'],
     summary: 'How large a store is, and what of it is used',
     flags: { json: JSON_FLAG },
@@ -224,21 +229,21 @@ const objects: Command[] = [
     load: () => (require('./info.js') as typeof import('./info.js')).only('store'),
   },
   {
-    name: 'objects gc',
+    name: 'gc',
     operands: ['FILE'],
     summary: 'Free what nothing leads to any more',
     examples: ['objects gc app.store'],
     load: () => (require('./objects.js') as typeof import('./objects.js')).gc,
   },
   {
-    name: 'objects backup',
+    name: 'backup',
     operands: ['FILE', 'NEW'],
     summary: 'Copy a store to a new file, with what is used alone',
     examples: ['objects backup app.store backup.store'],
     load: () => (require('./objects.js') as typeof import('./objects.js')).backup,
   },
   {
-    name: 'objects export',
+    name: 'export',
     operands: ['FILE'],
     summary: 'Print all that is in a store, as JSON',
     flags: { json: { type: 'boolean', help: 'as JSON, which is the only form' } },
@@ -246,14 +251,14 @@ const objects: Command[] = [
     load: () => (require('./objects.js') as typeof import('./objects.js')).exportAll,
   },
   {
-    name: 'objects import',
+    name: 'import',
     operands: ['FILE'],
     summary: 'Make a store of what `objects export` printed, from the standard input; plain JSON will do',
     flags: { replace: { type: 'boolean', help: 'replace what the store has' } },
     examples: ['objects import copy.store < app.json'],
     load: () => (require('./objects.js') as typeof import('./objects.js')).importAll,
   },
-]
+])
 
 const others: Command[] = [
   {

@@ -1,6 +1,7 @@
 /** What is printed. */
 
 import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 
 /** Whether colours are wanted. */
 const isColoured = process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
@@ -54,9 +55,8 @@ export async function* input(): AsyncGenerator<Buffer> {
 }
 
 /** The lines that come from the standard input. */
-export async function* lines(): AsyncGenerator<string> {
-  const { createInterface } = await import('node:readline')
-  yield* createInterface({ input: process.stdin, crlfDelay: Infinity })
+export function lines(): AsyncIterable<string> {
+  return createInterface({ input: process.stdin, crlfDelay: Infinity })
 }
 
 /** How far something is, on a terminal that the standard error is. */
