@@ -17,6 +17,9 @@ import { runTests } from './lib/tests.mjs'
 /** After so many seconds no further platform is built or run. */
 const OTHER_PLATFORMS = 360
 
+/** Cargo's arguments for the tests of the core by itself, as deliberate faults are looked for in it. */
+const CORE = ['--package', 'pmem', '--lib']
+
 /** Power cuts of a machine with persistent memory. */
 const CUTS = 3
 
@@ -27,9 +30,8 @@ async function test(label, command, args, env, count) {
   total = add(total, await runTests(label, command, args, { env }, count))
 }
 
-async function testRust(pmdk, more = []) {
-  const label = pmdk ? 'Rust' : 'Rust without PMDK'
-  await test(label, 'cargo', ['test', ...workspace(pmdk), '--no-fail-fast', ...more], {}, countCargo)
+async function testRust(label, args) {
+  await test(label, 'cargo', ['test', ...args], {}, countCargo)
 }
 
 async function testTypeScript({ label, folder, env }, node = process.execPath) {
@@ -43,9 +45,9 @@ async function testAll() {
   const pmdk = await setUp()
   await buildRecorder()
   const runtimes = await installRuntimes()
-  await testRust(pmdk)
+  await testRust('Rust', [...workspace(pmdk), '--no-fail-fast'])
   // What replaces PMDK is tested also where it is there. Stores of objects have of it the flush alone, which has its own tests.
-  if (pmdk && !quick) await testRust(false, ['--', '--skip', 'objects::', '--skip', 'heap::'])
+  if (pmdk && !quick) await testRust('Rust without PMDK', [...CORE, '--', '--skip', 'objects::', '--skip', 'heap::'])
   const faults = [join(root, 'scripts/test-faults.mjs'), '--dozen']
   if (!quick) await test('Deliberate faults: a dozen', process.execPath, faults, {}, countSuite)
   const few = quick ? 1 : Infinity

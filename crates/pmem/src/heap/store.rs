@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::format::{Geometry, block_of, check_of, is_sound};
-use super::node::{Page, Place, TRAILER, is_of_file, validate};
+use super::node::{Page, Place, is_of_file, validate};
 use crate::os::deliberate;
 use crate::storage::bytes::u64_at;
 use crate::storage::growing::Growing;
@@ -119,10 +119,8 @@ impl Store {
             }
             self.seen.set(reference, RUN);
         }
-        bytes
-            .get(..len as usize)
-            .filter(|_| len as usize <= bytes.len() - TRAILER)
-            .ok_or_else(|| self.damaged(block, "a run is short"))
+        // So many blocks have room for so many bytes.
+        bytes.get(..len as usize).ok_or_else(|| self.damaged(block, "a run is short"))
     }
 
     /// The blocks of a run: the first one of each part, and how many.

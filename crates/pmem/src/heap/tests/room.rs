@@ -158,6 +158,29 @@ fn what_a_checkpoint_gives_up_is_free_once_it_is_durable() {
 }
 
 #[test]
+fn two_leaves_with_little_in_them_become_one_and_the_root_above_them_goes() {
+    on_each_medium(|folder| {
+        let heap = Heap::open(&folder.join("a.store"), &options()).unwrap();
+        let keys: Vec<_> = (0..24_u64).map(u64::to_be_bytes).collect();
+        set_all(&heap, &keys, &[7; 16]);
+        heap.checkpoint().unwrap();
+        assert_eq!(check(&heap).depth, 2);
+        let remove = |keys: &[[u8; 8]]| {
+            let mut transaction = heap.begin().unwrap();
+            keys.iter().for_each(|key| assert!(transaction.remove(key).unwrap()));
+            transaction.commit().unwrap();
+            heap.checkpoint().unwrap();
+        };
+        remove(&keys[..9]);
+        assert_eq!(check(&heap).depth, 2);
+        // The last one has no neighbour behind it.
+        remove(&keys[18..]);
+        assert_eq!(check(&heap).depth, 1);
+        assert_eq!(heap.view().unwrap().get(&keys[17]).unwrap().as_deref(), Some(&[7; 16][..]));
+    });
+}
+
+#[test]
 fn long_values_take_the_blocks_that_they_need() {
     on_each_medium(|folder| {
         let heap = Heap::open(&folder.join("a.store"), &options()).unwrap();
