@@ -616,6 +616,10 @@ pub(super) fn store<R>(start: usize, len: usize, past_caches: bool, perform: imp
         return None;
     }
     state.counts.writes += 1;
+    // What came into its words without passing here came before it.
+    let (head, end) =
+        (offset % WORD, (offset + len as u64).next_multiple_of(WORD).min(state.disks[&file].cached.len()));
+    state.look(file, offset - head, start - head as usize, (end + head).saturating_sub(offset) as usize);
     let result = perform();
     // Every store counts, also one of what was there.
     #[allow(unsafe_code, reason = "tests look at mapped memory")]
