@@ -54,15 +54,15 @@ async function testAll() {
   for (const [index, condition] of matrix().slice(0, few).entries()) {
     // With external buffers and without them is all that makes a difference to other releases of Node.js.
     if (index > 1) condition.env.PMEM_TEST_RUNTIMES = '0'
-    // Nor does it make one to who is killed, or to stores of objects.
-    if (condition.env.PMEM_NO_EXTERNAL_BUFFERS) Object.assign(condition.env, { PMEM_TEST_KILLS: '3', PMEM_TEST_OBJECTS: 'none' })
-    else if (index > 0) condition.env.PMEM_TEST_OBJECTS = 'few'
+    // None makes one to who is killed, and no buffers to stores of objects.
+    const objects = condition.env.PMEM_NO_EXTERNAL_BUFFERS ? 'none' : 'few'
+    if (index > 0) Object.assign(condition.env, { PMEM_TEST_KILLS: '3', PMEM_TEST_OBJECTS: objects })
     await testTypeScript(condition)
   }
   if (pmdk && !quick) await testTypeScript(withoutPmdk(await buildWithoutPmdk()))
   if (!quick && runtimes.includes('node24')) {
     const [, { label, folder, env }] = matrix()
-    await testTypeScript({ label: `${label}, Node.js 24`, folder, env: { ...env, PMEM_TEST_RUNTIMES: '0', PMEM_TEST_CRASHES: '1' } }, binary('node24'))
+    await testTypeScript({ label: `${label}, Node.js 24`, folder, env: { ...env, PMEM_TEST_RUNTIMES: '0', PMEM_TEST_CRASHES: '1', PMEM_TEST_KILLS: '3' } }, binary('node24'))
   }
   if (!quick) total = add(add(total, await testDax(true)), await testPowercuts(CUTS))
   for (const name of runtimes) total = add(total, await testRuntime(name, conditions().slice(0, few)))

@@ -25,7 +25,7 @@ function kinds(place) {
 /** As which the suite runs over a native module that was built without PMDK: it flushes by itself what is persistent memory. */
 export function withoutPmdk(nativeModule) {
   const { label, folder, env } = matrix().find((condition) => condition.env.PMEM_IS_PMEM_FORCE) ?? matrix()[0]
-  const more = { PMEM_TEST_RUNTIMES: '0', PMEM_TEST_OBJECTS: 'none', NAPI_RS_NATIVE_LIBRARY_PATH: nativeModule }
+  const more = { PMEM_TEST_RUNTIMES: '0', PMEM_TEST_KILLS: '3', PMEM_TEST_OBJECTS: 'none', NAPI_RS_NATIVE_LIBRARY_PATH: nativeModule }
   return { label: `${label}, without PMDK`, folder, env: { ...env, ...more } }
 }
 
