@@ -6,7 +6,7 @@ const fewer = process.env.PMEM_TEST_RUNTIMES === '0' ? ['!build/__test__/runtime
 const language = '!build/__test__/objects-{array,borders,map,object,set,values}.spec.js'
 const others = '!build/__test__/{*-powercuts,cli,cli-*,fuzz}.spec.js'
 const files = '!build/__test__/{objects-*,failing-calls,upheavals}.spec.js'
-const objects = { few: [language, others], none: [files, others] }[process.env.PMEM_TEST_OBJECTS] ?? []
+const objects = { few: [language, others], language: [others], none: [files, others] }[process.env.PMEM_TEST_OBJECTS] ?? []
 
 export default {
   files: ['build/__test__/**/*.spec.{js,mjs}', ...fewer, ...objects],
