@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
 import { root, run, StepError } from './run.mjs'
+import { inTurns } from './turns.mjs'
 
 /** Which test caught each fault last: it is run first. */
 const CATCHERS = join(root, 'scripts/lib/faults.json')
@@ -24,12 +24,9 @@ export function faults() {
   return [...(list ?? '').matchAll(/"([^"]+)"/g)].map(([, name]) => name)
 }
 
-/** Twelve of them, chosen by the commit; without git, by the day. */
+/** Twelve of them. */
 export async function dozen() {
-  const { ok, stdout } = await run('git', ['rev-parse', 'HEAD'])
-  const chance = ok ? stdout : new Date().toDateString()
-  const place = (fault) => createHash('sha256').update(chance + fault).digest('hex')
-  return faults().toSorted((one, other) => (place(one) < place(other) ? -1 : 1)).slice(0, 12)
+  return (await inTurns(faults())).slice(0, 12)
 }
 
 /** Builds the test binary of the core without PMDK, whose own flush the faults are in too. */

@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import { withFolder } from '../matrix.mjs'
 import { installModules } from '../modules.mjs'
 import { bin, root, run } from '../run.mjs'
+import { inTurns } from '../turns.mjs'
 import { testBinaries } from './binary-tests.mjs'
 import { binaryOf, buildTarget, packageFolder } from './build.mjs'
 import { THIRD_PARTY, manifest, packAll, packed, tarball } from './pack.mjs'
@@ -30,7 +31,8 @@ export async function testPackages(seconds = Infinity) {
   const until = (share) => start + share * seconds * 1000
   const host = hostTarget()
   // The rest of the time is for running them.
-  const built = await build(suite, [host, ...targets.filter((target) => target !== host)], until(0.7))
+  const others = await inTurns(targets.filter((target) => target !== host), ({ name }) => name)
+  const built = await build(suite, [host, ...others], until(0.7))
   if (!built.includes(host)) return suite.counts
   await packAll(built)
   await installModules('bundlers, compilers and test runners', sources)
