@@ -4,12 +4,11 @@
 // The target `valgrind` looks at the memory of the formats' tests, and is tried where it is named. libFuzzer, sanitizers and Miri,
 // which need a nightly Rust, are no part of it.
 // --seed begins with a seed, and --count tries so many from there: it has a failure again.
-import { spawn } from 'node:child_process'
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { withFolder } from './lib/matrix.mjs'
+import { buildTests } from './lib/cargo.mjs'
+import { matrix, withFolder } from './lib/matrix.mjs'
 import { preparePmdk } from './lib/pmdk.mjs'
 import { main, root, run, step, StepError } from './lib/run.mjs'
 import { setUp } from './lib/setup.mjs'
@@ -40,14 +39,7 @@ const targets = [...files, ...calls, ...Object.keys(heap), JAVASCRIPT]
 const VALGRIND = 'valgrind'
 
 /** Runs a command to its end. Resolves to `{ ok, output }`. */
-function execute(command, args, env, cwd) {
-  return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd, env: { ...process.env, RUST_BACKTRACE: '0', ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
-    let output = ''
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output = (output + text).slice(-20_000)))
-    child.on('close', (code, signal) => resolve({ ok: code === 0, output: signal ? `${output}\nended by ${signal}` : output }))
-  })
-}
+const execute = (command, args, env, cwd) => run(command, args, { cwd, env: { RUST_BACKTRACE: '0', ...env } })
 
 /** What the targets run: the test binary of files and calls, and that of the core's own tests. */
 async function build(wanted) {
@@ -56,12 +48,7 @@ async function build(wanted) {
   const pmdk = await preparePmdk()
   const needsLib = wanted.some((target) => heap[target] || target === VALGRIND)
   const kinds = [...(needsLib ? ['--lib'] : []), '--test', 'fuzz']
-  const args = ['test', '-p', 'pmem', ...(pmdk ? ['--features', 'pmdk'] : []), ...kinds, '--no-run']
-  await step('tests of the core', 'cargo', args)
-  const { stdout } = await run('cargo', [...args, '--message-format=json'])
-  const messages = stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line))
-  const binary = (name) => messages.find(({ profile, executable, target }) => profile?.test && executable && target.name === name)?.executable
-  return { fuzz: binary('fuzz'), lib: binary('pmem') }
+  return buildTests(['--package', 'pmem', ...(pmdk ? ['--features', 'pmdk'] : []), ...kinds])
 }
 
 const stateFile = (target) => join(folder, `${target}.next`)
@@ -76,7 +63,7 @@ async function slice(binaries, target, { seed, seconds, count, keep, pmem }) {
   const cwd = join(root, 'crates/pmem')
   const env = { PMEM_IS_PMEM_FORCE: pmem ? '1' : '0' }
   if (target === JAVASCRIPT) return sliceOfCalls({ seed, seconds, count, env })
-  if (heap[target]) return sliceOfHeap(binaries.lib, heap[target], { seed, seconds, count, env, cwd })
+  if (heap[target]) return sliceOfHeap(binaries.pmem, heap[target], { seed, seconds, count, env, cwd })
   const note = join(folder, `${target}.case`)
   rmSync(note, { force: true })
   const limits = count === undefined ? { PMEM_FUZZ_SECONDS: seconds } : { PMEM_FUZZ_COUNT: count }
@@ -106,7 +93,7 @@ async function sliceOfHeap(binary, { test, many, counted, seeded }, { seed, seco
 /** Each seed is an order of calls that is tried with those before it. */
 async function sliceOfCalls({ seed, seconds, count = Infinity, env }) {
   const end = performance.now() + (seconds ?? Infinity) * 1000
-  const parent = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+  const [{ folder: parent }] = matrix()
   let tried = 0
   while (performance.now() < end && tried < count) {
     const args = ['-c', LIMITED, process.execPath, '--expose-gc', join(root, 'build/__test__/programs/fuzz.js')]
@@ -171,7 +158,7 @@ await main(async () => {
   const number = (text) => (text === undefined ? undefined : Number(text))
   mkdirSync(folder, { recursive: true })
   const binaries = await build(wanted)
-  if (values.target === VALGRIND) return checkMemory(binaries.lib)
+  if (values.target === VALGRIND) return checkMemory(binaries.pmem)
   let failures = 0
   for (const target of wanted) {
     const start = performance.now()

@@ -4,10 +4,10 @@
 // line there is tested, also again.
 import { spawn } from 'node:child_process'
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { withFolder } from './lib/matrix.mjs'
+import { CORE, buildTests } from './lib/cargo.mjs'
+import { matrix, withFolder } from './lib/matrix.mjs'
 import { main, root, run, StepError } from './lib/run.mjs'
 
 const INSTALL = 'cargo install cargo-mutants --version 27.1.0 --locked'
@@ -93,12 +93,13 @@ function changed(source, { name, diff }) {
 /** The test binary of the core as it is in the copy; null where it does not build. */
 async function build(level) {
   const optimised = ['--config', `profile.test.opt-level=${level}`, '--config', 'profile.test.package."*".opt-level=2']
-  const args = ['test', ...optimised, '--package', 'pmem', '--lib', '--no-run', '--message-format=json']
   const env = { CARGO_TARGET_DIR: folder, CARGO_INCREMENTAL: '1', CARGO_PROFILE_DEV_DEBUG: '0', CARGO_PROFILE_TEST_DEBUG: '0' }
-  const { ok, stdout } = await run('cargo', args, { cwd: tree, env })
-  if (!ok) return null
-  const messages = stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line))
-  return messages.find(({ profile, executable }) => profile?.test && executable).executable
+  try {
+    return (await buildTests([...optimised, ...CORE], { cwd: tree, env })).pmem
+  } catch (error) {
+    if (error instanceof StepError) return null
+    throw error
+  }
 }
 
 /** Runs tests until one fails. Resolves to `{ result, by }`: how that ended, and which test caught the mutant. */
@@ -136,7 +137,7 @@ function runTests(executable, args, seconds, files) {
 async function test({ level, args }, seconds) {
   const executable = await build(level)
   if (executable === null) return { result: 'unbuildable' }
-  const parent = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+  const [{ folder: parent }] = matrix()
   return withFolder(parent, (files) => runTests(executable, args, seconds, files))
 }
 

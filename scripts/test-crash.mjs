@@ -1,9 +1,9 @@
 // npm run test:crash [-- --images N]: what a crash can leave, of every module, over both engines: the tests of crashes in Rust, the power
 // cuts from JavaScript, and those of the C libraries. Prints how many images were opened, about N, and how many were wrong. The shortest run has 27,000.
-import { spawnSync } from 'node:child_process'
+import { CORE, buildTests } from './lib/cargo.mjs'
 import { countAva, countCargo } from './lib/counts.mjs'
 import { matrix, withFolder } from './lib/matrix.mjs'
-import { bin, main, report, root, step, StepError } from './lib/run.mjs'
+import { bin, main, report, StepError } from './lib/run.mjs'
 import { buildRecorder, setUp } from './lib/setup.mjs'
 
 /** From so many images on, all tests of crashes in Rust are run, and not those alone that cut random programs anywhere. */
@@ -14,7 +14,7 @@ const FIXED = 33_000
 const PER_PROGRAM = 16_000
 
 /** The tests in Rust of each module, and those of a long run besides. */
-const CORE = {
+const MODULES = {
   regions: { filters: ['region::crashes::'], more: [] },
   logs: { filters: ['nvml::log::rust::tests::'], more: [] },
   blocks: {
@@ -53,15 +53,6 @@ async function count(label, module, by, command, args, env, counts, take) {
   if (failed > 0 || images === 0) add(module, by, 'tests that failed', 0, Math.max(failed, 1))
 }
 
-/** The test binary of the core: cargo's profile for tests is optimised. */
-function testBinary() {
-  const args = ['test', '-p', 'pmem', '--lib', '--no-run', '--message-format=json']
-  const { status, stdout, stderr } = spawnSync('cargo', args, { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 28 })
-  if (status !== 0) throw new StepError(`The core's tests do not build:\n${stderr}`)
-  const messages = stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line))
-  return messages.find(({ profile, executable }) => profile?.test && executable).executable
-}
-
 function takeCore(module, stdout) {
   const told = [...stdout.matchAll(/^(?:test .* \.\.\. )?(\d+) images on (.*)$/gm)]
   return told.reduce((sum, [, images, medium]) => sum + (Number(images) && add(module, 'Rust', medium, Number(images))), 0)
@@ -82,12 +73,11 @@ async function testCrashes(wanted) {
   const env = { PMEM_TEST_CRASHES: `${programs}`, PMEM_TEST_RUNTIMES: '0', RUST_BACKTRACE: '0' }
   await setUp()
   await buildRecorder()
-  await step('tests of the core', 'cargo', ['test', '-p', 'pmem', '--lib', '--no-run'])
-  const binary = testBinary()
+  const { pmem: binary } = await buildTests(CORE)
   const [{ folder }] = matrix()
   await withFolder(folder, async (PMEM_TEST_DIR) => {
     const where = { ...env, PMEM_TEST_DIR }
-    for (const [module, { filters, more }] of Object.entries(CORE)) {
+    for (const [module, { filters, more }] of Object.entries(MODULES)) {
       const args = [...filters, ...(wanted >= LONG ? more : []), '--nocapture', '--test-threads=1']
       await count(`Rust: ${module}`, module, 'Rust', binary, args, where, countCargo, (stdout) => takeCore(module, stdout))
     }

@@ -2,13 +2,14 @@
 // (`crates/pmem/src/os/deliberate.rs`) and prints which test of the core caught each. One that no test catches is a failure. The
 // test that caught a fault last is run first (`scripts/lib/faults.json`, which a run brings up to date), all others only where
 // it does not catch it any more. --dozen takes twelve faults, other ones at each commit, and leaves that file as it is.
-import { catchAll, dozen, faults, remember, remembered, testBinary } from './lib/faults.mjs'
+import { CORE, buildTests } from './lib/cargo.mjs'
+import { catchAll, dozen, faults, remember, remembered } from './lib/faults.mjs'
 import { main } from './lib/run.mjs'
 
 const [, , filter = ''] = process.argv
 
 await main(async () => {
-  const executable = await testBinary()
+  const { pmem: executable } = await buildTests(CORE)
   const wanted = filter === '--dozen' ? await dozen() : faults().filter((fault) => fault.includes(filter))
   const known = remembered()
   const missed = []

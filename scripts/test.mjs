@@ -2,6 +2,7 @@
 // TypeScript under one condition each and leaves out the packages, as --no-packages does; --lint runs the checks of
 // `npm run lint` too. The last line is the sum of all counts.
 import { join } from 'node:path'
+import { CORE } from './lib/cargo.mjs'
 import { add, countAva, countCargo, countSuite, describe, none } from './lib/counts.mjs'
 import { lint } from './lib/lint.mjs'
 import { testPowercuts } from './lib/dax-vm/powercuts.mjs'
@@ -16,9 +17,6 @@ import { runTests } from './lib/tests.mjs'
 
 /** After so many seconds no further platform is built or run. */
 const OTHER_PLATFORMS = 360
-
-/** Cargo's arguments for the tests of the core by itself, as deliberate faults are looked for in it. */
-const CORE = ['--package', 'pmem', '--lib']
 
 /** Power cuts of a machine with persistent memory. */
 const CUTS = 3

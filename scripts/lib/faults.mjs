@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
-import { root, run, StepError } from './run.mjs'
+import { root } from './run.mjs'
 import { inTurns } from './turns.mjs'
 
 /** Which test caught each fault last: it is run first. */
@@ -27,14 +27,6 @@ export function faults() {
 /** Twelve of them. */
 export async function dozen() {
   return (await inTurns(faults())).slice(0, 12)
-}
-
-/** Builds the test binary of the core without PMDK, whose own flush the faults are in too. */
-export async function testBinary() {
-  const { ok, stdout, output } = await run('cargo', ['test', '-p', 'pmem', '--lib', '--no-run', '--message-format=json'])
-  if (!ok) throw new StepError(`The core's tests do not build:\n${output}`)
-  const messages = stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line))
-  return messages.find(({ profile, executable }) => profile?.test && executable).executable
 }
 
 /** Which test caught each fault last. */
