@@ -3,14 +3,11 @@
  * files or memory. Each error has a code, nothing that was acknowledged is lost, and what is opened again is sound and goes on.
  */
 
-import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
-import test from 'ava'
-import { capabilities } from 'pmem'
 import { folder } from './helpers/files.js'
-import { linux } from './helpers/linux.js'
-import { durableIsCheap } from './helpers/pools.js'
-import { ended, program, root } from './helpers/programs.js'
+import { onFiles } from './helpers/linux.js'
+import { MODULES } from './helpers/numbered.js'
+import { compiledObject, ended, program } from './helpers/programs.js'
 
 interface Told {
   /** How many calls failed, one in each attempt. */
@@ -30,24 +27,13 @@ const FAILURES = [
   ['map', 'ENOMEM', 'all'],
 ] as const
 
-const MODULES = [
-  ['region', 'none'],
-  ...capabilities.engines.flatMap((engine) => [['log', engine], ['blocks', engine]] as const),
-  ['journal', 'none'],
-  ['objects', 'none'],
-] as const
-
-// Who gets its buffers from elsewhere makes the same calls, and a disk takes its time.
-const failing = capabilities.externalBuffers && durableIsCheap && linux === test ? test.serial : test.skip
-
 for (const [what, engine] of MODULES) {
   for (const [kind, code, many] of FAILURES) {
     // The C libraries end the process.
     if (engine === 'pmdk' && kind === 'sync') continue
-    failing(`${what}, engine ${engine}: each ${kind} that fails by ${code}, ${many} of them`, async (t) => {
+    onFiles(`${what}, engine ${engine}: each ${kind} that fails by ${code}, ${many} of them`, async (t) => {
       const here = folder(t)
-      const object = join(here, 'failing-calls.so')
-      execFileSync('cc', ['-std=gnu11', '-Wall', '-Werror', '-shared', '-fPIC', '-o', object, join(root, '__test__/c/failing-calls.c')])
+      const object = compiledObject(here, 'failing-calls')
       const args = [program('failing-calls.js'), what, engine, kind, code, many, join(here, 'used')]
       const { status, stdout, stderr } = await ended(process.execPath, args, { LD_PRELOAD: object })
       t.is(status, 0, stderr)

@@ -1,13 +1,12 @@
 /** What journals refuse, give up or cannot do: too much that waits, too many bytes, too old records, syncs that fail. */
 
-import { execFileSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import test from 'ava'
 import { journal } from 'pmem'
 import { journalFolder, numbered, opened, pause, texts } from './helpers/journals.js'
 import { linux } from './helpers/linux.js'
 import { MiB, isError, refuses, rejects } from './helpers/pools.js'
-import { ended, program } from './helpers/programs.js'
+import { compiledObject, ended, program } from './helpers/programs.js'
 
 test('what waits is limited, and refused at once above that', async (t) => {
   const events = opened(t, { maxPending: 1000 })
@@ -75,9 +74,8 @@ test('records that are too old go, a segment at a time', async (t) => {
 for (const how of ['sync', 'async']) {
   linux(`after a flush that failed nothing is acknowledged until the journal is opened again: ${how}`, async (t) => {
     const path = journalFolder(t)
-    const [where, object] = [dirname(path), join(dirname(path), 'failing-sync.so')]
-    const source = join(dirname(require.resolve('pmem/package.json')), '__test__/c/failing-sync.c')
-    execFileSync('cc', ['-std=gnu11', '-Wall', '-Werror', '-shared', '-fPIC', '-o', object, source])
+    const where = dirname(path)
+    const object = compiledObject(where, 'failing-sync')
     const env = { LD_PRELOAD: object, SYNC_FOLDER: where, PMEM_IS_PMEM_FORCE: '0' }
     const { status, stdout, stderr } = await ended(process.execPath, [program('journal.js'), 'unsynced', path, how], env)
     t.is(status, 0, stderr)

@@ -1,6 +1,5 @@
 /** What is done to a journal's files by others while it is open, and what is put where one is looked for. */
 
-import { execFileSync } from 'node:child_process'
 import fs, { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -10,7 +9,7 @@ import { holding, journalFolder, numbered, opened, pause, sequences, soon, taken
 import { linux } from './helpers/linux.js'
 import { KiB, MiB, refuses, rejects } from './helpers/pools.js'
 import { type Peer, startProcess, startWorker } from './helpers/pools-peers.js'
-import { ended, root } from './helpers/programs.js'
+import { compiledObject, ended, root } from './helpers/programs.js'
 
 /** Another process that has a journal open. */
 async function writing(t: ExecutionContext, path: string, options: journal.OpenOptions = {}): Promise<Peer> {
@@ -374,8 +373,7 @@ test('sequences end below 2^53', async (t) => {
 
 linux('a clock that goes back: times are what it said, and a time finds the first record at or after it', async (t) => {
   const path = journalFolder(t)
-  const object = join(dirname(path), 'setting-clock.so')
-  execFileSync('cc', ['-std=gnu11', '-Wall', '-Werror', '-shared', '-fPIC', '-o', object, join(root, '__test__/c/setting-clock.c')])
+  const object = compiledObject(dirname(path), 'setting-clock')
   const script = `
     const { journal } = require(${JSON.stringify(root)})
     const events = journal.open(${JSON.stringify(path)}, { segmentSize: 65536 })

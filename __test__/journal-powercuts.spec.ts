@@ -3,12 +3,10 @@
  * `PMEM_TEST_CRASHES` says how many programs there are, `PMEM_TEST_SEED` does what a run did again.
  */
 
-import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { journal } from 'pmem'
-import { folder } from './helpers/files.js'
-import { MEDIA, type Image, record, tally } from './helpers/powercuts.js'
+import { MEDIA, type Image, firstProblem, judge, tally } from './helpers/powercuts.js'
 import type { Asked, Known, Told } from './programs/journal-powercuts.js'
 
 const PROGRAMS = Number(process.env['PMEM_TEST_CRASHES'] ?? 6)
@@ -38,14 +36,8 @@ function problemOf({ folder, known: { least, ends, kept } }: Image<Known>): stri
   }
 }
 
-async function judged(t: ExecutionContext, asked: Asked, env: NodeJS.ProcessEnv) {
-  const place = folder(t)
-  mkdirSync(join(place, 'written'))
-  const told = await record<Told>(t, 'journal-powercuts.js', { folder: place, ...asked } as Asked & { folder: string }, env)
-  const problems = told.images.map((image) => problemOf(image))
-  rmSync(place, { recursive: true })
-  return { told, problems }
-}
+const judged = (t: ExecutionContext, asked: Asked, env: NodeJS.ProcessEnv) =>
+  judge<Known, Told>(t, 'journal-powercuts.js', asked, env, problemOf)
 
 for (const { medium, env } of MEDIA) {
   test.serial(`power cuts of ${PROGRAMS} programs on ${medium} leave all records that were acknowledged, with seed ${SEED}`, async (t) => {
@@ -64,12 +56,7 @@ for (const { medium, env } of MEDIA) {
 }
 
 async function caught(t: ExecutionContext, how: Partial<Asked>, env: NodeJS.ProcessEnv): Promise<string | undefined> {
-  for (let seed = 1; seed <= 20; seed += 1) {
-    const { problems } = await judged(t, { seed, steps: 60, images: 60, openings: 0, inner: 0, ...how }, env)
-    const problem = problems.find((problem) => problem !== undefined)
-    if (problem !== undefined) return problem
-  }
-  return undefined
+  return firstProblem(async (seed) => (await judged(t, { seed, steps: 60, images: 60, openings: 0, inner: 0, ...how }, env)).problems)
 }
 
 for (const fault of ['file: no sync', 'journal: new segment not synced']) {

@@ -14,7 +14,7 @@ import test, { type ExecutionContext } from 'ava'
 import { objects } from 'pmem'
 import { folder } from './helpers/files.js'
 import { difference, formOf } from './helpers/forms.js'
-import { MEDIA, type Image, record, tally } from './helpers/powercuts.js'
+import { MEDIA, firstProblem, type Image, record, tally } from './helpers/powercuts.js'
 import type { Asked, Known, Told } from './programs/objects-powercuts.js'
 
 const PROGRAMS = Number(process.env['PMEM_TEST_CRASHES'] ?? 4)
@@ -114,12 +114,10 @@ test.serial('every point of short programs is cut', async (t) => {
 
 /** What is wrong with the first image of which something is, of programs that have a fault. */
 async function caught(t: ExecutionContext, how: Partial<Asked>, env: NodeJS.ProcessEnv): Promise<string | undefined> {
-  for (let seed = 1; seed <= 20; seed += 1) {
+  return firstProblem(async (seed) => {
     const { verdicts } = await judged(t, seed, { durability: 'commit', transactions: 40, images: 60, openings: 0, inner: 0, ...how }, { ...env, ...SMALL })
-    const problem = verdicts.find(({ problem }) => problem !== undefined)?.problem
-    if (problem !== undefined) return problem
-  }
-  return undefined
+    return verdicts.map(({ problem }) => problem)
+  })
 }
 
 for (const fault of ['heap: log not synced', 'heap: slot before nodes', 'heap: unfinished copy has a name', 'objects: free queue not written']) {

@@ -4,15 +4,14 @@
  * accepts it. `PMEM_TEST_CRASHES` says how many programs there are, `PMEM_TEST_SEED` does what a run did again.
  */
 
-import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { pmemblk, pmemlog } from 'pmem'
-import { folder } from './helpers/files.js'
 import { hasPmempool, isFalseAlarm, inconsistency } from './helpers/pmempool.js'
 import { type EngineName, engines } from './helpers/pools.js'
 import { blockNumberOf, recordOf } from './helpers/pools-powercuts.js'
-import { MEDIA, type Image, record, tally } from './helpers/powercuts.js'
+import { MEDIA, type Image, firstProblem, judge, tally } from './helpers/powercuts.js'
 import type { Asked, Known, Told } from './programs/pools-powercuts.js'
 
 const PROGRAMS = Number(process.env['PMEM_TEST_CRASHES'] ?? 4)
@@ -55,14 +54,8 @@ function problemOf({ folder, known: { made, states, blocks } }: Image<Known>, nu
   }
 }
 
-async function judged(t: ExecutionContext, asked: Asked, env: NodeJS.ProcessEnv) {
-  const place = folder(t)
-  mkdirSync(join(place, 'written'))
-  const told = await record<Told>(t, 'pools-powercuts.js', { folder: place, ...asked } as Asked & { folder: string }, env)
-  const problems = told.images.map((image, number) => problemOf(image, number))
-  rmSync(place, { recursive: true })
-  return { told, problems }
-}
+const judged = (t: ExecutionContext, asked: Asked, env: NodeJS.ProcessEnv) =>
+  judge<Known, Told>(t, 'pools-powercuts.js', asked, env, problemOf)
 
 for (const [kind, what] of [['log', 'logs'], ['blk', 'blocks']] as const) {
   for (const { medium, env } of MEDIA) {
@@ -88,12 +81,7 @@ for (const [kind, what] of [['log', 'logs'], ['blk', 'blocks']] as const) {
 }
 
 async function caught(t: ExecutionContext, how: Pick<Asked, 'kind'> & Partial<Asked>, env: NodeJS.ProcessEnv): Promise<string | undefined> {
-  for (let seed = 1; seed <= 20; seed += 1) {
-    const { problems } = await judged(t, { seed, steps: 60, images: 60, openings: 0, inner: 0, ...how }, env)
-    const problem = problems.find((problem) => problem !== undefined)
-    if (problem !== undefined) return problem
-  }
-  return undefined
+  return firstProblem(async (seed) => (await judged(t, { seed, steps: 60, images: 60, openings: 0, inner: 0, ...how }, env)).problems)
 }
 
 const FAULTS = [

@@ -1,12 +1,12 @@
 /** A sync that fails, in another process, whose C library a preloaded object fails: what the engine `rust` makes of it. */
 
-import { execFileSync } from 'node:child_process'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { pmemblk, pmemlog } from 'pmem'
 import { linux } from './helpers/linux.js'
 import { contents, folder, sameBytes } from './helpers/pools.js'
 import { type It, startProcess } from './helpers/pools-peers.js'
+import { compiledObject } from './helpers/programs.js'
 
 type Calls<Pool> = (pool: Pool) => (() => unknown)[]
 
@@ -55,9 +55,7 @@ async function attempt(it: It, path: string, passing: number, make: string, chan
 /** Fails each sync of a change in turn. `check` looks at the file afterwards; it is told how many calls returned. */
 async function failEach<Pool>(t: ExecutionContext, made: Attempt<Pool>, check: (path: string, done: number, failed: boolean) => void) {
   const where = folder(t)
-  const object = join(where, 'failing-sync.so')
-  const source = join(dirname(require.resolve('pmem/package.json')), '__test__/c/failing-sync.c')
-  execFileSync('cc', ['-std=gnu11', '-Wall', '-Werror', '-shared', '-fPIC', '-o', object, source])
+  const object = compiledObject(where, 'failing-sync')
   const env = { ...process.env, LD_PRELOAD: object, SYNC_FOLDER: where, PMEM_IS_PMEM_FORCE: '0' }
   const peer = startProcess(t, { env })
   const sources = [`${made.make}`, `${made.change}`, `${made.later}`] as const

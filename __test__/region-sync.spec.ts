@@ -1,10 +1,8 @@
 /** A sync that fails, in another process, whose C library a preloaded object fails: what a region makes of it. */
 
-import { execFileSync } from 'node:child_process'
-import { join } from 'node:path'
 import { linux } from './helpers/linux.js'
 import { file, folder } from './helpers/files.js'
-import { ended, root } from './helpers/programs.js'
+import { compiledObject, ended, root } from './helpers/programs.js'
 
 /** What the program does with a region whose first sync fails, and what it prints: a code and a message a call. */
 const program = `
@@ -43,9 +41,7 @@ const program = `
 
 for (const memory of ['auto', 'wasm']) {
   linux(`after a sync that fails nothing of a region is durable until it is mapped anew: ${memory}`, async (t) => {
-    const object = join(folder(t), 'failing-sync.so')
-    const source = join(root, '__test__/c/failing-sync.c')
-    execFileSync('cc', ['-std=gnu11', '-Wall', '-Werror', '-shared', '-fPIC', '-o', object, source])
+    const object = compiledObject(folder(t), 'failing-sync')
     const path = file(t, 65_536)
     const env = { LD_PRELOAD: object, SYNC_FOLDER: path, PMEM_IS_PMEM_FORCE: '0' }
     const { status, stdout, stderr } = await ended(process.execPath, ['-e', program, root, path, memory], env)

@@ -3,32 +3,20 @@
  * what is opened again is sound, or clearly refused.
  */
 
-import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import test, { type ExecutionContext } from 'ava'
-import { capabilities } from 'pmem'
 import { mountAgain, onSmall, smallDisk } from './helpers/disks.js'
 import { folder } from './helpers/files.js'
-import { linux } from './helpers/linux.js'
-import { KEYS, type Module, type Used, compare, modulesOf } from './helpers/numbered.js'
-import { durableIsCheap } from './helpers/pools.js'
-import { ended, program, root, run } from './helpers/programs.js'
+import { onFiles } from './helpers/linux.js'
+import { KEYS, MODULES, type Module, type Used, compare, modulesOf } from './helpers/numbered.js'
+import { compiledObject, ended, program, run } from './helpers/programs.js'
 import type { Told } from './programs/limited.js'
 
-const MODULES = [
-  ['region', 'none'],
-  ...capabilities.engines.flatMap((engine) => [['log', engine], ['blocks', engine]] as const),
-  ['journal', 'none'],
-  ['objects', 'none'],
-] as const
-
-// Who gets its buffers from elsewhere has the same files.
-const files = capabilities.externalBuffers && durableIsCheap && linux === test ? test.serial : test.skip
 // What counts as persistent memory is not synced: a disk that is none loses it.
-const disk = onSmall('ext4') === test && process.env.PMEM_IS_PMEM_FORCE !== '1' ? files : test.skip
+const disk = onSmall('ext4') === test && process.env.PMEM_IS_PMEM_FORCE !== '1' ? onFiles : test.skip
 
 const modulesBy = (what: string, engine: string): Module => modulesOf(engine)[what]!
 
@@ -55,7 +43,7 @@ function limited(limit: string, args: readonly string[]): ReturnType<typeof ende
 
 for (const [what, engine] of MODULES) {
   for (const upheaval of ['removed', 'replaced', 'cut', 'emptied']) {
-    files(`${what}, engine ${engine}: files that are ${upheaval} while they are open`, async (t) => {
+    onFiles(`${what}, engine ${engine}: files that are ${upheaval} while they are open`, async (t) => {
       const { codes, reopened, wrong } = (await run(t, 'upheaval.js', [what, engine, upheaval, folder(t)])) as Record<string, unknown>
       t.deepEqual(wrong, [])
       const isLost = upheaval === 'cut' || upheaval === 'emptied'
@@ -65,7 +53,7 @@ for (const [what, engine] of MODULES) {
     })
   }
 
-  files(`${what}, engine ${engine}: files that may not be longer than some bytes`, async (t) => {
+  onFiles(`${what}, engine ${engine}: files that may not be longer than some bytes`, async (t) => {
     const here = folder(t)
     let refused = 0
     // In units of 512 bytes.
@@ -91,7 +79,7 @@ for (const [what, engine] of MODULES) {
     t.log(`${told.acknowledged.length} acknowledged, ${told.failed.length} failed by ${told.codes}`)
   })
 
-  files(`${what}, engine ${engine}: a program that lives on has none of its descriptors`, async (t) => {
+  onFiles(`${what}, engine ${engine}: a program that lives on has none of its descriptors`, async (t) => {
     const here = folder(t)
     const told = toldBy(t, await ended(process.execPath, [program('limited.js'), what, engine, 'spawns', here]), 'SIGKILL')
     t.teardown(() => process.kill(told.child!, 'SIGKILL'))
@@ -99,10 +87,9 @@ for (const [what, engine] of MODULES) {
     await goesOn(t, what, engine, join(here, 'used'), told)
   })
 
-  files(`${what}, engine ${engine}: a fork that lives on`, async (t) => {
+  onFiles(`${what}, engine ${engine}: a fork that lives on`, async (t) => {
     const here = folder(t)
-    const object = join(here, 'forking.so')
-    execFileSync('cc', ['-std=gnu11', '-Wall', '-Werror', '-shared', '-fPIC', '-o', object, join(root, '__test__/c/forking.c')])
+    const object = compiledObject(here, 'forking')
     const args = [program('limited.js'), what, engine, 'forks', here]
     const told = toldBy(t, await ended(process.execPath, args, { LD_PRELOAD: object }), 'SIGKILL')
     t.deepEqual(told.codes, [])
@@ -115,7 +102,7 @@ for (const [what, engine] of MODULES) {
     await goesOn(t, what, engine, path, told)
   })
 
-  files(`${what}, engine ${engine}: 64 workers at once`, async (t) => {
+  onFiles(`${what}, engine ${engine}: 64 workers at once`, async (t) => {
     t.timeout(120_000)
     const here = folder(t)
     const used = modulesBy(what, engine)
@@ -135,7 +122,7 @@ for (const [what, engine] of MODULES) {
 
   // Regions have no descriptor.
   if (what === 'region') continue
-  files(`${what}, engine ${engine}: no descriptor is left`, async (t) => {
+  onFiles(`${what}, engine ${engine}: no descriptor is left`, async (t) => {
     const here = folder(t)
     const told = toldBy(t, await limited('-n 64', [what, engine, 'handles', here]))
     t.deepEqual(told.codes, ['EMFILE'])

@@ -1,9 +1,7 @@
 /** What power cuts leave of a pool, as a preloaded object saw it (`../c/crash-points.c`) in whatever process changed it. */
 
-import { execFileSync } from 'node:child_process'
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
-import { root } from './programs.js'
+import { compiledObject } from './programs.js'
 
 const [PAGE, SECTOR, WORD] = [4096, 512, 8]
 const HEAD = 24
@@ -13,11 +11,8 @@ const [SIZE, CHANGED, SYNCED, POINT] = [0, 1, 2, 3]
 
 /** Compiles the object that is preloaded. Undefined where there is no compiler. */
 export function compilePreloaded(folder: string): string | undefined {
-  const object = join(folder, 'crash-points.so')
-  const source = join(root, '__test__/c/crash-points.c')
   try {
-    execFileSync('cc', ['-std=gnu11', '-Wall', '-Werror', '-shared', '-fPIC', '-o', object, source], { stdio: 'pipe' })
-    return object
+    return compiledObject(folder, 'crash-points')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error

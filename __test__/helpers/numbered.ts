@@ -1,8 +1,16 @@
 /** Each module as something in which numbered steps are written, and their numbers found again. */
 
-import { journal, objects, pmem, pmemblk, pmemlog } from 'pmem'
+import { capabilities, journal, objects, pmem, pmemblk, pmemlog } from 'pmem'
 
 export const KEYS = 5
+
+/** What there is to use, by which engine. */
+export const MODULES = [
+  ['region', 'none'],
+  ...capabilities.engines.flatMap((engine) => [['log', engine], ['blocks', engine]] as const),
+  ['journal', 'none'],
+  ['objects', 'none'],
+] as const
 
 /** What is used, open. A step's number is all that it writes: at its key, or as a record. */
 export interface Used {

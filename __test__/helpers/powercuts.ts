@@ -3,11 +3,12 @@
  * any point, and what that left lies in folders for the tests, with what had to last.
  */
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
 import type { ExecutionContext } from 'ava'
+import { folder as folderOf } from './files.js'
 import { ended, program, root } from './programs.js'
 
 const VARIABLE = 'PMEM_NATIVE_BINDING'
@@ -31,6 +32,17 @@ interface Recorder {
     places(): { point: number; marks: number; pending: number }[]
     write(index: number, target: string): void
   }
+}
+
+/** What a program is asked for. */
+export interface AskedFor {
+  readonly seed: number
+  /** How many images there are at most, and of how many of them the opening is cut, into how many each. */
+  readonly images: number
+  readonly openings: number
+  readonly inner: number
+  /** Acknowledges before durability, as nobody may. */
+  readonly hasty?: boolean
 }
 
 /** What a cut left. */
@@ -92,4 +104,44 @@ export async function record<R>(t: ExecutionContext, name: string, asked: { fold
   const { status, stderr } = await ended(process.execPath, args, { ...env, [VARIABLE]: recorder() })
   t.is(status, 0, stderr)
   return deserialize(readFileSync(join(asked.folder, 'result'))) as R
+}
+
+/** Has the openings of some images cut, of those that can be opened, and gives what that left in their place. */
+export async function cutOpenings<K>(
+  images: readonly Image<K>[],
+  count: number,
+  random: (limit: number) => number,
+  open: (image: Image<K>) => Promise<Image<K>[]>,
+  canOpen: (known: K) => boolean,
+): Promise<Image<K>[]> {
+  const left = images.filter(({ known }) => canOpen(known))
+  const cut = Array.from({ length: count }, () => left.splice(random(left.length), 1)[0]!)
+  const recovered: Image<K>[] = []
+  for (const image of cut) recovered.push(...(await open(image)))
+  return [...images.filter((image) => !cut.includes(image)), ...recovered]
+}
+
+/** Runs a program, and has each image judged by what is wrong with it. */
+export async function judge<K, T extends { readonly images: readonly Image<K>[] }>(
+  t: ExecutionContext,
+  name: string,
+  asked: AskedFor,
+  env: NodeJS.ProcessEnv,
+  problemOf: (image: Image<K>, number: number) => string | undefined,
+): Promise<{ told: T; problems: (string | undefined)[] }> {
+  const place = folderOf(t)
+  mkdirSync(join(place, 'written'))
+  const told = await record<T>(t, name, { folder: place, ...asked }, env)
+  const problems = told.images.map((image, number) => problemOf(image, number))
+  rmSync(place, { recursive: true })
+  return { told, problems }
+}
+
+/** What is wrong with the first image of which something is, of programs that have a fault. */
+export async function firstProblem(problemsOf: (seed: number) => Promise<readonly (string | undefined)[]>): Promise<string | undefined> {
+  for (let seed = 1; seed <= 20; seed += 1) {
+    const problem = (await problemsOf(seed)).find((problem) => problem !== undefined)
+    if (problem !== undefined) return problem
+  }
+  return undefined
 }

@@ -1,6 +1,6 @@
 /** Programs (`../programs`) in processes of their own, on any release of Node.js that the suite covers. */
 
-import { type SpawnOptions, spawn } from 'node:child_process'
+import { type SpawnOptions, execFileSync, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { ExecutionContext } from 'ava'
@@ -10,6 +10,14 @@ export const root = dirname(require.resolve('pmem/package.json'))
 /** The file of a program. */
 export function program(name: string): string {
   return join(root, 'build/__test__/programs', name)
+}
+
+/** Compiles an object that is preloaded into a process (`../c`), into a folder; its path. */
+export function compiledObject(folder: string, name: string): string {
+  const object = join(folder, `${name}.so`)
+  const source = join(root, '__test__/c', `${name}.c`)
+  execFileSync('cc', ['-std=gnu11', '-Wall', '-Werror', '-shared', '-fPIC', '-o', object, source], { stdio: 'pipe' })
+  return object
 }
 
 export interface How {

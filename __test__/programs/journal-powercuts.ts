@@ -3,17 +3,10 @@
 import { join } from 'node:path'
 import { journal } from 'pmem'
 import { chance } from '../helpers/chance.js'
-import { type Image, Recording, recorded } from '../helpers/powercuts.js'
+import { type AskedFor, type Image, Recording, recorded } from '../helpers/powercuts.js'
 
-export interface Asked {
-  readonly seed: number
+export interface Asked extends AskedFor {
   readonly steps: number
-  /** How many images there are at most, and of how many of them the opening is cut, into how many each. */
-  readonly images: number
-  readonly openings: number
-  readonly inner: number
-  /** Acknowledges before durability, as nobody may. */
-  readonly hasty?: boolean
 }
 
 /** What has to be there after a cut. */

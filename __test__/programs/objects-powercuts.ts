@@ -8,19 +8,12 @@ import { isDeepStrictEqual } from 'node:util'
 import { objects } from 'pmem'
 import { chance } from '../helpers/chance.js'
 import { formOf } from '../helpers/forms.js'
-import { type Image, Recording, recorded } from '../helpers/powercuts.js'
+import { type AskedFor, type Image, Recording, recorded } from '../helpers/powercuts.js'
 
-export interface Asked {
-  readonly seed: number
+export interface Asked extends AskedFor {
   /** How many transactions there are. */
   readonly transactions: number
   readonly durability: 'commit' | 'group'
-  /** Acknowledges before durability, as nobody may. */
-  readonly hasty?: boolean
-  /** How many images there are at most, and of how many of them the opening is cut, into how many each. */
-  readonly images: number
-  readonly openings: number
-  readonly inner: number
 }
 
 /** What has to be there after a cut. */

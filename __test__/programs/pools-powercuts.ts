@@ -8,18 +8,11 @@ import { pmemblk, pmemlog } from 'pmem'
 import { chance } from '../helpers/chance.js'
 import { Histories } from '../helpers/histories.js'
 import { blockOf, blockNumberOf, recordOf, recordsIn } from '../helpers/pools-powercuts.js'
-import { type Image, Recording, recorded } from '../helpers/powercuts.js'
+import { type AskedFor, type Image, Recording, cutOpenings, recorded } from '../helpers/powercuts.js'
 
-export interface Asked {
+export interface Asked extends AskedFor {
   readonly kind: 'log' | 'blk'
-  readonly seed: number
   readonly steps: number
-  /** How many images there are at most, and of how many of them the opening is cut, into how many each. */
-  readonly images: number
-  readonly openings: number
-  readonly inner: number
-  /** Acknowledges before durability, as nobody may. */
-  readonly hasty?: boolean
 }
 
 /** What has to be there after a cut. */
@@ -269,11 +262,7 @@ async function main(): Promise<void> {
   recording = new Recording<Known>(join(asked.folder, 'written'), asked.seed, asked.images, work.known())
   await work.run(join(asked.folder, 'written', 'pool'), asked.steps)
   const { points, images } = recording.end(join(asked.folder, 'image'))
-  const left = images.filter(({ known }) => known.made)
-  const cut = Array.from({ length: asked.openings }, () => left.splice(random(left.length), 1)[0]!)
-  const recovered: Image<Known>[] = []
-  for (const image of cut) recovered.push(...(await recover(image)))
-  tell({ points, images: [...images.filter((image) => !cut.includes(image)), ...recovered], counts } satisfies Told)
+  tell({ points, images: await cutOpenings(images, asked.openings, random, recover, (known) => known.made), counts } satisfies Told)
 }
 
 void main()

@@ -7,17 +7,10 @@ import { join } from 'node:path'
 import { pmem } from 'pmem'
 import { chance } from '../helpers/chance.js'
 import { Histories } from '../helpers/histories.js'
-import { type Image, Recording, recorded } from '../helpers/powercuts.js'
+import { type AskedFor, type Image, Recording, cutOpenings, recorded } from '../helpers/powercuts.js'
 
-export interface Asked {
-  readonly seed: number
+export interface Asked extends AskedFor {
   readonly steps: number
-  /** How many images there are at most, and of how many of them the mapping is cut, into how many each. */
-  readonly images: number
-  readonly openings: number
-  readonly inner: number
-  /** Acknowledges before durability, as nobody may. */
-  readonly hasty?: boolean
 }
 
 /** What has to be there after a cut. */
@@ -232,11 +225,7 @@ async function main(): Promise<void> {
   recording = new Recording<Known>(join(asked.folder, 'written'), asked.seed, asked.images, { length, words: words.known() })
   await run(join(asked.folder, 'written', 'region'), asked.steps)
   const { points, images } = recording.end(join(asked.folder, 'image'))
-  const left = images.filter(({ known }) => known.length > 0)
-  const cut = Array.from({ length: asked.openings }, () => left.splice(random(left.length), 1)[0]!)
-  const recovered: Image<Known>[] = []
-  for (const image of cut) recovered.push(...(await recover(image)))
-  tell({ points, images: [...images.filter((image) => !cut.includes(image)), ...recovered], counts } satisfies Told)
+  tell({ points, images: await cutOpenings(images, asked.openings, random, recover, (known) => known.length > 0), counts } satisfies Told)
 }
 
 void main()
