@@ -1,15 +1,15 @@
 /** `bench`: how fast a path is. */
 
-import { closeSync, fdatasyncSync, openSync, statSync, writeSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
 import * as journals from '../journal/journals.js'
 import * as pmemblk from '../nvml/pmemblk.js'
 import * as pmemlog from '../nvml/pmemlog.js'
 import * as stores from '../objects/stores.js'
 import * as pmem from '../region/pmem.js'
 import type { Action } from './command.js'
-import { columns, print } from './terminal.js'
-import { inTrialFolder, medianOf } from './trial.js'
+import { columns, tell } from './terminal.js'
+import { folderOf, inTrialFolder, medianOf } from './trial.js'
 
 /** How long each row is measured, in milliseconds. */
 const EACH = 1000
@@ -82,11 +82,10 @@ function kept<T extends { close: () => void }>(opened: T): T {
   return opened
 }
 
-export const bench: Action = async ({ operands: [path = '.'], flags }) => {
-  const folder = statSync(path).isDirectory() ? path : dirname(path)
-  const found = await inTrialFolder(folder, (trial) => ROWS.map((row) => measured(row, trial)))
+export const bench: Action = async (call) => {
+  const found = await inTrialFolder(folderOf(call.operands[0] ?? '.'), (trial) => ROWS.map((row) => measured(row, trial)))
   const rows = found.map(({ name, microseconds }) => [name, microseconds.toFixed(1), Math.round(1e6 / microseconds).toLocaleString('en')])
-  await print(flags.json === true ? `${JSON.stringify(found)}\n` : columns([['', 'US', 'A SECOND'], ...rows]))
+  await tell(call, found, () => columns([['', 'US', 'A SECOND'], ...rows]))
 }
 
 function measured([name, count, begin]: Row, folder: string) {

@@ -1,19 +1,19 @@
 /** `copy`: a log or an array of blocks into a pool of another size. */
 
-import { existsSync, renameSync } from 'node:fs'
+import { renameSync } from 'node:fs'
 import type { BlockArray } from '../nvml/blocks.js'
 import type { Log } from '../nvml/log.js'
 import * as pmemblk from '../nvml/pmemblk.js'
 import * as pmemlog from '../nvml/pmemlog.js'
 import { type Action, Failure, STATUS, sizeOf, textOf } from './command.js'
-import { NAMES, kindOf } from './kinds.js'
+import { NAMES, kindOf, requireNew } from './kinds.js'
 import { Progress } from './terminal.js'
 
 const CHUNK = 1 << 20
 
 export const copy: Action = (call) => {
   const [from, to] = call.operands as [string, string]
-  if (existsSync(to)) throw new Failure(`'${to}' is there already: name a new file`)
+  requireNew(to)
   const kind = kindOf(from)
   if (kind !== 'log' && kind !== 'blocks') throw new Failure(`'${from}' is ${NAMES[kind]}: only logs and arrays of blocks are copied`, STATUS.unknown)
   const asked = textOf(call, 'size')

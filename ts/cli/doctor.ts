@@ -1,15 +1,14 @@
 /** `doctor`: what this machine and a path on it offer. */
 
 import { readFileSync, statSync, statfsSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import * as pmemlog from '../nvml/pmemlog.js'
 import * as pmem from '../region/pmem.js'
 import { capabilities } from '../shared/capabilities.js'
-import { native } from '../shared/native.js'
 import type { Action } from './command.js'
 import { version } from './help.js'
-import { bold, facts, print } from './terminal.js'
-import { inTrialFolder, medianOf } from './trial.js'
+import { bold, facts, tell } from './terminal.js'
+import { folderOf, inTrialFolder, medianOf } from './trial.js'
 
 /** How long each thing is measured, in milliseconds. */
 const EACH = 200
@@ -29,14 +28,13 @@ const FILE_SYSTEMS: Readonly<Record<number, string>> = {
 }
 const NETWORK = ['nfs', 'cifs', 'smb2']
 
-export const doctor: Action = async ({ operands: [path = '.'], flags }) => {
-  const folder = statSync(path).isDirectory() ? path : dirname(path)
+export const doctor: Action = async (call) => {
+  const folder = folderOf(call.operands[0] ?? '.')
   const place = await inTrialFolder(folder, (trial) => ofPlace(resolve(folder), trial))
   const found = { package: ofPackage(), machine: ofMachine(), place, advice: adviceFor(place) }
-  if (flags.json === true) return print(`${JSON.stringify(found)}\n`)
   const { advice, ...others } = found
-  await print(Object.entries(others).map(([name, known]) => `${bold(name)}\n${facts(known, '  ')}\n`).join(''))
-  await print(`${bold('advice')}\n${advice.map((line) => `  ${line}\n`).join('')}`)
+  const sections = () => Object.entries(others).map(([name, known]) => `${bold(name)}\n${facts(known, '  ')}\n`)
+  await tell(call, found, () => `${sections().join('')}${bold('advice')}\n${advice.map((line) => `  ${line}\n`).join('')}`)
 }
 
 function ofPackage(): object {
@@ -114,6 +112,6 @@ function adviceFor({ fileSystem, isPmem, mount = '' }: Place): string[] {
   else advice.push('Page cache: each durable step is a flush of the device. Use batches, the asynchronous calls, or `durability: "group"`.')
   if (/\bnobarrier\b|\bbarrier=0\b/.test(mount)) advice.push('Mounted without barriers: a power failure may lose what was acknowledged, unless the device has a battery.')
   if (!capabilities.externalBuffers) advice.push("This runtime's memory cage admits no views of mapped memory: map with { buffer: 'wasm' } or copy.")
-  if (native.capabilities().engines.length === 1) advice.push('This build has no PMDK: pools use the engine in Rust, whose files are the same.')
+  if (capabilities.engines.length === 1) advice.push('This build has no PMDK: pools use the engine in Rust, whose files are the same.')
   return advice
 }

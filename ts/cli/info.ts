@@ -6,11 +6,11 @@ import type { Journal } from '../journal/journal.js'
 import * as pmemblk from '../nvml/pmemblk.js'
 import * as pmemlog from '../nvml/pmemlog.js'
 import * as stores from '../objects/stores.js'
-import { type Action, Failure, STATUS } from './command.js'
+import { type Action, Failure, type Input, STATUS } from './command.js'
 import { type Kind, NAMES, kindOf } from './kinds.js'
 import { poolHeader, storeHeader } from './headers.js'
 import { openStore } from './open-store.js'
-import { facts, judged, print } from './terminal.js'
+import { facts, judged, print, tell } from './terminal.js'
 
 /** What is known of each kind, beside what all files have. */
 const details: Readonly<Record<Kind, (path: string) => object>> = {
@@ -23,13 +23,13 @@ const details: Readonly<Record<Kind, (path: string) => object>> = {
   bytes: () => ({}),
 }
 
-export const info: Action = ({ operands: [path], flags }) => tell(path!, kindOf(path!), flags.json === true)
+export const info: Action = (call) => describe(call, kindOf(call.operands[0]!))
 
 /** `info` of one kind. */
 export function only(kind: Kind): Action {
-  return ({ operands: [path], flags }) => {
-    requireKind(path!, kind)
-    return tell(path!, kind, flags.json === true)
+  return (call) => {
+    requireKind(call.operands[0]!, kind)
+    return describe(call, kind)
   }
 }
 
@@ -39,11 +39,12 @@ export function requireKind(path: string, kind: Kind): void {
   if (found !== kind) throw new Failure(`'${path}' is ${NAMES[found]}, not ${NAMES[kind]}`, STATUS.unknown)
 }
 
-function tell(path: string, kind: Kind, asJson: boolean): Promise<void> {
+function describe(call: Input, kind: Kind): Promise<void> {
+  const [path] = call.operands as [string]
   const { size, blocks, mtime } = statSync(path)
   const ofFile = kind === 'journal' ? {} : { size, allocated: blocks * 512, modified: mtime.toISOString() }
   const known = { path, kind, ...ofFile, ...details[kind](path) }
-  return print(asJson ? `${JSON.stringify(known)}\n` : facts({ ...known, kind: NAMES[kind] }))
+  return tell(call, known, () => facts({ ...known, kind: NAMES[kind] }))
 }
 
 /** What can be told, also where somebody else has the file open. */

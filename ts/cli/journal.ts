@@ -1,13 +1,13 @@
 /** The commands of journals. */
 
-import { existsSync } from 'node:fs'
 import * as journals from '../journal/journals.js'
 import type { Journal } from '../journal/journal.js'
 import type { From } from '../journal/options.js'
 import type { JournalRecord } from '../journal/records.js'
 import { type Action, Failure, type Input, UsageError, numberOf, textOf } from './command.js'
 import { cursorsOf, requireKind } from './info.js'
-import { columns, lines, print } from './terminal.js'
+import { requireNew } from './kinds.js'
+import { columns, lines, print, tell } from './terminal.js'
 
 /** How many records are appended at once. */
 const BATCH = 1000
@@ -86,15 +86,15 @@ function dataOf(line: string, number: number): string | Buffer {
   throw new Failure(`line ${number} is no JSON with text or base64: nothing of it or behind it was appended`)
 }
 
-export const cursors: Action = async ({ operands: [folder], flags }) => {
-  using journal = openReadonly(folder!)
+export const cursors: Action = async (call) => {
+  using journal = openReadonly(call.operands[0]!)
   const found = cursorsOf(journal)
   const rows = [['NAME', 'POSITION', 'AHEAD'], ...found.map(({ name, position, ahead }) => [name, String(position), String(ahead)])]
-  await print(flags.json === true ? `${JSON.stringify(found)}\n` : columns(rows))
+  await tell(call, found, () => columns(rows))
 }
 
 export const repair: Action = async ({ operands: [folder, target] }) => {
-  if (existsSync(target!)) throw new Failure(`'${target}' is there already: name a new folder`)
+  requireNew(target!)
   using from = openReadonly(folder!)
   using to = journals.open(target!, { firstSequence: from.first })
   const { first, next: end } = from

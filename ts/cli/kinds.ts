@@ -1,6 +1,6 @@
 /** What a file or folder is, by its first bytes. Nothing of it is changed, and nothing of it is locked. */
 
-import { closeSync, openSync, readSync, readdirSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync, readdirSync, statSync } from 'node:fs'
 import { Failure, STATUS } from './command.js'
 
 /** What there is. */
@@ -46,4 +46,9 @@ export const NAMES: Readonly<Record<Kind, string>> = {
   segment: 'a segment of a journal: name its folder',
   pool: 'a pool of another kind',
   bytes: 'bytes, which can be mapped as a region',
+}
+
+/** Refuses a name that something has. */
+export function requireNew(path: string): void {
+  if (existsSync(path)) throw new Failure(`'${path}' is there already: name a new one`)
 }

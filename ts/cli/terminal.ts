@@ -2,6 +2,7 @@
 
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import type { Input } from './command.js'
 
 /** Whether colours are wanted. */
 const isColoured = process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb'
@@ -39,6 +40,11 @@ function shown(name: string, value: unknown, indent: string): string {
   if (Array.isArray(value)) return `${value.length === 0 ? 'none' : value.map((item) => (typeof item === 'object' ? JSON.stringify(item) : String(item))).join(', ')}\n`
   if (typeof value === 'object' && value !== null) return `\n${facts(value, `${indent}  `)}`
   return `${typeof value === 'number' && /bytes|size|free|used|capacity|allocated|pinned/i.test(name) ? bytes(value) : String(value)}\n`
+}
+
+/** Prints what is known: as a line of JSON where that is asked for, or for people. */
+export function tell({ flags }: Input, known: unknown, text: () => string): Promise<void> {
+  return print(flags.json === true ? `${JSON.stringify(known)}\n` : text())
 }
 
 /** A number of bytes, for people. */

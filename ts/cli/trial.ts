@@ -1,7 +1,12 @@
 /** What is measured in a folder of its own, which is gone afterwards. */
 
-import { mkdtempSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+/** The folder that a path is, or that it is in. */
+export function folderOf(path: string): string {
+  return statSync(path).isDirectory() ? path : dirname(path)
+}
 
 /** Calls `work` with a new folder in one. */
 export async function inTrialFolder<T>(parent: string, work: (folder: string) => T | Promise<T>): Promise<T> {
