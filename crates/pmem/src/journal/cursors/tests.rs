@@ -43,15 +43,22 @@ fn a_cursor_goes_on_and_back_only_by_force() {
     assert_eq!(cursors.commit("a", 3, false, 5), Ok(3));
 }
 
+/// A cursor's file, which someone else changes.
+#[cfg(target_os = "linux")]
+fn being_changed(folder: &Path) -> (PathBuf, File) {
+    let path = folder.join("cursors/name");
+    let file = File::options().read(true).write(true).open(&path).unwrap();
+    assert!(lock(&file, Byte::Change, &path).unwrap());
+    (path, file)
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_commit_waits_for_who_changes_the_cursor_and_looks_at_its_name_then() {
     let folder = folder();
     let cursors = cursors(folder.path());
     commit(&cursors, 1).unwrap();
-    let path = folder.path().join("cursors/name");
-    let file = File::options().read(true).write(true).open(&path).unwrap();
-    assert!(lock(&file, Byte::Change, &path).unwrap());
+    let (path, file) = being_changed(folder.path());
     let (starts, started) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         let committing = scope.spawn(|| {
@@ -73,9 +80,7 @@ fn a_change_of_someone_who_does_not_finish_is_not_written_over() {
     let folder = folder();
     let cursors = cursors(folder.path());
     commit(&cursors, 1).unwrap();
-    let path = folder.path().join("cursors/name");
-    let file = File::options().read(true).write(true).open(&path).unwrap();
-    assert!(lock(&file, Byte::Change, &path).unwrap());
+    let (_, file) = being_changed(folder.path());
     assert_eq!(commit(&cursors, 2).unwrap_err().code(), "EAGAIN");
     assert_eq!(cursors.position("name"), Ok(Some(1)));
     os::lock::unlock(&file, Byte::Change);
