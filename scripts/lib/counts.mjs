@@ -23,6 +23,16 @@ export function countSuite(result) {
   return complete({ passed: Number(passed), failed: Number(failed), skipped: 0 }, result)
 }
 
+/** Counts of one run that prints TAP, by its lines. */
+export function countTap(result) {
+  const lines = result.stdout.match(/^ *(not )?ok \d+.*$/gm) ?? []
+  const [skipped, ran] = [lines.filter(isSkipped), lines.filter((line) => !isSkipped(line))]
+  const passed = ran.filter((line) => line.trimStart().startsWith('ok')).length
+  return complete({ passed, failed: ran.length - passed, skipped: skipped.length }, result)
+}
+
+const isSkipped = (line) => /# skip/i.test(line)
+
 export function add(a, b) {
   return { passed: a.passed + b.passed, failed: a.failed + b.failed, skipped: a.skipped + b.skipped }
 }

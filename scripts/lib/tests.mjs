@@ -10,5 +10,5 @@ export async function runTests(label, command, args, options, count) {
 }
 
 function withoutPasses(output) {
-  return output.replace(/^(test .* \.\.\. ok| *[✔√] .*|.* \.\.\. ok)\n/gm, '').trimEnd()
+  return output.replace(/^(test .* \.\.\. ok| *[✔√] .*|.* \.\.\. ok| *ok \d.*)\n/gm, '').trimEnd()
 }
