@@ -1,4 +1,4 @@
-// On a device of persistent memory without a file system, /dev/dax0.0: regions work there, and the rest says why it does not.
+// On a device of persistent memory without a file system, /dev/dax0.0: regions, logs and blocks work there, and the rest says why it does not.
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
 import { journal, objects, pmem, pmemblk, pmemlog } from 'pmem'
 import { check, equal, throws } from './check.mjs'
@@ -75,18 +75,74 @@ check('what a device cannot do is refused', () => {
   region.write('still works')
   region.persist()
   region.close()
-  throws('ENODEV', 'regions alone', () => pmem.mapFile(DEVICE, { length: SIZE, create: true }))
+  throws('ENODEV', 'without `create`', () => pmem.mapFile(DEVICE, { length: SIZE, create: true }))
 })
 
-check('pools, journals and stores are kept in files', () => {
-  const region = pmem.map(DEVICE)
+/** Makes room for a pool, which is made where the first page is zero. */
+function clear() {
+  const region = pmem.map(DEVICE, ALIGN)
   region.fill(0, 0, 1 << 20)
-  throws('ENODEV', 'regions alone', () => pmemlog.create(DEVICE, 0))
-  throws('ENODEV', 'regions alone', () => pmemlog.open(DEVICE))
-  throws('ENODEV', 'regions alone', () => pmemblk.create(DEVICE, 512, 0))
-  throws('ENODEV', 'regions alone', () => pmemblk.open(DEVICE))
-  throws('ENODEV', 'regions alone', () => objects.open(DEVICE))
-  throws('ENOTDIR', DEVICE, () => journal.open(DEVICE))
-  equal(region.view(Uint8Array, 0, 1 << 20).every((byte) => byte === 0), true)
   region.close()
+}
+
+for (const engine of ['pmdk', 'rust']) {
+  check(`a log of the whole device, with ${engine}`, () => {
+    throws('EEXIST', DEVICE, () => pmemlog.create(DEVICE, SIZE, { engine }))
+    clear()
+    const log = pmemlog.create(DEVICE, 0, { engine })
+    equal(log.engine, engine)
+    equal(log.nbyte(), SIZE - 8192)
+    log.append('one')
+    log.appendMany(['two', 'three'])
+    throws('EAGAIN', DEVICE, () => pmemlog.check(DEVICE))
+    log.close()
+    throws('EEXIST', 'not zero', () => pmemlog.create(DEVICE, 0, { engine }))
+    equal(pmemlog.check(DEVICE), true)
+    for (const options of [{ engine: 'pmdk' }, { engine: 'rust' }, { readonly: true }]) {
+      const again = pmemlog.open(DEVICE, options)
+      equal(again.read(0, again.tell()).toString(), 'onetwothree')
+      if (options.readonly) throws('EROFS', DEVICE, () => again.rewind())
+      else {
+        again.rewind()
+        again.appendv(['one', 'two', 'three'])
+      }
+      again.close()
+    }
+  })
+
+  check(`blocks of the whole device, with ${engine}`, () => {
+    clear()
+    const blocks = pmemblk.create(DEVICE, 4096, 0, { engine })
+    const last = blocks.nblock() - 1
+    equal(blocks.engine, engine)
+    equal(blocks.nblock() > (SIZE / 4096) * 0.9, true)
+    blocks.write(Buffer.alloc(4096, engine), last)
+    blocks.setZero(0)
+    blocks.close()
+    equal(pmemblk.check(DEVICE), true)
+    for (const options of [{ engine: 'pmdk' }, { engine: 'rust' }, { readonly: true }]) {
+      const again = pmemblk.open(DEVICE, 4096, options)
+      equal(again.read(last).equals(Buffer.alloc(4096, engine)), true)
+      if (!options.readonly) again.write(Buffer.alloc(4096, 'x'), 1)
+      again.close()
+    }
+    equal(pmemblk.check(DEVICE, 4096), true)
+  })
+}
+
+check('a pool that is damaged is refused, and left as it is', () => {
+  clear()
+  pmemlog.create(DEVICE, 0).close()
+  const region = pmem.map(DEVICE, ALIGN)
+  region.fill(7, 40, 50)
+  region.persist(0, 4096)
+  equal(pmemlog.check(DEVICE), false)
+  throws('ERR_PMEM_CORRUPT', DEVICE, () => pmemlog.open(DEVICE))
+  equal(region.view(Uint8Array, 40, 10).every((byte) => byte === 7), true)
+  region.close()
+})
+
+check('journals and stores are kept in files', () => {
+  throws('ENODEV', 'else is a file', () => objects.open(DEVICE))
+  throws('ENOTDIR', DEVICE, () => journal.open(DEVICE))
 })

@@ -22,7 +22,8 @@ const BLOCK_SIZE = 512
  * Makes an array and opens it (`pmemblk_create`). The file and its directory entry are durable on return.
  *
  * @param blockSize - In bytes, from 1.
- * @param poolSize - The file's size in bytes; 0 takes the size of an existing file whose first 4 KiB are zero.
+ * @param poolSize - The file's size in bytes; 0 takes the size of an existing file, or of a device such as `/dev/dax0.0`,
+ *   whose first 4 KiB are zero.
  * @throws `EEXIST`; `ERR_OUT_OF_RANGE` below {@link MIN_POOL}, or for blocks too large for the pool; `ENOSPC` and others of
  * making the file, which is then gone again.
  */

@@ -18,8 +18,8 @@ export const MIN_POOL = 2 << 20
 /**
  * Makes a log and opens it (`pmemlog_create`). The file and its directory entry are durable on return.
  *
- * @param poolSize - The file's size in bytes; the log holds 8 KiB less. 0 takes the size of an existing file whose first
- * 4 KiB are zero.
+ * @param poolSize - The file's size in bytes; the log holds 8 KiB less. 0 takes the size of an existing file, or of a device such as
+ *   `/dev/dax0.0`, whose first 4 KiB are zero.
  * @throws `EEXIST`; `ERR_OUT_OF_RANGE` below {@link MIN_POOL}; `ENOSPC` and others of making the file, which is then gone
  * again.
  */

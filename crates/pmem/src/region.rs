@@ -153,7 +153,7 @@ impl Region {
         syscall: &'static str,
     ) -> Result<Self> {
         let device = DeviceDax::of(file);
-        let size = device.map_or_else(|| file::regular_size(file, path, syscall), |device| Ok(device.size))?;
+        let size = file::mappable_size(file, path, syscall)?;
         let len = mapped_len(size, options, path, syscall)?;
         device.map_or(Ok(()), |device| check_device(device, len, options, syscall))?;
         let most = reserved_len(file, len, options)?;

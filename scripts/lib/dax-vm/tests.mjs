@@ -1,6 +1,5 @@
-import { spawnSync } from 'node:child_process'
+import { buildTests, CORE } from '../cargo.mjs'
 import { add, countAva, countCargo, describe, none } from '../counts.mjs'
-import { root } from '../run.mjs'
 import { FOLDER, makeNvdimm, prepareMachine, runInMachine } from './machine.mjs'
 
 /** Suites of which a file system makes a difference to much; each takes ten times as long in there. */
@@ -8,8 +7,8 @@ const SUITES = ['region', 'map', 'mapfile', 'grow', 'log', 'journal']
 const FEW = ['region']
 
 /** Tests of the core that map files. */
-const CORE = ['os::', 'region::', 'storage::', 'nvml::', 'journal::tests::keeping']
-const CORE_FEW = ['os::mapping', 'os::file', 'region::']
+const FILTERS = ['os::', 'region::', 'storage::', 'nvml::', 'journal::tests::keeping']
+const FEW_FILTERS = ['os::mapping', 'os::file', 'region::']
 
 /** All commands, of which each has to succeed. */
 const status = (commands) => `status=0\n${commands.map((command) => `${command} || status=1`).join('\n')}\nexit $status`
@@ -48,24 +47,16 @@ export async function testDax(few) {
     return { ...none, skipped: 1 }
   }
   const specs = (few ? FEW : SUITES).map((name) => `build/__test__/${name}.spec.js`).join(' ')
-  const core = (few ? CORE_FEW : CORE).join(' ')
+  const { pmem: core } = await buildTests(CORE)
+  const filters = (few ? FEW_FILTERS : FILTERS).join(' ')
   const auto = (expected) => `node test-dax/auto-flush.mjs ${expected}`
   const files = [
     'node test-dax/mappings.mjs',
     auto(false),
     `NO_COLOR=1 PMEM_TEST_RUNTIMES=0 npx --no-install ava --timeout=10m --concurrency=1 ${specs}`,
-    `(cd crates/pmem && TMPDIR=${FOLDER} RUST_BACKTRACE=0 ${coreTests()} ${core})`,
+    `(cd crates/pmem && TMPDIR=${FOLDER} RUST_BACKTRACE=0 ${core} ${filters})`,
   ]
   let total = await testInMachine('DAX: files', parts, files, { timeout: 1800 })
   total = add(total, await testInMachine('DAX: persistent caches', parts, [auto(true)], { autoFlush: true }))
   return add(total, await testInMachine('DAX: a device', parts, ['node test-dax/device.mjs'], { mode: 'device' }))
-}
-
-/** The test binary of the core. */
-function coreTests() {
-  const args = ['test', '-p', 'pmem', '--lib', '--no-run', '--message-format=json']
-  const { status: ended, stdout, stderr } = spawnSync('cargo', args, { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 28 })
-  if (ended !== 0) throw new Error(`The core's tests do not build:\n${stderr}`)
-  const messages = stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line))
-  return messages.find(({ profile, executable }) => profile?.test && executable).executable
 }

@@ -14,7 +14,7 @@ use crate::nvml::format::{self, Invalid};
 use crate::nvml::pool::{self, Engine, Kind, NewPool, OpenOptions, Pool};
 use crate::os::errno;
 use crate::os::fault::FaultFlag;
-use crate::os::file::{Made, write_zeros};
+use crate::os::file::{self, Made, write_zeros};
 use crate::os::mapping::{Access, is_on_pmem};
 use crate::os::seam;
 use crate::storage::committer::Batch;
@@ -98,7 +98,7 @@ impl BlockArray {
     /// ```
     pub fn create(path: &Path, block_size: u32, new: &NewPool) -> Result<Self> {
         let make = |made: &Made, engine| {
-            let size = made.file().metadata().map_err(|error| Error::io(&error, CREATE, Some(path)))?.len();
+            let size = file::size_of(made.file()).map_err(|error| Error::io(&error, CREATE, Some(path)))?;
             let layout = Layout::new(size, block_size).ok_or_else(|| {
                 Error::out_of_range("blockSize", "> 0 and small enough for the pool to hold blocks".into(), block_size)
             })?;
@@ -401,7 +401,7 @@ fn open_rust(
     syscall: &'static str,
 ) -> Result<Box<dyn BlockEngine>> {
     let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
-    let size = file.metadata().map_err(failed)?.len();
+    let size = file::size_of(&file).map_err(failed)?;
     if is_on_pmem(&file) {
         let access = if readonly { Access::Read } else { Access::Shared };
         return Ok(Box::new(RustBlocks::new(MemoryMedium::new(file, size, access).map_err(failed)?, format, path)));

@@ -15,7 +15,7 @@ use crate::nvml::format::header::{self, Header};
 use crate::nvml::format::{self, Invalid};
 use crate::nvml::pool::{self, Engine, Kind, NewPool, OpenOptions, Pool};
 use crate::os::fault::FaultFlag;
-use crate::os::file::Made;
+use crate::os::file::{self, Made};
 use crate::os::mapping::{Access, is_on_pmem};
 use crate::os::{deliberate, errno, seam};
 use crate::storage::beside::{Mark, Place, Seat, WithoutReaders};
@@ -405,7 +405,7 @@ fn write_pool(made: &Made, new: &NewPool, path: &Path) -> Result<Locked> {
     let file = Locked::new(made.file().try_clone().map_err(failed)?, false, path, CREATE)?;
     let write = || {
         pool::write_pages(made, new.sparse)?;
-        seam::pwrite(&file, &format::log::make(file.metadata()?.len()), format::PAGE)?;
+        seam::pwrite(&file, &format::log::make(file::size_of(&file)?), format::PAGE)?;
         pool::write_header(&file, header::Kind::Log)
     };
     write().map_err(failed)?;

@@ -359,7 +359,7 @@ impl<K: Kind> crate::ticket::Pending for PoolTicket<K> {
 
 /// Reads and validates a pool's file.
 pub(super) fn read<K: Kind>(file: &File, path: &Path, syscall: &'static str) -> Result<K::Format> {
-    file::regular_size(descriptor(file), Some(path), syscall)?;
+    file::mappable_size(descriptor(file), Some(path), syscall)?;
     K::read(file).map_err(|invalid| invalid.into_error(syscall, Some(path)))
 }
 
@@ -377,7 +377,7 @@ fn make_file(path: &Path, new: &NewPool, named: bool, min_size: u64, syscall: &'
 
 fn take_file(path: &Path, min_size: u64, syscall: &'static str) -> Result<Made> {
     let file = file::open(path, false, syscall)?;
-    let size = file::regular_size(file::descriptor(&file), Some(path), syscall)?;
+    let size = file::mappable_size(descriptor(&file), Some(path), syscall)?;
     if size < min_size {
         return Err(Error::out_of_range("poolSize", format!("the size of a file of at least {min_size} bytes"), size));
     }
@@ -396,7 +396,7 @@ const WRITTEN: u64 = 64 << 20;
 /// Writes the pages of a new pool that is not too large, so that later writes find their extents in place and pay for no
 /// entry in the file system's journal. The page cache is not to keep them as they were written.
 pub(super) fn write_pages(made: &Made, sparse: bool) -> io::Result<()> {
-    let size = made.file().metadata()?.len();
+    let size = file::size_of(made.file())?;
     if !made.is_new() || sparse || size > WRITTEN || is_on_pmem(made.file()) {
         return Ok(());
     }

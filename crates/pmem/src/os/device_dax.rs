@@ -1,6 +1,12 @@
 //! Device DAX: persistent memory that Linux gives as a character device, such as `/dev/dax0.0`, without a file system.
 
-use crate::os::file::Descriptor;
+use std::fs::File;
+use std::io;
+use std::num::NonZeroUsize;
+
+use crate::os::file::{Descriptor, descriptor};
+use crate::os::flush;
+use crate::os::mapping::{Access, Mapping};
 
 /// What the system says of such a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +25,7 @@ impl DeviceDax {
         let stat = crate::os::errno::uninterrupted(|| fstat(file)).ok()?;
         let number = format!("{}:{}", major(stat.st_rdev), minor(stat.st_rdev));
         let is_character = stat.st_mode & nix::libc::S_IFMT == nix::libc::S_IFCHR;
-        is_character.then(|| Self::read(&std::path::Path::new("/sys/dev/char").join(number))).flatten()
+        is_character.then(|| Self::described(&std::path::Path::new("/sys/dev/char").join(number))).flatten()
     }
 
     /// There are no such devices here.
@@ -28,9 +34,33 @@ impl DeviceDax {
         None
     }
 
+    /// Fills `target` from `offset`. A device has no `read`, and is mapped for it.
+    pub(crate) fn read_at(self, file: &File, target: &mut [u8], offset: u64) -> io::Result<()> {
+        let (mapping, start) = self.map(file, offset, target.len(), Access::Read)?;
+        mapping.load(start, target);
+        Ok(())
+    }
+
+    /// Writes `data` at `offset`; it is durable on return.
+    pub(crate) fn write_at(self, file: &File, data: &[u8], offset: u64) -> io::Result<()> {
+        let (mapping, start) = self.map(file, offset, data.len(), Access::Shared)?;
+        mapping.store(start, data);
+        flush::drain();
+        Ok(())
+    }
+
+    /// Maps what holds the `len` bytes at `offset`, and says where in the mapping they start.
+    fn map(self, file: &File, offset: u64, len: usize, access: Access) -> io::Result<(Mapping, u64)> {
+        let end = offset.checked_add(len as u64).filter(|end| *end <= self.size).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let first = offset - offset % self.align as u64;
+        let len = (end - first).next_multiple_of(self.align as u64) as usize;
+        let len = NonZeroUsize::new(len).unwrap_or(NonZeroUsize::MIN);
+        Ok((Mapping::new(descriptor(file), first, len, access)?, offset - first))
+    }
+
     /// The device of which sysfs tells in a folder.
     #[cfg(target_os = "linux")]
-    fn read(folder: &std::path::Path) -> Option<Self> {
+    fn described(folder: &std::path::Path) -> Option<Self> {
         // It was a class before Linux 5.1, and has been a bus since.
         let subsystem = std::fs::read_link(folder.join("subsystem")).ok()?;
         let number = |name: &str| std::fs::read_to_string(folder.join(name)).ok()?.trim_end().parse::<u64>().ok();
@@ -59,7 +89,7 @@ mod tests {
             create_dir_all(path.parent().unwrap()).unwrap();
             write(path, text).unwrap();
         }
-        DeviceDax::read(folder.path())
+        DeviceDax::described(folder.path())
     }
 
     #[test]

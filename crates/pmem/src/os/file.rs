@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::os::device_dax::DeviceDax;
 use crate::os::mapping::Advice;
 use crate::os::{deliberate, errno, seam};
 use crate::{Error, Result};
@@ -16,9 +17,7 @@ pub(crate) use platform::forget_cached;
 #[cfg(feature = "pmdk")]
 pub(crate) use platform::through_proc;
 use platform::{Folder, allocate, can_be_named, is_at, is_refusal, open_unnamed};
-pub(crate) use platform::{
-    descriptor, file_id, forget_pages, leads_to, open_folder, read_exact_at, regular_size, write_all_at,
-};
+pub(crate) use platform::{descriptor, file_id, forget_pages, leads_to, open_folder, regular_size};
 
 /// How [`Region::map_file`](crate::Region::map_file) makes its file: the flags of `pmem_map_file`.
 #[derive(Clone, Debug, Default)]
@@ -252,9 +251,40 @@ pub(crate) fn lengthen(file: File, start: u64, end: u64, sparse: bool, path: Opt
     Ok(made)
 }
 
-/// A file's size, in bytes.
+/// A file's size, in bytes; that of a device of persistent memory.
 pub(crate) fn size_of(file: &File) -> io::Result<u64> {
-    errno::uninterrupted(|| file.metadata()).map(|metadata| metadata.len())
+    match errno::uninterrupted(|| file.metadata())?.len() {
+        0 => Ok(DeviceDax::of(descriptor(file)).map_or(0, |device| device.size)),
+        size => Ok(size),
+    }
+}
+
+/// The size of what can be mapped: a regular file, or a device of persistent memory.
+pub(crate) fn mappable_size(file: Descriptor<'_>, path: Option<&Path>, syscall: &'static str) -> Result<u64> {
+    DeviceDax::of(file).map_or_else(|| regular_size(file, path, syscall), |device| Ok(device.size))
+}
+
+/// Fills `target` from `offset`; [`io::ErrorKind::UnexpectedEof`] where the file ends before that.
+pub(crate) fn read_exact_at(file: &File, target: &mut [u8], offset: u64) -> io::Result<()> {
+    let read = platform::read_exact_at(file, target, offset);
+    refused_by_device(file, &read).map_or(read, |device| device.read_at(file, target, offset))
+}
+
+/// Writes all of `data` at `offset`.
+pub(crate) fn write_all_at(file: &File, data: &[u8], offset: u64) -> io::Result<()> {
+    let written = platform::write_all_at(file, data, offset);
+    refused_by_device(file, &written).map_or(written, |device| device.write_at(file, data, offset))
+}
+
+/// What is left to do after a file was `synced`: nothing for a device, of which [`write_all_at`] leaves nothing to sync.
+pub(crate) fn synced(file: &File, synced: io::Result<()>) -> io::Result<()> {
+    refused_by_device(file, &synced).map_or(synced, |_| Ok(()))
+}
+
+/// The device of persistent memory that refused what files alone can do.
+fn refused_by_device<T>(file: &File, result: &io::Result<T>) -> Option<DeviceDax> {
+    let refused = result.as_ref().is_err_and(|error| errno::of(error) == errno::EINVAL);
+    refused.then(|| DeviceDax::of(descriptor(file))).flatten()
 }
 
 /// How [`make`] makes a file.

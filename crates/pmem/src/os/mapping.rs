@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use crate::os::fault::{FaultFlag, Watch};
 use crate::os::file::Descriptor;
 use crate::os::page::page_size;
-use crate::os::{deliberate, seam};
+use crate::os::{deliberate, flush, seam};
 use platform::View;
 #[cfg(windows)]
 pub(crate) use platform::file_id;
@@ -211,6 +211,13 @@ impl Mapping {
         let source = self.address(offset, target.len() as u64);
         // SAFETY: the range was checked, and a mapping never overlaps memory of Rust's.
         unsafe { std::ptr::copy_nonoverlapping(source, target.as_mut_ptr(), target.len()) };
+    }
+
+    /// Copies in, past the caches: the next [`drain`](crate::os::flush::drain) of this thread makes it durable.
+    pub(crate) fn store(&self, offset: u64, data: &[u8]) {
+        let target = self.address(offset, data.len() as u64);
+        // SAFETY: the range was checked, and a mapping never overlaps memory of Rust's.
+        unsafe { flush::copy(target, data.as_ptr(), data.len()) };
     }
 
     /// Four aligned bytes.

@@ -76,7 +76,7 @@ pub(crate) fn sync_data(file: &File) -> io::Result<()> {
     if let Some(synced) = recorder::sync(file) {
         return synced;
     }
-    file.sync_data()
+    file::synced(file, file.sync_data())
 }
 
 /// [`sync_data`], and everything else that is known of the file.
@@ -84,7 +84,7 @@ pub(crate) fn sync_all(file: &File) -> io::Result<()> {
     if let Some(synced) = recorder::sync(file) {
         return synced;
     }
-    file.sync_all()
+    file::synced(file, file.sync_all())
 }
 
 /// Makes the file `size` bytes long.

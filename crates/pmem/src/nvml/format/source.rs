@@ -16,7 +16,7 @@ pub(crate) trait Source {
 
 impl Source for File {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
+        crate::os::file::size_of(self)
     }
 
     fn read_at(&self, offset: u64, target: &mut [u8]) -> io::Result<()> {

@@ -22,8 +22,7 @@ use crate::nvml::format::Invalid;
 use crate::nvml::format::btt::{Layout, Pool as Format};
 use crate::nvml::pool::library_path;
 use crate::os::fault::{FaultFlag, Watch};
-use crate::os::file::Made;
-use crate::os::file::{descriptor, write_zeros};
+use crate::os::file::{self, Made, descriptor, write_zeros};
 use crate::os::mapping::{Access, Mapping};
 use crate::os::seam;
 use crate::storage::lock::Locked;
@@ -100,7 +99,7 @@ impl PmdkBlocks {
     fn new(pool: Handle, file: &File, format: &Format, path: &Path, syscall: &'static str) -> Result<Self> {
         let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
         let file = file.try_clone().map_err(failed)?;
-        let size = file.metadata().map_err(failed)?.len();
+        let size = file::size_of(&file).map_err(failed)?;
         let len = usize::try_from(size).ok().and_then(NonZeroUsize::new).ok_or(io::ErrorKind::FileTooLarge);
         let len = len.map_err(|kind| failed(kind.into()))?;
         let mapping = Mapping::new(descriptor(&file), 0, len, Access::Read).map_err(failed)?;

@@ -20,7 +20,7 @@ use crate::nvml::log::{CREATE, FULL, LogEngine};
 use crate::nvml::pool::library_path;
 use crate::os::errno;
 use crate::os::fault::{FaultFlag, Watch};
-use crate::os::file::Made;
+use crate::os::file::{self, Made};
 use crate::storage::lock::Locked;
 use crate::{Error, Result};
 
@@ -60,7 +60,7 @@ impl PmdkLog {
     fn opened(pool: *mut PMEMlogpool, file: &File, path: &Path, syscall: &'static str) -> Result<Self> {
         let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
         let pool = NonNull::new(pool).ok_or_else(|| failed(io::Error::last_os_error()))?;
-        let size = file.metadata().map_err(failed)?.len();
+        let size = file::size_of(file).map_err(failed)?;
         // SAFETY: the library names a pool by the address of its first byte.
         let watch = unsafe { watch_pool(pool.as_ptr().cast(), size, Arc::default()) };
         Ok(Self { pool, path: path.to_path_buf(), watch })

@@ -49,8 +49,8 @@ pub(super) fn open(how: &OpenOptions, path: &Path) -> io::Result<File> {
     how.open(path)
 }
 
-const REGIONS_ALONE: &str = "a device of persistent memory takes regions alone, which are mapped without `create`; all else is a \
-                             file, on a file system that is mounted with DAX";
+const TAKEN_WHOLE: &str = "a device of persistent memory takes regions, which are mapped without `create`, a log or an array of blocks of \
+                           size 0; all else is a file, on a file system that is mounted with DAX";
 
 /// The size of `file`, which must be a regular one.
 pub(crate) fn regular_size(file: Descriptor<'_>, path: Option<&Path>, syscall: &'static str) -> Result<u64> {
@@ -60,7 +60,7 @@ pub(crate) fn regular_size(file: Descriptor<'_>, path: Option<&Path>, syscall: &
         nix::libc::S_IFREG => Ok(stat.st_size as u64),
         nix::libc::S_IFDIR => Err(Error::os(errno::EISDIR, syscall, path)),
         _ => {
-            let hint = if DeviceDax::of(file).is_some() { REGIONS_ALONE } else { "only regular files can be mapped" };
+            let hint = if DeviceDax::of(file).is_some() { TAKEN_WHOLE } else { "only regular files can be mapped" };
             Err(Error::os(errno::ENODEV, syscall, path).with_hint(hint))
         }
     }
@@ -201,12 +201,12 @@ impl Folder {
 }
 
 /// Fills `target` from `offset`; [`io::ErrorKind::UnexpectedEof`] where the file ends before that.
-pub(crate) fn read_exact_at(file: &File, target: &mut [u8], offset: u64) -> io::Result<()> {
+pub(super) fn read_exact_at(file: &File, target: &mut [u8], offset: u64) -> io::Result<()> {
     file.read_exact_at(target, offset)
 }
 
 /// Writes all of `data` at `offset`.
-pub(crate) fn write_all_at(file: &File, data: &[u8], offset: u64) -> io::Result<()> {
+pub(super) fn write_all_at(file: &File, data: &[u8], offset: u64) -> io::Result<()> {
     file.write_all_at(data, offset)
 }
 

@@ -122,7 +122,7 @@ impl Folder {
 }
 
 /// Fills `target` from `offset`; [`io::ErrorKind::UnexpectedEof`] where the file ends before that.
-pub(crate) fn read_exact_at(file: &File, mut target: &mut [u8], mut offset: u64) -> io::Result<()> {
+pub(super) fn read_exact_at(file: &File, mut target: &mut [u8], mut offset: u64) -> io::Result<()> {
     while !target.is_empty() {
         match file.seek_read(target, offset) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
@@ -138,7 +138,7 @@ pub(crate) fn read_exact_at(file: &File, mut target: &mut [u8], mut offset: u64)
 }
 
 /// Writes all of `data` at `offset`.
-pub(crate) fn write_all_at(file: &File, mut data: &[u8], mut offset: u64) -> io::Result<()> {
+pub(super) fn write_all_at(file: &File, mut data: &[u8], mut offset: u64) -> io::Result<()> {
     while !data.is_empty() {
         match file.seek_write(data, offset) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),

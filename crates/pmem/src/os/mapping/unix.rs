@@ -402,5 +402,6 @@ fn map_synchronously(_: impl AsFd, _: u64, _: NonZeroUsize, _: Access) -> io::Re
 
 /// Whether `file`, which is not empty, takes `MAP_SYNC`.
 pub(super) fn is_synchronous(file: &File) -> bool {
-    map_synchronously(file, 0, NonZeroUsize::MIN, Access::Read).is_ok()
+    let least = DeviceDax::of(file.as_fd()).and_then(|device| NonZeroUsize::new(device.align));
+    map_synchronously(file, 0, least.unwrap_or(NonZeroUsize::MIN), Access::Read).is_ok()
 }
