@@ -1,17 +1,19 @@
 /** The package as ES modules, and beside itself as CommonJS. */
 
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdtempSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { Worker } from 'node:worker_threads'
 import * as pmem from 'pmem'
 import * as blk from 'pmem/blk'
 import * as journal from 'pmem/journal'
 import * as log from 'pmem/log'
 import destination from 'pmem/pino'
-import { report } from './report.cjs'
+import { remove, report } from './report.cjs'
 import { smoke } from './smoke.cjs'
 
 await smoke(pmem)
@@ -25,12 +27,22 @@ await report('ES modules and CommonJS are one package', () => {
   assert.equal(require('pmem/journal').Journal, journal.Journal)
   assert.equal(require('pmem/pino').default, destination)
 })
-await report('the command that the package brings makes a store and prints it', () => {
-  const manifest = createRequire(import.meta.url).resolve('pmem/package.json')
-  const command = join(dirname(manifest), createRequire(import.meta.url)(manifest).bin.pmem)
+await report('the command that the package brings makes a store and prints it', async () => {
   const folder = mkdtempSync(join(process.env.PMEM_TEST_DIR ?? tmpdir(), 'pmem-command-'))
-  const pmemCommand = (args, input) => execFileSync(process.execPath, [command, ...args], { cwd: folder, input, encoding: 'utf8' })
-  pmemCommand(['objects', 'import', 'app.store'], '{"visits":1}')
-  assert.equal(pmemCommand(['objects', 'export', '--json', 'app.store']), '{"visits":1}\n')
-  rmSync(folder, { recursive: true })
+  const store = join(folder, 'app.store')
+  assert.equal((await pmemCommand(['objects', 'import', store], '{"visits":1}')).code, 0)
+  assert.deepEqual(await pmemCommand(['objects', 'export', '--json', store]), { code: 0, output: '{"visits":1}\n' })
+  await remove(folder)
 })
+
+/** Runs the command line in a worker: not all that runs programs of other platforms lets them start processes. */
+async function pmemCommand(argv, input = '') {
+  const require = createRequire(import.meta.url)
+  const manifest = require.resolve('pmem/package.json')
+  const worker = new Worker(join(dirname(manifest), require(manifest).bin.pmem), { argv, stdin: true, stdout: true })
+  const ended = once(worker, 'exit')
+  worker.stdin.end(input)
+  const output = await text(worker.stdout)
+  const [code] = await ended
+  return { code, output }
+}
