@@ -29,8 +29,6 @@ const FAILURES = [
 
 for (const [what, engine] of MODULES) {
   for (const [kind, code, many] of FAILURES) {
-    // The C libraries end the process.
-    if (engine === 'pmdk' && kind === 'sync') continue
     onFiles(`${what}, engine ${engine}: each ${kind} that fails by ${code}, ${many} of them`, async (t) => {
       const here = folder(t)
       const object = compiledObject(here, 'failing-calls')

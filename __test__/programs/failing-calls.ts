@@ -16,6 +16,9 @@ const [what = '', engine = '', kind = '', error = '', many = '', folder = ''] = 
 
 const STEPS = 12
 
+/** Arrays of the C library sync hundreds of times: one in so many is to fail. */
+const EVERY = what === 'blocks' && engine === 'pmdk' && kind === 'sync' ? 7 : 1
+
 const tested = modulesOf(engine)[what]!
 const codes: Record<string, number> = {}
 const wrong: string[] = []
@@ -87,7 +90,7 @@ async function main(): Promise<void> {
     FAIL_FOLDER: folder, FAIL_KIND: kind, FAIL_ERROR: `${constants.errno[error as 'EIO']}`, ...(many === 'all' && { FAIL_ALL: '1' }),
   })
   let faults = 0
-  while (await attempt(faults)) faults += 1
+  while (await attempt(faults * EVERY)) faults += 1
   console.log(JSON.stringify({ faults, codes, wrong }))
 }
 

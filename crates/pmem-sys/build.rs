@@ -1,5 +1,5 @@
 //! Finds the static archives of the NVM Library and links them, with what they need besides: the libndctl
-//! look-up object, the environment as they are to see it, and atomic operations of 64-bit Arm.
+//! look-up object, the environment and syncs as they are to see them, and atomic operations of 64-bit Arm.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, process};
@@ -39,6 +39,7 @@ fn main() {
 
     compile("ndctl", &[]);
     compile("environment", &["-D_GNU_SOURCE"]);
+    compile("syncs", &["-D_GNU_SOURCE"]);
     if target("ARCH") == "aarch64" {
         compile("atomics", &["-mno-outline-atomics"]);
     }

@@ -15,11 +15,13 @@ mod environment;
 mod pmem;
 mod pmemblk;
 mod pmemlog;
+mod syncs;
 
 pub use environment::*;
 pub use pmem::*;
 pub use pmemblk::*;
 pub use pmemlog::*;
+pub use syncs::*;
 
 /// The version of PMDK that is linked, such as `1.12.1`, or `unknown` where the build could not tell.
 pub const PMDK_VERSION: &str = env!("PMDK_VERSION");

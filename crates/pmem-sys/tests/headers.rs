@@ -105,13 +105,13 @@ fn write(file: &str, source: &str) -> PathBuf {
 }
 
 /// The items of all of the crate's files.
-/// What stands in the source, but for `environment.rs`, whose functions are not the NVM Library's.
+/// What stands in the source, but for `environment.rs` and `syncs.rs`, whose functions are not the NVM Library's.
 fn items() -> Vec<Item> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     paths
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .filter(|path| !path.ends_with("environment.rs"))
+        .filter(|path| !["environment.rs", "syncs.rs"].iter().any(|own| path.ends_with(own)))
         .flat_map(|path| syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap().items)
         .collect()
 }

@@ -3,4 +3,5 @@
 pub(super) mod blk;
 mod environment;
 pub(super) mod log;
+mod syncs;
 mod watch;

@@ -16,6 +16,7 @@ use pmem_sys::{
 };
 
 use super::environment::{self, Library};
+use super::syncs::{self, Syncs};
 use super::watch::watch_pool;
 use crate::nvml::blk::{BlockEngine, CREATE, OPEN};
 use crate::nvml::format::Invalid;
@@ -28,10 +29,13 @@ use crate::os::seam;
 use crate::storage::lock::Locked;
 use crate::{Error, Result};
 
+const WRITE: &str = "pmemblk_write";
+
 /// An open array of the NVM Library.
 pub(crate) struct PmdkBlocks {
     pool: Handle,
     path: PathBuf,
+    syncs: Syncs,
     layout: Layout,
     /// The library's file once more, for its maps.
     file: File,
@@ -51,9 +55,11 @@ unsafe impl Send for Handle {}
 unsafe impl Sync for Handle {}
 
 impl Handle {
-    fn new(pool: *mut PMEMblkpool, path: &Path, syscall: &'static str) -> Result<Self> {
-        let pool = NonNull::new(pool).map(Self);
-        pool.ok_or_else(|| Error::io(&io::Error::last_os_error(), syscall, Some(path)))
+    fn new((pool, synced): (*mut PMEMblkpool, io::Result<()>), path: &Path, syscall: &'static str) -> Result<Self> {
+        let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
+        let pool = NonNull::new(pool).map(Self).ok_or_else(|| failed(io::Error::last_os_error()))?;
+        synced.map_err(failed)?;
+        Ok(pool)
     }
 
     fn as_ptr(&self) -> *mut PMEMblkpool {
@@ -64,7 +70,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         // SAFETY: the pool is open, and nothing uses it after this.
-        unsafe { pmemblk_close(self.0.as_ptr()) };
+        let _ = syncs::watched(|| unsafe { pmemblk_close(self.0.as_ptr()) });
     }
 }
 
@@ -79,7 +85,7 @@ impl PmdkBlocks {
         environment::check(Library::Blk, path, CREATE)?;
         let name = library_path(made.file(), path, CREATE)?;
         // SAFETY: the path is a C string; size 0 takes the file as it is.
-        let pool = unsafe { pmemblk_create(name.as_ptr(), block_size as usize, 0, 0) };
+        let pool = syncs::watched(|| unsafe { pmemblk_create(name.as_ptr(), block_size as usize, 0, 0) });
         let pool = Handle::new(pool, path, CREATE)?;
         let format = read(made.file())?;
         Self::new(pool, made.file(), &format, path, CREATE)
@@ -92,7 +98,7 @@ impl PmdkBlocks {
         let file = file.release(path, syscall)?;
         let name = library_path(&file, path, syscall)?;
         // SAFETY: the path is a C string; block size 0 takes the pool's.
-        let pool = unsafe { pmemblk_open(name.as_ptr(), 0) };
+        let pool = syncs::watched(|| unsafe { pmemblk_open(name.as_ptr(), 0) });
         Self::new(Handle::new(pool, path, syscall)?, &file, format, path, syscall)
     }
 
@@ -107,7 +113,8 @@ impl PmdkBlocks {
         let watch = unsafe { watch_pool(pool.as_ptr().cast(), size, mapping.fault_flag()) };
         let (laid_out, laying_out) = (AtomicBool::new(format.is_laid_out()), Mutex::new(()));
         let (path, layout) = (path.to_path_buf(), format.layout);
-        Ok(Self { pool, path, layout, file, mapping, _watch: watch, laid_out, laying_out })
+        let syncs = Syncs::of(&path);
+        Ok(Self { pool, path, syncs, layout, file, mapping, _watch: watch, laid_out, laying_out })
     }
 
     /// Zeroes the maps before the first change lays the array out: the library forgets whether it has to when another
@@ -120,19 +127,20 @@ impl PmdkBlocks {
         for extent in self.layout.iter() {
             let map = extent.map();
             let zeroed = write_zeros(&self.file, map.start, map.end - map.start);
-            let durable = zeroed.and_then(|()| seam::sync_data(&self.file));
-            durable.map_err(|error| Error::io(&error, "pmemblk_write", Some(&self.path)))?;
+            zeroed.map_err(|error| Error::io(&error, WRITE, Some(&self.path)))?;
+            seam::sync_data(&self.file).map_err(|error| self.syncs.fail(&error, WRITE))?;
         }
         self.laid_out.store(true, Ordering::Release);
         Ok(())
     }
 
-    /// Makes a block ready for a change.
-    fn change(&self, index: u64) -> Result<()> {
+    /// Changes a block by a function of the library.
+    fn change(&self, index: u64, syscall: &'static str, call: impl FnOnce() -> c_int) -> Result<()> {
         if !self.laid_out.load(Ordering::Acquire) {
             self.prepare()?;
         }
-        self.check_entry(index)
+        self.check_entry(index)?;
+        self.outcome(self.syncs.change(syscall, call)?, syscall)
     }
 
     /// That the map entry of a block is one: the library goes wherever it says.
@@ -164,24 +172,18 @@ impl BlockEngine for PmdkBlocks {
     }
 
     fn write(&self, index: u64, data: &[u8]) -> Result<()> {
-        self.change(index)?;
         // SAFETY: the pool is open until drop, and the data is one block long.
-        let result = unsafe { pmemblk_write(self.pool.as_ptr(), data.as_ptr().cast(), index as i64) };
-        self.outcome(result, "pmemblk_write")
+        self.change(index, WRITE, || unsafe { pmemblk_write(self.pool.as_ptr(), data.as_ptr().cast(), index as i64) })
     }
 
     fn set_zero(&self, index: u64) -> Result<()> {
-        self.change(index)?;
         // SAFETY: the pool is open until drop.
-        let result = unsafe { pmemblk_set_zero(self.pool.as_ptr(), index as i64) };
-        self.outcome(result, "pmemblk_set_zero")
+        self.change(index, "pmemblk_set_zero", || unsafe { pmemblk_set_zero(self.pool.as_ptr(), index as i64) })
     }
 
     fn set_error(&self, index: u64) -> Result<()> {
-        self.change(index)?;
         // SAFETY: the pool is open until drop.
-        let result = unsafe { pmemblk_set_error(self.pool.as_ptr(), index as i64) };
-        self.outcome(result, "pmemblk_set_error")
+        self.change(index, "pmemblk_set_error", || unsafe { pmemblk_set_error(self.pool.as_ptr(), index as i64) })
     }
 
     /// The library takes its own locks.

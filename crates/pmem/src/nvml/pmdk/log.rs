@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::libc::iovec;
 use pmem_sys::{
@@ -15,12 +16,15 @@ use pmem_sys::{
 };
 
 use super::environment::{self, Library};
+use super::syncs::{self, Syncs};
 use super::watch::watch_pool;
+use crate::nvml::format::log::WRITE_OFFSET;
 use crate::nvml::log::{CREATE, FULL, LogEngine};
 use crate::nvml::pool::library_path;
 use crate::os::errno;
 use crate::os::fault::{FaultFlag, Watch};
 use crate::os::file::{self, Made};
+use crate::os::mapping::is_on_pmem;
 use crate::storage::lock::Locked;
 use crate::{Error, Result};
 
@@ -28,6 +32,9 @@ use crate::{Error, Result};
 pub(crate) struct PmdkLog {
     pool: NonNull<PMEMlogpool>,
     path: PathBuf,
+    syncs: Syncs,
+    /// Whether it is stored to, and nothing is synced.
+    is_pmem: bool,
     /// Outlives the library's mapping, which it stores to as it closes.
     watch: Watch,
 }
@@ -43,7 +50,7 @@ impl PmdkLog {
         environment::check(Library::Log, path, CREATE)?;
         let name = library_path(made.file(), path, CREATE)?;
         // SAFETY: the path is a C string; size 0 takes the file as it is.
-        let pool = unsafe { pmemlog_create(name.as_ptr(), 0, 0) };
+        let pool = syncs::watched(|| unsafe { pmemlog_create(name.as_ptr(), 0, 0) });
         Self::opened(pool, made.file(), path, CREATE)
     }
 
@@ -53,21 +60,44 @@ impl PmdkLog {
         let file = file.release(path, syscall)?;
         let name = library_path(&file, path, syscall)?;
         // SAFETY: the path is a C string.
-        let pool = unsafe { pmemlog_open(name.as_ptr()) };
+        let pool = syncs::watched(|| unsafe { pmemlog_open(name.as_ptr()) });
         Self::opened(pool, &file, path, syscall)
     }
 
-    fn opened(pool: *mut PMEMlogpool, file: &File, path: &Path, syscall: &'static str) -> Result<Self> {
+    fn opened(
+        (pool, synced): (*mut PMEMlogpool, io::Result<()>),
+        file: &File,
+        path: &Path,
+        syscall: &'static str,
+    ) -> Result<Self> {
         let failed = |error: io::Error| Error::io(&error, syscall, Some(path));
         let pool = NonNull::new(pool).ok_or_else(|| failed(io::Error::last_os_error()))?;
         let size = file::size_of(file).map_err(failed)?;
         // SAFETY: the library names a pool by the address of its first byte.
         let watch = unsafe { watch_pool(pool.as_ptr().cast(), size, Arc::default()) };
-        Ok(Self { pool, path: path.to_path_buf(), watch })
+        let log = Self { pool, path: path.to_path_buf(), syncs: Syncs::of(path), is_pmem: is_on_pmem(file), watch };
+        synced.map_err(failed)?;
+        Ok(log)
     }
 }
 
 impl PmdkLog {
+    /// Calls a function that moves the write offset. Where it could not be made durable that is put back, for what a
+    /// reopening sees in the page cache.
+    fn change<R>(&self, syscall: &'static str, call: impl FnOnce() -> R) -> Result<R> {
+        if self.is_pmem {
+            return Ok(call());
+        }
+        let before = self.write_offset().load(Ordering::Relaxed);
+        self.syncs.change(syscall, call).inspect_err(|_| self.write_offset().store(before, Ordering::Relaxed))
+    }
+
+    /// The library changes it under a lock of its own; on page-cache files one change at a time is under way.
+    fn write_offset(&self) -> &AtomicU64 {
+        // SAFETY: the library maps a pool from its first byte on, until drop, with an aligned integer there.
+        unsafe { AtomicU64::from_ptr(self.pool.as_ptr().cast::<u8>().add(WRITE_OFFSET as usize).cast()) }
+    }
+
     /// What the library says of one append of all parts.
     fn append_all(&self, parts: &[&[u8]]) -> Result<c_int> {
         let parts: Vec<iovec> =
@@ -76,7 +106,7 @@ impl PmdkLog {
             Error::os(errno::EINVAL, "pmemlog_appendv", Some(&self.path)).with_hint("these are too many parts")
         })?;
         // SAFETY: the pool is open until drop; each part is readable for its length.
-        Ok(unsafe { pmemlog_appendv(self.pool.as_ptr(), parts.as_ptr(), count) })
+        self.change("pmemlog_appendv", || unsafe { pmemlog_appendv(self.pool.as_ptr(), parts.as_ptr(), count) })
     }
 }
 
@@ -95,7 +125,9 @@ impl LogEngine for PmdkLog {
     fn append(&self, parts: &[&[u8]]) -> Result<()> {
         let appended = match parts {
             // SAFETY: the pool is open until drop; the part is readable for its length.
-            [part] => unsafe { pmemlog_append(self.pool.as_ptr(), part.as_ptr().cast(), part.len()) },
+            [part] => self.change("pmemlog_append", || unsafe {
+                pmemlog_append(self.pool.as_ptr(), part.as_ptr().cast(), part.len())
+            })?,
             parts => self.append_all(parts)?,
         };
         if appended == 0 {
@@ -115,13 +147,12 @@ impl LogEngine for PmdkLog {
 
     fn rewind(&self) -> Result<()> {
         // SAFETY: the pool is open until drop.
-        unsafe { pmemlog_rewind(self.pool.as_ptr()) };
-        Ok(())
+        self.change("pmemlog_rewind", || unsafe { pmemlog_rewind(self.pool.as_ptr()) })
     }
 
-    /// The library takes its own locks.
+    /// The library takes its own locks, but a change that fails must not take another one's back.
     fn takes_turns(&self) -> bool {
-        false
+        !self.is_pmem
     }
 
     fn fault_flag(&self) -> Arc<FaultFlag> {
@@ -132,7 +163,7 @@ impl LogEngine for PmdkLog {
 impl Drop for PmdkLog {
     fn drop(&mut self) {
         // SAFETY: the pool is open, and nothing uses it after this.
-        unsafe { pmemlog_close(self.pool.as_ptr()) };
+        let _ = syncs::watched(|| unsafe { pmemlog_close(self.pool.as_ptr()) });
     }
 }
 
