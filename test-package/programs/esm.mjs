@@ -36,12 +36,13 @@ await report('the command that the package brings makes a store and prints it', 
 })
 
 /** Runs the command line in a worker: not all that runs programs of other platforms lets them start processes. */
-async function pmemCommand(argv, input = '') {
+async function pmemCommand(argv, input) {
   const require = createRequire(import.meta.url)
   const manifest = require.resolve('pmem/package.json')
-  const worker = new Worker(join(dirname(manifest), require(manifest).bin.pmem), { argv, stdin: true, stdout: true })
+  const worker = new Worker(join(dirname(manifest), require(manifest).bin.pmem), { argv, stdin: input !== undefined, stdout: true })
   const ended = once(worker, 'exit')
-  worker.stdin.end(input)
+  // An input that nobody reads would keep it alive.
+  worker.stdin?.end(input)
   const output = await text(worker.stdout)
   const [code] = await ended
   return { code, output }
