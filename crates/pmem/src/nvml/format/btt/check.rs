@@ -49,24 +49,13 @@ fn check_map<S: Source + ?Sized>(source: &S, arena: &Arena, per_pass: u32, per_r
         for lane in &arena.lanes {
             owned.take(lane.free_slot());
         }
-        for_each_entry(source, arena, per_read, |block, entry| {
-            if owned.take(entry.slot) {
-                return Ok(());
-            }
-            let detail = format!("slot {} of block {block} belongs to another block or to a lane too", entry.slot);
-            Err(Damage::new("BTT map entry", arena.extent.map_entry(block), detail))
-        })?;
+        take_mapped(source, arena, per_read, &mut owned)?;
     }
     Ok(())
 }
 
-/// Calls back with each block of the arena and its map entry, as recovery leaves it.
-fn for_each_entry<S: Source + ?Sized>(
-    source: &S,
-    arena: &Arena,
-    per_read: u32,
-    mut callback: impl FnMut(u32, MapEntry) -> Result<(), Damage>,
-) -> Result<(), Invalid> {
+/// Takes the slots of all blocks of the arena, by their map entries as recovery leaves them.
+fn take_mapped<S: Source + ?Sized>(source: &S, arena: &Arena, per_read: u32, owned: &mut Owned) -> Result<(), Invalid> {
     let geometry = &arena.extent.geometry;
     let mut recovery = Recovery::new(&arena.lanes);
     let mut buffer = vec![0; per_read as usize * MAP_ENTRY as usize];
@@ -74,16 +63,29 @@ fn for_each_entry<S: Source + ?Sized>(
         let count = per_read.min(geometry.blocks - start);
         let bytes = &mut buffer[..count as usize * MAP_ENTRY as usize];
         source::read_into(source, "BTT map", arena.extent.map_entry(start), bytes)?;
+        if is_zero(bytes) && recovery.is_over_before(start, count) && owned.take_all(start..start + count) {
+            continue;
+        }
         for (block, entry) in (start..).zip(bytes.chunks_exact(MAP_ENTRY as usize)) {
             let raw = u32_at(entry, 0);
             let Some(entry) = MapEntry::decode(raw, block, geometry) else {
                 let detail = format!("it is {raw:#x}; the arena has {} slots", geometry.slots);
                 return Err(Damage::new("BTT map entry", arena.extent.map_entry(block), detail).into());
             };
-            callback(block, recovery.apply(block, entry))?;
+            let slot = recovery.apply(block, entry).slot;
+            if !owned.take(slot) {
+                let detail = format!("slot {slot} of block {block} belongs to another block or to a lane too");
+                return Err(Damage::new("BTT map entry", arena.extent.map_entry(block), detail).into());
+            }
         }
     }
     Ok(())
+}
+
+/// Whether no block of these map entries was ever written: each has the slot of its own number. Most of a large array that
+/// is not used is so.
+fn is_zero(entries: &[u8]) -> bool {
+    entries.iter().fold(0, |sum, byte| sum | byte) == 0
 }
 
 /// What recovery does to map entries, for blocks in ascending order.
@@ -98,6 +100,11 @@ impl<'a> Recovery<'a> {
         let mut lanes: Vec<_> = lanes.iter().collect();
         lanes.sort_by_key(|lane| lane.current().block);
         Self { lanes, next: 0 }
+    }
+
+    /// Whether it changes no map entry of these blocks.
+    fn is_over_before(&self, start: u32, count: u32) -> bool {
+        self.lanes.get(self.next).is_none_or(|lane| lane.current().block >= start + count)
     }
 
     /// The map entry of `block` after recovery, which was `entry` before.
@@ -134,6 +141,21 @@ impl Owned {
         *word |= bit;
         is_new
     }
+
+    /// [`Owned::take`] of slots that nobody has. It may be false of such slots too, and takes none then.
+    fn take_all(&mut self, slots: Range<u32>) -> bool {
+        let (start, end) = (slots.start.wrapping_sub(self.range.start), slots.end.wrapping_sub(self.range.start));
+        let inside = slots.start >= self.range.start && slots.end <= self.range.end;
+        if !inside || !start.is_multiple_of(64) || !end.is_multiple_of(64) {
+            return false;
+        }
+        let words = &mut self.bits[start as usize / 64..end as usize / 64];
+        let are_free = words.iter().all(|word| *word == 0);
+        if are_free {
+            words.fill(!0);
+        }
+        are_free
+    }
 }
 
 #[cfg(test)]
@@ -141,6 +163,21 @@ mod tests {
     use super::*;
     use crate::nvml::format::tests::damage;
     use crate::nvml::format::tests::model::{Model, STEPS};
+
+    #[test]
+    fn slots_are_taken_together_where_all_are_free_and_end_a_word() {
+        let mut owned = Owned::new(64..512);
+        assert!(owned.take(200));
+        for (slots, expected) in
+            [(64..192, true), (64..128, false), (192..256, false), (256..300, false), (0..128, false)]
+        {
+            assert_eq!(owned.take_all(slots.clone()), expected, "{slots:?}");
+        }
+        assert!(!owned.take_all(448..576));
+        assert!(owned.take_all(256..512));
+        let taken = |slot| slot < 192 || slot == 200 || slot >= 256;
+        assert!((64..512).all(|slot| owned.take(slot) != taken(slot)));
+    }
 
     #[test]
     fn the_number_of_passes_and_reads_does_not_matter() {
@@ -152,15 +189,17 @@ mod tests {
         let found = |model: &Model, per_pass, per_read| {
             check_map(&model.bytes[..], &model.pool().arenas[0], per_pass, per_read)
         };
-        let twice = |model: &Model| {
+        let with_entry = |model: &Model, block, slot: u32| {
             let mut model = model.clone();
-            model.put_u32(model.extent().map_entry(1000), 3 << 30 | 1001);
+            model.put_u32(model.extent().map_entry(block), 3 << 30 | slot);
             model
         };
-        for (per_pass, per_read) in [(1 << 28, 1 << 16), (100, 7), (64, 1), (1001, 4000)] {
+        for (per_pass, per_read) in [(1 << 28, 1 << 16), (1 << 28, 64), (128, 64), (100, 7), (64, 1), (1001, 4000)] {
             found(&model, per_pass, per_read).unwrap();
-            let damage = damage(found(&twice(&model), per_pass, per_read));
-            assert_eq!(damage.offset, model.extent().map_entry(1001), "{per_pass} {per_read}");
+            for slot in [1001, 2001] {
+                let damage = damage(found(&with_entry(&model, 1000, slot), per_pass, per_read));
+                assert_eq!(damage.offset, model.extent().map_entry(slot), "{per_pass} {per_read} {slot}");
+            }
         }
     }
 }
