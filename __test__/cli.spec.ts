@@ -42,6 +42,13 @@ test('what it is called with is checked, and nothing is made', (t) => {
   t.false(existsSync(join(here, 'a')))
 })
 
+test('the inspector is a package of its own', (t) => {
+  const here = folder(t)
+  done(t, here, ['log', 'create', 'a.log'])
+  failed(t, here, ['inspect', 'a.log'], 2, /pmem-inspect is not installed: npm install pmem-inspect/)
+  failed(t, here, ['inspect', '--port', '65536', 'a.log'], 2, /--port is at most 65535/)
+})
+
 test('whoever reads only the beginning hears of no error', async (t) => {
   const here = folder(t)
   done(t, here, ['log', 'create', 'a.log', '--size', '4MiB'])

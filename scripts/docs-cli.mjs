@@ -19,7 +19,7 @@ const BEGINNING = [
 const START = { visits: 6, users: { $map: [['ada', { name: 'Ada', visits: 3 }]] }, tags: ['a', 'b'] }
 
 /** What is this machine's alone, and what never ends. */
-const isShown = (example) => !/-f\b|^doctor \S|^bench/.test(example)
+const isShown = (example) => !/-f\b|^doctor \S|^bench|^inspect/.test(example)
 
 function sh(command) {
   const line = `pmem() { '${process.execPath}' '${cli}' "$@"; }; pmem ${command}`

@@ -57,7 +57,7 @@ export const dump: Action = async ({ operands: [path] }) => {
 }
 
 /** The mark of some blocks. */
-function markOf(blocks: BlockArray, first: number, count: number): string {
+export function markOf(blocks: BlockArray, first: number, count: number): string {
   try {
     return blocks.readMany(first, count).some((byte) => byte !== 0) ? '#' : '.'
   } catch (error) {

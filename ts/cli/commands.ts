@@ -262,6 +262,14 @@ const objects = within('objects', [
 
 const others: Command[] = [
   {
+    name: 'inspect',
+    operands: ['FILE|FOLDER'],
+    summary: 'Show a file or folder in a browser, for reading alone, until Ctrl+C; the package pmem-inspect does',
+    flags: { port: { type: 'string', value: 'PORT', help: 'the port of 127.0.0.1 that the page is on (default: any)' } },
+    examples: ['inspect app.store', 'inspect --port 8080 events'],
+    load: () => (require('./inspect.js') as typeof import('./inspect.js')).inspect,
+  },
+  {
     name: 'copy',
     operands: ['FILE', 'NEW'],
     summary: 'Copy a log or an array of blocks into a new file of another size; called again, it goes on where it was interrupted',

@@ -13,7 +13,7 @@ import { openStore } from './open-store.js'
 import { facts, judged, print, tell } from './terminal.js'
 
 /** What is known of each kind, beside what all files have. */
-const details: Readonly<Record<Kind, (path: string) => object>> = {
+export const details: Readonly<Record<Kind, (path: string) => object>> = {
   log: (path) => ({ ...unlessLocked(() => ofLog(path)), header: poolHeader(path) }),
   blocks: (path) => ({ ...unlessLocked(() => ofBlocks(path)), header: poolHeader(path) }),
   journal: ofJournal,
@@ -41,10 +41,14 @@ export function requireKind(path: string, kind: Kind): void {
 
 function describe(call: Input, kind: Kind): Promise<void> {
   const [path] = call.operands as [string]
-  const { size, blocks, mtime } = statSync(path)
-  const ofFile = kind === 'journal' ? {} : { size, allocated: blocks * 512, modified: mtime.toISOString() }
-  const known = { path, kind, ...ofFile, ...details[kind](path) }
+  const known = { path, kind, ...ofFile(path, kind), ...details[kind](path) }
   return tell(call, known, () => facts({ ...known, kind: NAMES[kind] }))
+}
+
+/** What is known of all files. */
+export function ofFile(path: string, kind: Kind): object {
+  const { size, blocks, mtime } = statSync(path)
+  return kind === 'journal' ? {} : { size, allocated: blocks * 512, modified: mtime.toISOString() }
 }
 
 /** What can be told, also where somebody else has the file open. */
