@@ -66,6 +66,10 @@ Exit status: 0 where it did what it was asked for, 1 where that failed or where 
 \`check\` could not tell. What is printed is on the standard output; what is wrong, in one line, on the standard error. There are colours on
 a terminal alone, and none with \`NO_COLOR\`.
 
+\`inspect\` shows them in a browser, which [pmem-inspect](../packages/inspect/README.md) does:
+
+![The tree of a store, and a value of it](images/inspect-store.png)
+
 `
   return intro + commands().map(section).join('\n')
 }

@@ -64,7 +64,7 @@ class BlocksView {
 
   async #tell(block: number): Promise<void> {
     const state = STATES[this.#pages.get(block) ?? '']
-    const known = { state, offset: block * this.#blockSize, size: this.#blockSize }
+    const known = { state, size: this.#blockSize }
     if (state === 'error') return detail(`Block ${block}`, known)
     const bytes = await askBytes('block', { index: block, from: 0, count: SHOWN })
     if (this.#active === block) detail(`Block ${block}`, known, { bytes })
