@@ -112,9 +112,8 @@ export class Branch {
     this.#open.delete(index)
   }
 
-  /** Resolves once an entry is there. */
-  async loaded(index: number): Promise<void> {
-    while (!this.entry(index)) await new Promise(requestAnimationFrame)
+  loaded(index: number): Promise<void> {
+    return this.#pages.loaded(index)
   }
 
   #inOrder(): [number, Branch][] {

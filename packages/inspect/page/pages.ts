@@ -25,6 +25,14 @@ export class Pages<T> {
     return there?.[index - page * this.#size]
   }
 
+  /** Resolves once one of the list is there, or could not be had. */
+  async loaded(index: number): Promise<void> {
+    while (!this.#pages.has(Math.floor(index / this.#size))) {
+      this.get(index)
+      await new Promise(requestAnimationFrame)
+    }
+  }
+
   /** The last page may have grown. */
   forgetFrom(index: number): void {
     const first = Math.floor(index / this.#size)

@@ -110,18 +110,21 @@ class StoreView implements Tree {
     void this.#tell(this.#at(row)).catch(problem)
   }
 
-  /** Shows all of a value. */
+  /** Shows all of a value, unless another one is chosen meanwhile. */
   async #tell(place: Place): Promise<void> {
     const { branch, index } = place
+    const isChosen = () => {
+      const chosen = this.#at(this.#scroller.active)
+      return chosen.branch === branch && chosen.index === index
+    }
+    await branch.loaded(index)
     const entry = branch.entry(index)
-    if (!entry) return
+    if (!entry || !isChosen()) return
     const { text, type, size } = entry.value
-    const known = { type: size === undefined ? type : text.split(' ')[0], entries: size }
-    if (size !== undefined || !branch.parent) return detail(pathOf(place), known, size === undefined ? { text } : {})
+    if (size !== undefined) return detail(pathOf(place), { type: text.split(' ')[0], entries: size })
+    if (!branch.parent) return detail(pathOf(place), { type }, { text })
     const whole = await ask<{ text: string; base64?: string } | null>('value', { of: branch.of, from: index })
-    // Another one was chosen meanwhile.
-    if (this.#at(this.#scroller.active).branch !== branch || this.#at(this.#scroller.active).index !== index || !whole) return
-    detail(pathOf(place), known, whole.base64 === undefined ? { text: whole.text } : { bytes: fromBase64(whole.base64) })
+    if (whole && isChosen()) detail(pathOf(place), { type }, whole.base64 === undefined ? { text: whole.text } : { bytes: fromBase64(whole.base64) })
   }
 
   #begin(): void {
@@ -150,14 +153,13 @@ class StoreView implements Tree {
     if (this.#finds.length === 0) return
     this.#find = (this.#find + by + this.#finds.length) % this.#finds.length
     const places = this.#finds[this.#find]!
-    let branch = this.#trunk!.open(0)
+    let branch = this.#trunk?.open(0)
     for (const [depth, index] of places.entries()) {
-      await branch!.loaded(index)
-      if (depth === places.length - 1) break
-      branch = branch!.open(index)
+      await branch?.loaded(index)
+      if (depth < places.length - 1) branch = branch?.open(index)
     }
     this.changed()
-    this.#scroller.activate(branch!.rowOf(places.at(-1)!))
+    if (branch) this.#scroller.activate(branch.rowOf(places.at(-1)!))
   }
 }
 

@@ -35,22 +35,13 @@ function stateOf(log: Log): { next: number } {
   return { next: log.tell() }
 }
 
-/** How far it goes, each time that this is another place. */
+/** How far it goes, each time that this is further. */
 async function* follow(opened: Log, signal: AbortSignal): AsyncGenerator<object> {
   using log = opened
   for (;;) {
     const state = stateOf(log)
     yield state
-    await untilChanged(log, state.next, signal)
+    for await (const _ of log.follow({ from: state.next, chunk: 1, signal })) break
     await setTimeout(INTERVAL, undefined, { signal })
-  }
-}
-
-async function untilChanged(log: Log, from: number, signal: AbortSignal): Promise<void> {
-  try {
-    for await (const _ of log.follow({ from, chunk: 1, signal })) return
-  } catch (error) {
-    // It was emptied.
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_PMEM_GAP') throw error
   }
 }

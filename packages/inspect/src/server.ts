@@ -23,7 +23,6 @@ export class Inspector {
   readonly #page = readFileSync(join(__dirname, 'page.html'))
   readonly #policy = policyOf(this.#page.toString())
   readonly #server: Server
-  readonly #closed = new AbortController()
 
   constructor(view: View) {
     this.#view = view
@@ -48,7 +47,6 @@ export class Inspector {
 
   /** Ends all answers, and closes the file. */
   async close(): Promise<void> {
-    this.#closed.abort()
     this.#server.close()
     this.#server.closeAllConnections()
     this.#view.close()
@@ -91,11 +89,11 @@ export class Inspector {
     end(response, 200, 'application/json', JSON.stringify(answer ?? null))
   }
 
-  /** Server-sent events, the last of which says that it was that. */
+  /** Server-sent events, the last of which says that it was that; until the page leaves. */
   async #stream(events: View['streams'][string], query: Query, response: ServerResponse): Promise<void> {
     const left = new AbortController()
+    const { signal } = left
     response.on('close', () => left.abort())
-    const signal = AbortSignal.any([left.signal, this.#closed.signal])
     const send = (event: string, data: unknown) => response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     response.flushHeaders()

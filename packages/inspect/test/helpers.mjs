@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { request } from 'node:http'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -80,19 +80,26 @@ export async function allEvents(address, question) {
 
 /** Starts `pmem inspect`, as a user of both packages does. */
 export function started(t, ...args) {
-  const modules = join(folder(t), 'node_modules')
-  mkdirSync(modules)
-  symlinkSync(here, join(modules, 'pmem-inspect'))
-  return programmed(t, [require.resolve('pmem/package.json').replace('package.json', 'dist/ts/cli/main.js'), 'inspect', ...args], join(modules, '..'))
+  return startedAs(t, undefined, ...args)
+}
+
+/** The same, as the user of an id. */
+export function startedAs(t, uid, ...args) {
+  const project = folder(t)
+  mkdirSync(join(project, 'node_modules'))
+  symlinkSync(here, join(project, 'node_modules/pmem-inspect'))
+  chmodSync(project, 0o755)
+  const main = require.resolve('pmem/package.json').replace('package.json', 'dist/ts/cli/main.js')
+  return programmed(t, [main, 'inspect', ...args], { cwd: project, uid })
 }
 
 /** Starts a program of `pmem`, which runs until it is killed or ends. */
 export function writing(t, code) {
-  return programmed(t, ['-e', `const { journal, objects, pmemblk, pmemlog } = require('pmem'); ${code}`], here)
+  return programmed(t, ['-e', `const { journal, objects, pmemblk, pmemlog } = require('pmem'); ${code}`], { cwd: here })
 }
 
-function programmed(t, args, cwd) {
-  const child = spawn(process.execPath, args, { cwd, stdio: ['pipe', 'pipe', 'pipe'] })
+function programmed(t, args, options) {
+  const child = spawn(process.execPath, args, { ...options, stdio: ['pipe', 'pipe', 'pipe'] })
   t.after(() => child.kill('SIGKILL'))
   child.ended = new Promise((resolve) => {
     let errors = ''

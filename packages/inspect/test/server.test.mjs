@@ -2,12 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
-import { allEvents, answered, asked, events, folder, inspect, inspected, line, started, stateOf, until, writing } from './helpers.mjs'
+import { allEvents, answered, asked, events, folder, inspect, inspected, line, objects, started, startedAs, stateOf, until, writing } from './helpers.mjs'
 import { sampleBlocks, sampleJournal, sampleLog, sampleStore } from './samples.mjs'
 
 const entriesOf = async (address, of, from, count = 200) => (await asked(address, `entries?of=${of}&from=${from}&count=${count}`)).answer.entries
@@ -135,6 +135,8 @@ test('search finds keys and values, passes everything once, and ends', async (t)
   assert.deepEqual(places(await find('value 4999')), [[placeOf('holes'), 2499]])
   assert.deepEqual(places(await find('second')), [[placeOf('sorted'), 1]])
   assert.deepEqual(places(await find('bob')), [[placeOf('users'), 1, 0]])
+  // Places in an array or a set are no keys.
+  assert.deepEqual(places(await find('5')).filter(([first]) => first === placeOf('list') || first === placeOf('set')), [[placeOf('set'), 1]])
   const nothing = await find('nowhere at all')
   assert.deepEqual(nothing.at(-2), { passed: nothing.at(-2).passed, isAll: true })
   // No more finds than anybody looks at.
@@ -148,11 +150,15 @@ test('a store is not kept from its writer once nobody asks, and is read anew aft
   const { address } = await inspected(t, path)
   assert.equal((await rootOf(address)).size, 8)
   const before = (await asked(address, 'root')).answer.commits
+  const { holes } = await containers(address)
+  const keyAt = async (place) => (await entriesOf(address, holes.of, place, 1))[0].key
+  assert.equal(await keyAt(2000), '4001')
   const write = writing(t, `
     const attempt = () => {
       try {
         const store = objects.open(${JSON.stringify(path)})
         store.root.more = 1
+        for (let key = 1; key < 200; key += 2) store.root.holes.delete(key)
         store.close()
         console.log('written')
       } catch (error) {
@@ -164,6 +170,7 @@ test('a store is not kept from its writer once nobody asks, and is read anew aft
   assert.equal(await line(write), 'written')
   assert.equal((await rootOf(address)).size, 9)
   assert.ok((await asked(address, 'root')).answer.commits > before)
+  assert.equal(await keyAt(2000), '4201')
 })
 
 test('beside the writer of a store, the page says what is wrong, and later it works', async (t) => {
@@ -341,6 +348,25 @@ test('closing ends what is followed, and gives the file and the port back', asyn
   const again = await inspect(path, Number(new URL(address).port))
   assert.equal((await answered(address)).status, 403)
   await again.close()
+})
+
+test('a store that was shown can be written to at once', async (t) => {
+  const path = sampleStore(folder(t))
+  const inspector = await inspect(path)
+  await rootOf(inspector.address)
+  await inspector.close()
+  objects.open(path).close()
+})
+
+test('it needs no permission to write', { skip: process.getuid() === 0 ? false : 'only root can become somebody else' }, async (t) => {
+  const here = folder(t)
+  const paths = [sampleStore(here), sampleJournal(here), sampleLog(here), sampleBlocks(here)]
+  chmodSync(here, 0o555)
+  const questions = ['root', 'records?from=0&count=9', 'bytes?from=0&count=9', 'marks?from=0&count=9']
+  for (const [index, path] of paths.entries()) {
+    const address = await line(startedAs(t, 65534, path))
+    assert.equal((await answered(address, questions[index])).status, 200, path)
+  }
 })
 
 test('two pages show one store, and two inspectors do', async (t) => {
