@@ -7,8 +7,9 @@ export class Pages<T> {
   readonly #load: (from: number, count: number) => Promise<ArrayLike<T>>
   readonly #changed: (error?: unknown) => void
   readonly #size: number
-  #pages = new Map<number, ArrayLike<T>>()
-  readonly #loading = new Set<number>()
+  readonly #pages = new Map<number, ArrayLike<T>>()
+  /** What is on its way; with what tells it from what was asked for before it was out of date. */
+  readonly #loading = new Map<number, object>()
 
   /** @param changed is called once more is there, or could not be had */
   constructor(size: number, load: (from: number, count: number) => Promise<ArrayLike<T>>, changed: (error?: unknown) => void) {
@@ -36,23 +37,28 @@ export class Pages<T> {
   /** The last page may have grown. */
   forgetFrom(index: number): void {
     const first = Math.floor(index / this.#size)
-    for (const page of this.#pages.keys()) if (page >= first) this.#pages.delete(page)
+    for (const pages of [this.#pages, this.#loading]) {
+      for (const page of pages.keys()) if (page >= first) pages.delete(page)
+    }
   }
 
   async #fetch(page: number): Promise<void> {
     // Whoever looks at it then asks again.
     if (this.#loading.has(page) || this.#loading.size >= LOADING) return
-    this.#loading.add(page)
+    const own = {}
+    this.#loading.set(page, own)
+    // Nothing is there where it fails: it is not asked for again and again.
+    let [there, failure] = [[] as ArrayLike<T>, undefined as unknown]
     try {
-      this.#pages.set(page, await this.#load(page * this.#size, this.#size))
-      if (this.#pages.size > KEPT) this.#pages.delete(this.#pages.keys().next().value!)
-      this.#changed()
+      there = await this.#load(page * this.#size, this.#size)
     } catch (error) {
-      // Not again and again.
-      this.#pages.set(page, [])
-      this.#changed(error)
-    } finally {
-      this.#loading.delete(page)
+      failure = error
     }
+    if (this.#loading.get(page) === own) {
+      this.#loading.delete(page)
+      this.#pages.set(page, there)
+      if (this.#pages.size > KEPT) this.#pages.delete(this.#pages.keys().next().value!)
+    }
+    this.#changed(failure)
   }
 }

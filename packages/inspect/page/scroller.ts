@@ -41,6 +41,7 @@ export class Scroller {
 
   set count(count: number) {
     this.#count = count
+    this.#active = Math.max(0, Math.min(this.#active, count - 1))
     this.#space.style.height = `${Math.min(count * this.#height, HIGHEST)}px`
     this.refresh()
   }

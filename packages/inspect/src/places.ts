@@ -75,6 +75,6 @@ export class Places {
 }
 
 /** Whether a container is an object that has few fields. */
-export function isRecord(session: Session, { kind, id }: Reference): boolean {
+function isRecord(session: Session, { kind, id }: Reference): boolean {
   return (kind === KIND.object || kind === KIND.instance) && !readShaped(session, id).header.isDictionary
 }

@@ -55,4 +55,3 @@ export function referenceOf(text: string): Reference {
   const [kind, id] = text.split('.').map(Number) as [number, number]
   return new Reference(kind as Reference['kind'], id)
 }
-

@@ -226,6 +226,29 @@ seen('a log is followed', async (t, show) => {
   await until(async () => (await text(page, '#status')) === '1\u202f007 bytes', 'its length is shown')
 })
 
+seen('what came while bytes were on their way is shown', async (t, show) => {
+  const path = sampleLog(folder(t), 'A'.repeat(100))
+  const page = await show(path)
+  await page.getByRole('option', { name: 'AAAAAAAA' }).last().waitFor()
+  const late = []
+  await page.route('**/bytes*', async (route) => {
+    const response = await route.fetch()
+    await new Promise((resolve) => late.push(resolve))
+    await route.fulfill({ response })
+  })
+  const append = (data) => line(writing(t, `const log = pmemlog.open(${JSON.stringify(path)}); log.append('${data}'); console.log('appended')`))
+  await append('first')
+  await until(() => late.length === 1, 'bytes are on their way')
+  await append('second')
+  await until(async () => (await text(page, '#status')) === '111 bytes', 'it is known that there are more')
+  await until(() => {
+    late[0]()
+    late.at(-1)()
+    return late.length > 1
+  }, 'bytes are asked for again')
+  await page.getByRole('option', { name: 'firstsecond' }).waitFor()
+})
+
 seen('the map of blocks shows their states, and the block that is chosen', async (t, show) => {
   const page = await show(sampleBlocks(folder(t)))
   await page.getByRole('gridcell', { name: 'Block 1: written' }).click()
