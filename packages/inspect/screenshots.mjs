@@ -64,7 +64,7 @@ async function take(browser, { pmem, inspect }, folder, { name, make, colorSchem
   const path = join(folder, `app.${name}`)
   await make(pmem, path)
   const inspector = await inspect(path)
-  const page = await browser.newPage({ viewport: { width: 900, height: 470 }, colorScheme })
+  const page = await browser.newPage({ viewport: { width: 900, height: 440 }, colorScheme })
   await page.goto(inspector.address)
   await page.locator('.row .value, .cell.written').first().waitFor()
   await act(page)
