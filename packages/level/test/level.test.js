@@ -215,3 +215,10 @@ test('a damaged file', async (t) => {
   t.equal(await refusal(db), 'LEVEL_DATABASE_NOT_OPEN: ERR_PMEM_CORRUPT')
   t.ok(bytes.equals(readFileSync(file)), 'it is as it was')
 })
+
+test('the examples of the README', async (t) => {
+  const { runExamples } = await import('../../../scripts/lib/readme.mjs')
+  const where = location()
+  mkdirSync(where)
+  for (const { code, expected, output } of await runExamples(join(__dirname, '..'), where)) t.equal(output, expected, code)
+})

@@ -1,5 +1,6 @@
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { companionFolder, companions, setUpCompanion } from '../companions.mjs'
 import { root, step } from '../run.mjs'
 import { binaryOf, packageFolder } from './build.mjs'
 import { notices } from './notices.mjs'
@@ -14,11 +15,12 @@ export const THIRD_PARTY = 'LICENSE-THIRD-PARTY'
 /** The package's own manifest. */
 export const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
-/** Packs the root package, and the packages of targets: by default, of all that are built. */
+/** Packs the root package, the companions, and the packages of targets: by default, of all that are built. */
 export async function packAll(built = targets.filter((target) => existsSync(binaryOf(target)))) {
   rmSync(packed, { recursive: true, force: true })
   mkdirSync(packed)
   await pack(stageRoot())
+  for (const name of companions) await pack(await stageCompanion(name))
   for (const target of built) await pack(await stagePlatform(target))
 }
 
@@ -35,14 +37,35 @@ function pack(folder) {
  * checkout of a version that is not published yet, npm would not find them.
  */
 function stageRoot() {
+  const optionalDependencies = Object.fromEntries(targets.map(({ name }) => [`pmem-${name}`, manifest.version]))
+  return stage(root, { ...published(manifest), optionalDependencies })
+}
+
+/** Builds a companion and puts together what is published of it. */
+async function stageCompanion(name) {
+  await setUpCompanion(name)
+  const folder = stage(companionFolder(name), companionManifest(name))
+  copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'))
+  return folder
+}
+
+/** The manifest of a companion as it is published. */
+export const companionManifest = (name) => published(JSON.parse(readFileSync(join(companionFolder(name), 'package.json'), 'utf8')))
+
+/** A manifest without what only a checkout needs. */
+function published(checkout) {
   const checkoutOnly = ['private', 'scripts', 'devDependencies', 'napi']
-  const published = Object.entries(manifest).filter(([key]) => !checkoutOnly.includes(key))
-  const folder = join(root, 'npm/pmem')
+  const kept = Object.entries(checkout).filter(([key]) => !checkoutOnly.includes(key))
+  return { ...Object.fromEntries(kept), ...repository() }
+}
+
+/** Copies the files of a package, with a manifest of its own, to where it is packed. */
+function stage(source, content) {
+  const folder = join(root, 'npm', content.name)
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
-  for (const name of manifest.files) cpSync(join(root, name), join(folder, name), { recursive: true })
-  const optionalDependencies = Object.fromEntries(targets.map(({ name }) => [`pmem-${name}`, manifest.version]))
-  writeManifest(folder, { ...Object.fromEntries(published), ...repository(), optionalDependencies })
+  for (const name of content.files) cpSync(join(source, name), join(folder, name), { recursive: true })
+  writeManifest(folder, content)
   return folder
 }
 

@@ -2,20 +2,25 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { basename } from 'node:path'
+import { companions } from '../companions.mjs'
 import { run } from '../run.mjs'
-import { packed, platformManifest, tarball } from './pack.mjs'
+import { companionManifest, packed, platformManifest, tarball } from './pack.mjs'
 import { targets } from './targets.mjs'
 
+const UPSTREAM = 'https://registry.npmjs.org'
+
 /**
- * Calls `work` with the address of a registry that serves what `packAll` packed, on this machine alone. Platforms that are
- * not built have their manifests there and no tarballs, which npm on another platform does not ask for.
+ * Calls `work` with the address of a registry that serves what `packAll` packed, on this machine alone, and what it lacks from npm's.
+ * Platforms that are not built have their manifests there and no tarballs, which npm on another platform does not ask for.
  */
 export async function withRegistry(work) {
   const packages = new Map((await manifests()).map((manifest) => [manifest.name, manifest]))
   const address = () => `http://127.0.0.1:${server.address().port}`
-  const server = createServer(({ url }, response) => {
+  const server = createServer(async ({ url, headers }, response) => {
     const body = answer(packages, url, address())
-    response.writeHead(body ? 200 : 404).end(body ?? '{}')
+    if (body) return response.end(body)
+    const { status, content } = await upstream(url, headers.accept)
+    response.writeHead(status).end(content)
   })
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   try {
@@ -35,10 +40,20 @@ function answer(packages, url, address) {
   return file === basename(path) && existsSync(path) ? readFileSync(path) : undefined
 }
 
+/** What npm's registry answers. */
+async function upstream(url, accept) {
+  try {
+    const answered = await fetch(new URL(url, UPSTREAM), { headers: { accept } })
+    return { status: answered.status, content: Buffer.from(await answered.arrayBuffer()) }
+  } catch {
+    return { status: 502, content: '{}' }
+  }
+}
+
 async function manifests() {
   // By its name alone: to some a colon in a path names another machine.
   const { stdout } = await run('tar', ['-xzOf', basename(tarball('pmem')), 'package/package.json'], { cwd: packed })
-  return [JSON.parse(stdout), ...targets.map(platformManifest)]
+  return [JSON.parse(stdout), ...companions.map(companionManifest), ...targets.map(platformManifest)]
 }
 
 /** What a registry says of a package that has one version. */

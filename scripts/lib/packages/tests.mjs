@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { companionFolder, companions } from '../companions.mjs'
 import { withFolder } from '../matrix.mjs'
 import { installModules } from '../modules.mjs'
 import { bin, root, run } from '../run.mjs'
 import { inTurns } from '../turns.mjs'
 import { testBinaries } from './binary-tests.mjs'
 import { binaryOf, buildTarget, packageFolder } from './build.mjs'
-import { THIRD_PARTY, manifest, packAll, packed, tarball } from './pack.mjs'
+import { THIRD_PARTY, companionManifest, manifest, packAll, packed, tarball } from './pack.mjs'
 import { runners } from './runners.mjs'
 import { Suite } from './suite.mjs'
 import { hostTarget, targets } from './targets.mjs'
@@ -76,6 +77,7 @@ export async function testPacked() {
   await withUser(async (user) => {
     const { project, node } = await installHere(user, host, suite)
     await testPrograms(project, node, host)
+    await testCompanions(suite, user, project, node)
     await testMissing(project, node, host)
   })
   return suite.counts
@@ -89,6 +91,7 @@ async function testHost(suite, user, host) {
   await testCompilers(suite, project, node)
   await testRunners(suite, user, project)
   await testBundles(suite, project, node, host)
+  await testCompanions(suite, user, project, node)
   await testMissing(project, node, host)
 }
 
@@ -134,17 +137,25 @@ async function testTarballs(suite, built) {
   await suite.check('the root package has no binary and no source', () => {
     assert.deepEqual(names.filter((name) => /\.(node|rs|toml)$|(?<!\.d)\.[cm]?ts$/.test(name)), [])
   })
-  for (const name of ['pmem', ...built.map((target) => `pmem-${target.name}`)]) {
+  const beside = companions.map(companionManifest)
+  for (const name of ['pmem', ...beside.map((companion) => companion.name), ...built.map((target) => `pmem-${target.name}`)]) {
     await suite.check(`${name} has no script`, () => {
       assert.equal(JSON.parse(extracted(name, 'package.json')).scripts, undefined)
     })
   }
-  await suite.check('every file that the manifest names is there', () => {
-    const { exports, imports, main, types } = manifest
-    const paths = JSON.stringify([exports, imports, main, types]).matchAll(/"(\.\/[^"]+)"(?!:)/g)
-    const files = Array.from(paths, ([, file]) => file)
-    assert.deepEqual(files.filter((file) => !names.includes(file.slice(2))), [])
-  })
+  for (const { name, exports, imports, main, types } of [manifest, ...beside]) {
+    await suite.check(`${name}: every file that the manifest names is there`, async () => {
+      const paths = JSON.stringify([exports, imports, main, types]).matchAll(/"(\.\/[^"]+)"(?!:)/g)
+      const there = await contents(tarball(name))
+      assert.deepEqual(Array.from(paths, ([, file]) => file).filter((file) => !there.includes(file.slice(2))), [])
+    })
+  }
+  for (const { name, files } of beside) {
+    await suite.check(`${name}: its files`, async () => {
+      const others = (await contents(tarball(name))).filter((file) => !files.includes(file.split('/')[0]))
+      assert.deepEqual(others, ['LICENSE', 'package.json'])
+    })
+  }
   await suite.check('the README has the example that is tested', () => {
     const [page, example] = [join(root, 'npm/pmem/README.md'), join(sources, 'bundle/native-binding.mjs')]
     assert.ok(readFileSync(page, 'utf8').includes(`\`\`\`mjs\n${readFileSync(example, 'utf8')}\`\`\``))
@@ -166,13 +177,16 @@ async function testTarballs(suite, built) {
     const { ok, output } = await run(command, args)
     assert.ok(ok && !/npm warn|Suggestions|Warnings/.test(output), output)
   }
-  await suite.check('publint has nothing to say', () => clean(bin('publint'), '--strict', tarball('pmem')))
-  await suite.check('the types are not wrong', () => clean(bin('attw'), tarball('pmem'), '--profile', 'strict'))
-  for (const folder of ['pmem', ...built.map(({ name }) => name)]) {
+  for (const { name, type } of [manifest, ...beside]) {
+    await suite.check(`${name}: publint has nothing to say`, () => clean(bin('publint'), '--strict', tarball(name)))
+    const profile = type === 'module' ? 'esm-only' : 'strict'
+    await suite.check(`${name}: the types are not wrong`, () => clean(bin('attw'), tarball(name), '--profile', profile))
+  }
+  for (const folder of ['pmem', ...beside.map(({ name }) => name), ...built.map(({ name }) => name)]) {
     const packs = () => clean('npm', 'pack', '--dry-run', join(root, 'npm', folder))
     await suite.check(`npm packs ${folder} without a warning`, packs)
   }
-  await suite.check('nothing else is packed', () => assert.equal(readdirSync(packed).length, built.length + 1))
+  await suite.check('nothing else is packed', () => assert.equal(readdirSync(packed).length, built.length + companions.length + 1))
 }
 
 /** A file of a package that is packed. */
@@ -292,6 +306,19 @@ async function testBundles(suite, project, node, host) {
     await suite.check(`${bundler}, given its native module`, () => bundled('apart.mjs', join(apart, 'main.cjs')))
     copyFileSync(installedBinary(project, host), join(apart, 'pmem.node'))
     await suite.program(`${bundler}: a file beside it`, process.execPath, ['main.cjs'], { cwd: apart })
+  }
+}
+
+/** The companions, installed beside the package: a small program of each that has one. */
+async function testCompanions(suite, user, project, node) {
+  const names = companions.map((name) => companionManifest(name).name)
+  await suite.check('npm installs the companions', () => user.add(project, ...names))
+  for (const name of companions) {
+    const source = join(companionFolder(name), 'test/installed.mjs')
+    if (!existsSync(source)) continue
+    const program = join(project, 'programs', `${name}.mjs`)
+    copyFileSync(source, program)
+    await node(`${name}, installed`, [program])
   }
 }
 

@@ -28,19 +28,23 @@ function newUser(folder, registry) {
     npm_config_cache: join(folder, 'cache'),
     npm_config_update_notifier: 'false',
   }
-  return { folder, env, install: (project, target) => install(project, target, env) }
+  const add = (project, ...args) => npmInstall(project, args, env)
+  return { folder, env, add, install: (project, target) => install(project, target, add) }
 }
 
 /** Installs the package as on a target's platform into a new project, with the programs beside it; resolves to its folder. */
-async function install(project, { platform: { os, cpu, libc } }, env) {
+async function install(project, { platform: { os, cpu, libc } }, add) {
   mkdirSync(project)
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'empty', private: true }))
-  const args = ['install', 'pmem', '--no-audit', '--no-fund', `--os=${os}`, `--cpu=${cpu}`]
-  if (libc) args.push(`--libc=${libc}`)
-  const { ok, output } = await run(process.execPath, [npm(), ...args], { cwd: project, env })
-  if (!ok) throw new StepError(`npm install pmem for ${os}-${cpu} failed:\n${output}`)
+  await add(project, 'pmem', `--os=${os}`, `--cpu=${cpu}`, ...(libc ? [`--libc=${libc}`] : []))
   for (const name of ['programs', 'types', 'typescript', 'test-runners', 'bundle']) cpSync(join(sources, name), join(project, name), { recursive: true })
   return project
+}
+
+/** Installs packages into a project. */
+async function npmInstall(project, args, env) {
+  const { ok, output } = await run(process.execPath, [npm(), 'install', ...args, '--no-audit', '--no-fund'], { cwd: project, env })
+  if (!ok) throw new StepError(`npm install ${args.join(' ')} failed:\n${output}`)
 }
 
 /** The program behind the command, which started this script if it is an npm script. */
