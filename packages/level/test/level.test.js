@@ -1,8 +1,9 @@
 // What the suites do not ask: durability, crashes, who else has it open, and what is wrong with a location.
-const { spawn } = require('node:child_process')
+const { execFile, spawn } = require('node:child_process')
 const { once } = require('node:events')
 const { mkdirSync, readFileSync, writeFileSync } = require('node:fs')
 const { join } = require('node:path')
+const { promisify } = require('node:util')
 const { Worker } = require('node:worker_threads')
 const { ClassicLevel } = require('classic-level')
 const { objects } = require('pmem')
@@ -221,4 +222,13 @@ test('the examples of the README', async (t) => {
   const where = location()
   mkdirSync(where)
   for (const { code, expected, output } of await runExamples(join(__dirname, '..'), where)) t.equal(output, expected, code)
+})
+
+test('the example does the same on pmem-level and on classic-level, and prints both times', async (t) => {
+  const where = location()
+  mkdirSync(where)
+  const { stdout } = await promisify(execFile)(process.execPath, [join(__dirname, '../examples/orders.mjs'), where, '100'])
+  const [, ours, classic] = /^PmemLevel: (.*), in \d+ ms\nClassicLevel: (.*), in \d+ ms\n$/.exec(stdout) ?? []
+  t.equal(ours, '37 orders of 191700 cents, 4 paid')
+  t.equal(classic, ours)
 })
