@@ -1,0 +1,44 @@
+import { jetstream, jetstreamManager } from '@nats-io/jetstream'
+
+/** Calls `work` until it does not reject: a server needs a while to begin. */
+export async function untilDone(work) {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await work()
+    } catch (error) {
+      if (tries === 300) throw error
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
+}
+
+/** Waits until `holds` is true. */
+export function until(holds) {
+  return untilDone(async () => {
+    if (!(await holds())) throw new Error(`still not so: ${holds}`)
+  })
+}
+
+export const managerOf = (connection) => jetstreamManager(connection, { checkAPI: false })
+
+/** Adds the stream `events`, of the subject `events.a` alone unless `config` says more. */
+export async function addStream(connection, config) {
+  const manager = await managerOf(connection)
+  await untilDone(() => manager.streams.add({ name: 'events', subjects: ['events.a'], ...config }))
+  return manager
+}
+
+/** All messages of the stream `events`, or of one subject: their ids and texts. */
+export async function messagesOf(connection, subject) {
+  const consumer = await jetstream(connection).consumers.get('events', subject && { filter_subjects: [subject] })
+  const { num_pending: count } = await consumer.info()
+  const found = []
+  while (found.length < count) {
+    for await (const message of await consumer.fetch({ max_messages: Math.min(count - found.length, 5000), expires: 5000 })) {
+      found.push({ id: message.headers?.get('Nats-Msg-Id'), text: message.string() })
+    }
+  }
+  return found
+}
+
+export const textsOf = async (connection, subject) => (await messagesOf(connection, subject)).map(({ text }) => text)
