@@ -6,7 +6,7 @@ export async function untilDone(work) {
     try {
       return await work()
     } catch (error) {
-      if (tries === 300) throw error
+      if (tries === 900) throw error
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
   }
