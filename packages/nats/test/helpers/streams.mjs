@@ -28,9 +28,9 @@ export async function addStream(connection, config) {
   return manager
 }
 
-/** All messages of the stream `events`, or of one subject: their ids and texts. */
-export async function messagesOf(connection, subject) {
-  const consumer = await jetstream(connection).consumers.get('events', subject && { filter_subjects: [subject] })
+/** All messages of a stream, or of one subject: their ids and texts. */
+export async function messagesOf(connection, subject, stream = 'events') {
+  const consumer = await jetstream(connection).consumers.get(stream, subject && { filter_subjects: [subject] })
   const { num_pending: count } = await consumer.info()
   const found = []
   while (found.length < count) {
