@@ -46,7 +46,7 @@ export class Link implements Disposable {
   async whileUp<T>(work: () => Promise<T>): Promise<T> {
     while (this.#loss.signal.aborted) await this.#unlessEnded((signal) => once(this.#events, 'back', { signal }))
     this.#end.throwIfAborted()
-    return unless(AbortSignal.any([this.#end, this.#loss.signal]), work())
+    return unless([this.#end, this.#loss.signal], work())
   }
 
   /** Rejects with the reason of the end. */
@@ -69,11 +69,13 @@ export class Link implements Disposable {
   }
 }
 
-/** Settles as a promise does, or with the signal's reason where that is aborted before. */
-function unless<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+/** Settles as a promise does, or with the reason of the signal that is aborted before. `AbortSignal.any` would leak in older versions of Node.js. */
+function unless<T>(signals: AbortSignal[], work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason as Error)
-    signal.addEventListener('abort', abort)
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+    const abort = () => reject(signals.find(({ aborted }) => aborted)!.reason as Error)
+    for (const signal of signals) signal.addEventListener('abort', abort)
+    work.then(resolve, reject).finally(() => {
+      for (const signal of signals) signal.removeEventListener('abort', abort)
+    })
   })
 }

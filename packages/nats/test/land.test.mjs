@@ -47,6 +47,17 @@ const texts = (from, to) => Array.from({ length: to - from }, (_, index) => `mes
 /** How many messages the consumer has given and not been told of. */
 const pending = async (consumer) => (await consumer.info()).num_ack_pending
 
+test('a record is a line of JSON and the bytes of its message', (t) => {
+  const copy = journal.open(join(newFolder(), 'copy'))
+  t.after(() => copy.close())
+  const heading = { stream: 'events', sequence: 7, subject: 'events.a', time: '2026-01-01T00:00:00.000000001Z', headers: { Color: ['red'] } }
+  copy.append(`${JSON.stringify(heading)}\n{"a":\n1}`)
+  assert.deepEqual(landed(copy.get(0)), { ...heading, data: Buffer.from('{"a":\n1}') })
+  for (const other of ['', 'text', 'text\n', 'null\n', '{}\n']) {
+    assert.throws(() => landed(copy.get(copy.append(other))), { code: 'ERR_INVALID_ARG_VALUE' })
+  }
+})
+
 test('messages land in order, with where they came from, and are acknowledged', needsServer, async (t) => {
   const { connection, consumer, copy, publish } = await setUp(t)
   await publish(0, 200)
