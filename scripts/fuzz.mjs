@@ -1,16 +1,17 @@
-// npm run fuzz [-- --minutes 10 --target NAME --seed N --count N]: tries inputs and orders of calls by chance, each target for so
-// many minutes, half a minute by default. A target goes on behind the last seed of earlier runs, which `target/fuzz/` has.
+// npm run fuzz [-- --minutes 10 --target NAME --seed N --count N --libfuzzer]: tries inputs and orders of calls by chance, each
+// target for so many minutes, half a minute by default. A target goes on behind the last seed of earlier runs, which `target/fuzz/` has.
 // Inputs that fail are kept in `crates/pmem/tests/fuzz/corpus/`, where they are tried again in each run and by `npm test`.
-// The target `valgrind` looks at the memory of the formats' tests, and is tried where it is named. libFuzzer, sanitizers and Miri,
-// which need a nightly Rust, are no part of it.
 // --seed begins with a seed, and --count tries so many from there: it has a failure again.
+// --libfuzzer has libFuzzer change the files of the targets that open some, where there is a nightly Rust. What it found that leads
+// to code of its own is in `target/fuzz/libfuzzer/`, from where the next run goes on.
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildTests } from './lib/cargo.mjs'
+import { fuzzByCoverage } from './lib/libfuzzer.mjs'
 import { matrix, withFolder } from './lib/matrix.mjs'
 import { preparePmdk } from './lib/pmdk.mjs'
-import { main, root, run, step, StepError } from './lib/run.mjs'
+import { main, root, run, StepError } from './lib/run.mjs'
 import { setUp } from './lib/setup.mjs'
 
 /** How long a process runs. Seeds of a slice that was ended are tried again. */
@@ -36,7 +37,6 @@ const ORDERS = 20
 const LIMITED = 'ulimit -f 2097152; exec "$0" "$@"'
 
 const targets = [...files, ...calls, ...Object.keys(heap), JAVASCRIPT]
-const VALGRIND = 'valgrind'
 
 /** Runs a command to its end. Resolves to `{ ok, output }`. */
 const execute = (command, args, env, cwd) => run(command, args, { cwd, env: { RUST_BACKTRACE: '0', ...env } })
@@ -46,7 +46,7 @@ async function build(wanted) {
   if (wanted.includes(JAVASCRIPT) && !existsSync(join(root, 'build/__test__/programs/fuzz.js'))) await setUp()
   if (!wanted.some((target) => target !== JAVASCRIPT)) return {}
   const pmdk = await preparePmdk()
-  const needsLib = wanted.some((target) => heap[target] || target === VALGRIND)
+  const needsLib = wanted.some((target) => heap[target])
   const kinds = [...(needsLib ? ['--lib'] : []), '--test', 'fuzz']
   return buildTests(['--package', 'pmem', ...(pmdk ? ['--features', 'pmdk'] : []), ...kinds])
 }
@@ -104,13 +104,6 @@ async function sliceOfCalls({ seed, seconds, count = Infinity, env }) {
   return { tried }
 }
 
-/** Looks for memory that is used without being set, or beyond its end. */
-async function checkMemory(binary) {
-  const { ok } = await run('valgrind', ['--version'])
-  if (!ok) return console.log('valgrind: skipped, it is not installed')
-  await step('valgrind: tests of the formats', 'valgrind', ['-q', '--error-exitcode=9', binary, 'nvml::format::'])
-}
-
 /** Keeps a failing input with the corpus. Resolves to where it is. */
 async function keepInput(binaries, target, seed, pmem) {
   const parent = join(corpus, target)
@@ -151,18 +144,26 @@ async function fuzz(binaries, target, { seconds, seed, count }) {
 
 await main(async () => {
   const { values } = parseArgs({
-    options: { minutes: { type: 'string', default: '0.5' }, target: { type: 'string' }, seed: { type: 'string' }, count: { type: 'string' } },
+    options: {
+      minutes: { type: 'string', default: '0.5' },
+      target: { type: 'string' },
+      seed: { type: 'string' },
+      count: { type: 'string' },
+      libfuzzer: { type: 'boolean' },
+    },
   })
-  const wanted = values.target === undefined ? targets : [...targets, VALGRIND].filter((target) => target === values.target)
-  if (wanted.length === 0) throw new StepError(`There is no target ${values.target}: ${[...targets, VALGRIND].join(', ')}`)
+  const possible = values.libfuzzer ? files : targets
+  const wanted = values.target === undefined ? possible : possible.filter((target) => target === values.target)
+  if (wanted.length === 0) throw new StepError(`There is no target ${values.target}: ${possible.join(', ')}`)
+  const seconds = Number(values.minutes) * 60
+  if (values.libfuzzer) return fuzzByCoverage(wanted, corpus, seconds)
   const number = (text) => (text === undefined ? undefined : Number(text))
   mkdirSync(folder, { recursive: true })
   const binaries = await build(wanted)
-  if (values.target === VALGRIND) return checkMemory(binaries.pmem)
   let failures = 0
   for (const target of wanted) {
     const start = performance.now()
-    const { total, failed } = await fuzz(binaries, target, { seconds: Number(values.minutes) * 60, seed: number(values.seed), count: number(values.count) })
+    const { total, failed } = await fuzz(binaries, target, { seconds, seed: number(values.seed), count: number(values.count) })
     failures += failed
     console.log(`${target}: ${total} ${target === JAVASCRIPT ? `times ${ORDERS} orders of calls` : 'inputs'}, ${failed} failed (${((performance.now() - start) / 1000).toFixed(0)} s)`)
   }

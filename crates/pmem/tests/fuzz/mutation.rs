@@ -47,6 +47,9 @@ pub struct Format {
     pub seal: fn(&mut Bytes),
 }
 
+/// Files get no longer than this.
+const LONGEST: u64 = 1 << 42;
+
 /// A number that means trouble.
 fn number(random: &mut Random, now: u64, len: u64) -> u64 {
     let borders = [0, 1, 7, 255, 4095, 4096, 8192, 65_535, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 40];
@@ -98,8 +101,8 @@ fn change(bytes: &mut Bytes, format: &Format, random: &mut Random) {
         10 => {
             let now = bytes.len;
             let lens =
-                [0, 1, 4095, 4096, now / 2, now.saturating_sub(1), now + 1, now + 4096, now * 2, 1 << 32, 1 << 42];
-            bytes.resize(*random.pick(&lens));
+                [0, 1, 4095, 4096, now / 2, now.saturating_sub(1), now + 1, now + 4096, now * 2, 1 << 32, LONGEST];
+            bytes.resize(LONGEST.min(*random.pick(&lens)));
         }
         _ => change_field(bytes, format, random),
     }
