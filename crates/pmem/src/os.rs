@@ -14,4 +14,6 @@ pub(crate) mod lock;
 pub(crate) mod mapping;
 pub(crate) mod page;
 pub(crate) mod seam;
+#[cfg(test)]
+mod unsound;
 pub(crate) mod volume;
