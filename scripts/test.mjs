@@ -17,7 +17,7 @@ import { testSoak } from './lib/soak.mjs'
 import { runTests } from './lib/tests.mjs'
 
 /** After so many seconds no further platform is built or run. */
-const OTHER_PLATFORMS = 360
+const OTHER_PLATFORMS = 240
 
 /** Power cuts of a machine with persistent memory. */
 const CUTS = 3
