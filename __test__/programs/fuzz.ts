@@ -55,7 +55,8 @@ class Ours extends Error {
 /** That something was thrown that may be thrown. */
 function check(error: unknown): void {
   const code = (error as { code?: unknown } | null)?.code
-  if (typeof code === 'string' && /^E[A-Z_]+/.test(code)) return
+  // ABORT_ERR is what Node.js says of a stream that is disposed of.
+  if (typeof code === 'string' && /^(E[A-Z_]+|ABORT_ERR$)/.test(code)) return
   if (error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError || error instanceof DOMException) return
   throw new Error('something without a code was thrown', { cause: error })
 }
