@@ -54,7 +54,9 @@ class Ours extends Error {
 
 /** That something was thrown that may be thrown. */
 function check(error: unknown): void {
-  const code = (error as { code?: unknown } | null)?.code
+  // `throw` and `abort` hand on what they were given.
+  if (!(error instanceof Error)) return
+  const { code } = error as { code?: unknown }
   // ABORT_ERR is what Node.js says of a stream that is disposed of.
   if (typeof code === 'string' && /^(E[A-Z_]+|ABORT_ERR$)/.test(code)) return
   if (error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError || error instanceof DOMException) return
@@ -240,6 +242,12 @@ async function main(): Promise<void> {
   const [folder = '.', seed = '1', count = '1'] = process.argv.slice(2)
   process.chdir(folder)
   process.on('unhandledRejection', check)
+  // From a callback of ours that a stream of Node.js called, which throws it on to nobody.
+  process.on('uncaughtException', (error) => {
+    if (error instanceof Ours) return
+    console.error(error)
+    process.exit(1)
+  })
   mkdirSync(join(folder, 'witness'))
   const witness = new Witness(join(folder, 'witness'))
   let round = 0
