@@ -32,7 +32,10 @@ static int sync_pages(void *start, size_t length, int flags) {
 int msync(void *start, size_t length, int flags) {
 	if (syncs.failure != 0)
 		return 0;
-	int result = sync_pages(start, length, flags);
+	int result;
+	do
+		result = sync_pages(start, length, flags);
+	while (result != 0 && errno == EINTR && syncs.is_watched);
 	if (result == 0 || !syncs.is_watched)
 		return result;
 	syncs.failure = errno;
