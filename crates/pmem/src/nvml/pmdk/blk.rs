@@ -113,7 +113,7 @@ impl PmdkBlocks {
         let watch = unsafe { watch_pool(pool.as_ptr().cast(), size, mapping.fault_flag()) };
         let (laid_out, laying_out) = (AtomicBool::new(format.is_laid_out()), Mutex::new(()));
         let (path, layout) = (path.to_path_buf(), format.layout);
-        let syncs = Syncs::of(&path);
+        let syncs = Syncs::of(&path, mapping.is_pmem());
         Ok(Self { pool, path, syncs, layout, file, mapping, _watch: watch, laid_out, laying_out })
     }
 

@@ -33,8 +33,6 @@ pub(crate) struct PmdkLog {
     pool: NonNull<PMEMlogpool>,
     path: PathBuf,
     syncs: Syncs,
-    /// Whether it is stored to, and nothing is synced.
-    is_pmem: bool,
     /// Outlives the library's mapping, which it stores to as it closes.
     watch: Watch,
 }
@@ -75,7 +73,7 @@ impl PmdkLog {
         let size = file::size_of(file).map_err(failed)?;
         // SAFETY: the library names a pool by the address of its first byte.
         let watch = unsafe { watch_pool(pool.as_ptr().cast(), size, Arc::default()) };
-        let log = Self { pool, path: path.to_path_buf(), syncs: Syncs::of(path), is_pmem: is_on_pmem(file), watch };
+        let log = Self { pool, path: path.to_path_buf(), syncs: Syncs::of(path, is_on_pmem(file)), watch };
         synced.map_err(failed)?;
         Ok(log)
     }
@@ -85,9 +83,6 @@ impl PmdkLog {
     /// Calls a function that moves the write offset. Where it could not be made durable that is put back, for what a
     /// reopening sees in the page cache.
     fn change<R>(&self, syscall: &'static str, call: impl FnOnce() -> R) -> Result<R> {
-        if self.is_pmem {
-            return Ok(call());
-        }
         let before = self.write_offset().load(Ordering::Relaxed);
         self.syncs.change(syscall, call).inspect_err(|_| self.write_offset().store(before, Ordering::Relaxed))
     }
@@ -152,7 +147,7 @@ impl LogEngine for PmdkLog {
 
     /// The library takes its own locks, but a change that fails must not take another one's back.
     fn takes_turns(&self) -> bool {
-        !self.is_pmem
+        self.syncs.are_needed()
     }
 
     fn fault_flag(&self) -> Arc<FaultFlag> {

@@ -26,12 +26,19 @@ pub(super) fn watched<R>(call: impl FnOnce() -> R) -> (R, io::Result<()>) {
 /// Whether what is durable of a pool is known.
 pub(super) struct Syncs {
     path: PathBuf,
+    /// On persistent memory the library syncs nothing, so that there is nothing to watch.
+    is_pmem: bool,
     failed: AtomicBool,
 }
 
 impl Syncs {
-    pub(super) fn of(path: &Path) -> Self {
-        Self { path: path.to_path_buf(), failed: AtomicBool::new(false) }
+    pub(super) fn of(path: &Path, is_pmem: bool) -> Self {
+        Self { path: path.to_path_buf(), is_pmem, failed: AtomicBool::new(false) }
+    }
+
+    /// Whether changes sync anything.
+    pub(super) fn are_needed(&self) -> bool {
+        !self.is_pmem
     }
 
     /// Calls a function that changes the pool, unless a sync failed before: the operating system tells of it once.
@@ -42,6 +49,9 @@ impl Syncs {
         if self.failed.load(Ordering::Acquire) {
             let refused = Error::os(errno::EIO, syscall, Some(&self.path));
             return Err(refused.with_hint("making an earlier change durable failed: close it and open it again"));
+        }
+        if self.is_pmem {
+            return Ok(call());
         }
         let (result, synced) = watched(call);
         synced.map_err(|error| self.fail(&error, syscall))?;
