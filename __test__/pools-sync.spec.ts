@@ -1,8 +1,8 @@
-/** A sync that fails, in another process, whose C library a preloaded object fails: what the engine `rust` makes of it. */
+/** A sync that fails, in another process, whose C library a preloaded object fails: what the engines make of it. */
 
 import { join } from 'node:path'
 import type { ExecutionContext } from 'ava'
-import { pmemblk, pmemlog } from 'pmem'
+import { type EngineName, capabilities, pmemblk, pmemlog } from 'pmem'
 import { linux } from './helpers/linux.js'
 import { contents, folder, sameBytes } from './helpers/pools.js'
 import { type It, startProcess } from './helpers/pools-peers.js'
@@ -13,7 +13,7 @@ type Calls<Pool> = (pool: Pool) => (() => unknown)[]
 /** What is done there. Functions are sent as text, and use nothing but their parameters. */
 interface Attempt<Pool> {
   /** Makes the pool, and acknowledges changes. */
-  readonly make: (it: It, path: string) => Pool
+  readonly make: (it: It, path: string, engine: EngineName) => Pool
   /** One of these calls is to fail. */
   readonly change: Calls<Pool>
   /** These are to be refused then. */
@@ -29,7 +29,7 @@ interface Outcome {
 }
 
 /** Makes an attempt in which the sync after some that succeed fails. The last one makes fewer, and succeeds. */
-async function attempt(it: It, path: string, passing: number, make: string, change: string, later: string): Promise<Outcome> {
+async function attempt(it: It, path: string, engine: string, passing: number, make: string, change: string, later: string): Promise<Outcome> {
   // eslint-disable-next-line no-eval -- the sources are functions of this file, which use their parameters alone
   const run = (source: string, ...args: unknown[]) => (0, eval)(`(${source})`)(...args)
   const outcomes = (calls: (() => unknown)[]) =>
@@ -42,7 +42,7 @@ async function attempt(it: It, path: string, passing: number, make: string, chan
         }
       }),
     )
-  const pool = run(make, it, path)
+  const pool = run(make, it, path, engine)
   process.env.SYNCS_LEFT = String(passing)
   const changed = await outcomes(run(change, pool))
   const failed = process.env.SYNCS_LEFT === undefined
@@ -53,7 +53,7 @@ async function attempt(it: It, path: string, passing: number, make: string, chan
 }
 
 /** Fails each sync of a change in turn. `check` looks at the file afterwards; it is told how many calls returned. */
-async function failEach<Pool>(t: ExecutionContext, made: Attempt<Pool>, check: (path: string, done: number, failed: boolean) => void) {
+async function failEach<Pool>(t: ExecutionContext, engine: EngineName, made: Attempt<Pool>, check: (path: string, done: number, failed: boolean) => void) {
   const where = folder(t)
   const object = compiledObject(where, 'failing-sync')
   const env = { ...process.env, LD_PRELOAD: object, SYNC_FOLDER: where, PMEM_IS_PMEM_FORCE: '0' }
@@ -61,7 +61,7 @@ async function failEach<Pool>(t: ExecutionContext, made: Attempt<Pool>, check: (
   const sources = [`${made.make}`, `${made.change}`, `${made.later}`] as const
   for (let passing = 0; ; passing += 1) {
     const path = join(where, `pool ${passing}`)
-    const { failed, change, later } = await peer.run(attempt, path, passing, ...sources)
+    const { failed, change, later } = await peer.run(attempt, path, engine, passing, ...sources)
     const refused = change.filter((refusal) => refusal !== undefined)
     t.is(refused.length > 0, failed)
     for (const refusal of refused) t.is(refusal.code, 'EIO', refusal.message)
@@ -90,11 +90,13 @@ const LOG_CHANGES: Record<string, Calls<pmemlog.Log>> = {
   rewind: (log) => [() => log.rewind()],
 }
 
-for (const [name, change] of Object.entries(LOG_CHANGES)) {
-  linux(`log, ${name}: each sync that fails is an error, and what was acknowledged is there`, async (t) => {
+const LOGS = capabilities.engines.flatMap((engine) => Object.entries(LOG_CHANGES).map(([name, change]) => [engine, name, change] as const))
+
+for (const [engine, name, change] of LOGS) {
+  linux(`log, engine ${engine}, ${name}: each sync that fails is an error, and what was acknowledged is there`, async (t) => {
     const made: Attempt<pmemlog.Log> = {
-      make: ({ pmemlog }, path) => {
-        const log = pmemlog.create(path, undefined, { engine: 'rust' })
+      make: ({ pmemlog }, path, engine) => {
+        const log = pmemlog.create(path, undefined, { engine })
         log.append('acknow')
         log.appendMany(['ledged', ' before'])
         return log
@@ -102,7 +104,7 @@ for (const [name, change] of Object.entries(LOG_CHANGES)) {
       change,
       later: (log) => [() => log.append('x'), () => log.appendMany(['x', 'y']), () => log.appendAsync('x'), () => log.rewind()],
     }
-    await failEach(t, made, (path, done, failed) => {
+    await failEach(t, engine, made, (path, done, failed) => {
       t.true(pmemlog.check(path))
       using log = pmemlog.open(path, { engine: 'rust' })
       if (failed) t.is(contents(log).toString(), ACKNOWLEDGED + 'change'.slice(0, done))
@@ -131,7 +133,7 @@ for (const [name, change] of Object.entries(BLOCK_CHANGES)) {
       change,
       later: (blocks) => [() => blocks.write('x', 5), () => blocks.writeAsync('x', 5), () => blocks.setZero(5), () => blocks.setError(5)],
     }
-    await failEach(t, made, (path) => {
+    await failEach(t, 'rust', made, (path) => {
       t.true(pmemblk.check(path))
       using blocks = pmemblk.open(path, 0, { engine: 'rust' })
       for (const index of [0, 3, 4, 5, 6, 7]) sameBytes(t, blocks.read(index), Buffer.alloc(512, `${index}`), `block ${index}`)
