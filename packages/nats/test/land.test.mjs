@@ -6,7 +6,7 @@ import { headers } from '@nats-io/transport-node'
 import { journal } from 'pmem'
 import { land, landed } from 'pmem-nats'
 import { connectTo, newFolder, needsServer, startServer } from './helpers/server.mjs'
-import { addStream, until } from './helpers/streams.mjs'
+import { addStream, goingOn, until } from './helpers/streams.mjs'
 
 /** A server with a stream, a durable consumer of it, and a journal to land in. */
 async function setUp(t, config) {
@@ -26,19 +26,8 @@ async function setUp(t, config) {
 }
 
 function landing(t, consumer, copy, connection, options) {
-  const abort = new AbortController()
-  t.after(() => abort.abort())
-  const reason = new Error('enough')
-  const ended = land(consumer, copy, { connection, signal: abort.signal, ...options })
-  ended.catch(() => {})
-  return {
-    ended,
-    async stop() {
-      abort.abort(reason)
-      await assert.rejects(ended, reason)
-    },
-    landedAll: (count) => Promise.race([ended, until(() => copy.next === count)]),
-  }
+  const { ended, stop } = goingOn(t, (signal) => land(consumer, copy, { connection, signal, ...options }))
+  return { ended, stop, landedAll: (count) => Promise.race([ended, until(() => copy.next === count)]) }
 }
 
 const textsIn = (copy) => Array.from(copy, (record) => landed(record).data.toString())

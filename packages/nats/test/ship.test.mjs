@@ -7,7 +7,7 @@ import { jetstream } from '@nats-io/jetstream'
 import { journal } from 'pmem'
 import { ship } from 'pmem-nats'
 import { connectTo, newFolder, needsServer, startServer } from './helpers/server.mjs'
-import { addStream, messagesOf, textsOf, until } from './helpers/streams.mjs'
+import { addStream, goingOn, messagesOf, textsOf, until } from './helpers/streams.mjs'
 
 const texts = (from, to) => Array.from({ length: to - from }, (_, index) => `record ${from + index}`)
 
@@ -22,23 +22,11 @@ async function setUp(t, config, options) {
   return { folder, server, connection, manager, events }
 }
 
-/** Ships until `stop`, which resolves once it has ended as it should. */
+/** Ships until `stop`. */
 function shipping(t, events, connection, options) {
-  const abort = new AbortController()
-  t.after(() => abort.abort())
-  const reason = new Error('enough')
-  const ended = ship(events, { connection, stream: 'events', subject: 'events.a', cursor: 'nats', signal: abort.signal, ...options })
-  ended.catch(() => {})
-  return {
-    ended,
-    async stop() {
-      abort.abort(reason)
-      await assert.rejects(ended, reason)
-    },
-    async shipped(count) {
-      await Promise.race([ended, until(() => events.cursor('nats').position === count)])
-    },
-  }
+  const to = { connection, stream: 'events', subject: 'events.a', cursor: 'nats' }
+  const { ended, stop } = goingOn(t, (signal) => ship(events, { ...to, signal, ...options }))
+  return { ended, stop, shipped: (count) => Promise.race([ended, until(() => events.cursor('nats').position === count)]) }
 }
 
 test('records are shipped in order, those that are there and those that come', needsServer, async (t) => {

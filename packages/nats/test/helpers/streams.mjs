@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 
 /** Calls `work` until it does not reject: a server needs a while to begin. */
@@ -17,6 +18,22 @@ export function until(holds) {
   return untilDone(async () => {
     if (!(await holds())) throw new Error(`still not so: ${holds}`)
   })
+}
+
+/** What `begin` starts goes on until `stop`, which resolves once it has ended as it should. */
+export function goingOn(t, begin) {
+  const abort = new AbortController()
+  t.after(() => abort.abort())
+  const reason = new Error('enough')
+  const ended = begin(abort.signal)
+  ended.catch(() => {})
+  return {
+    ended,
+    async stop() {
+      abort.abort(reason)
+      await assert.rejects(ended, reason)
+    },
+  }
 }
 
 export const managerOf = (connection) => jetstreamManager(connection, { checkAPI: false })
