@@ -17,6 +17,7 @@ async function fuzz(t: ExecutionContext, seed: number): Promise<void> {
   t.true((JSON.parse(stdout) as { calls: number }).calls > ROUNDS * 20, stdout)
 }
 
+// The program is run in a shell that limits the size of its files.
 const onUnix = process.platform === 'win32' ? test.skip : test.serial
 
 onUnix('any calls in any order, always the same ones', (t) => fuzz(t, 1))

@@ -39,7 +39,7 @@ function canMount(kind: FileSystem): boolean {
   }
 }
 
-/** A test that needs a small disk. */
+/** A test that needs a small disk, which takes root and a loop device. */
 export function onSmall(kind: FileSystem): typeof test.skip {
   return canMount(kind) ? test : test.skip
 }

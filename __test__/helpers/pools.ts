@@ -44,7 +44,7 @@ export function eachEngine(title: string, body: EngineTest): void {
   for (const engine of engines) test(`${engine}: ${title}`, (t) => body(t, engine))
 }
 
-/** A test over each engine that cannot run here, with the reason in its title. */
+/** A test over each engine that cannot run here, with the reason in its title: what reports skipped tests then says why. */
 export function skipped(title: string, reason: string): void {
   test.skip(`${title} (skipped: ${reason})`, () => {})
 }

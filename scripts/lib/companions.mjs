@@ -1,8 +1,8 @@
-import { existsSync, readdirSync, symlinkSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { add, countTap, none } from './counts.mjs'
 import { matrix, withFolder } from './matrix.mjs'
-import { installModules } from './modules.mjs'
+import { installModules, linkPackage } from './modules.mjs'
 import { root, step } from './run.mjs'
 import { runTests } from './tests.mjs'
 
@@ -18,8 +18,7 @@ export const companionFolder = (name) => join(packages, name)
 export async function setUpCompanion(name) {
   const folder = companionFolder(name)
   await installModules(`${name}: modules`, folder)
-  const link = join(folder, 'node_modules/pmem')
-  if (!existsSync(link)) symlinkSync('../../..', link)
+  linkPackage(folder)
   await step(`${name}: build`, 'npm', ['run', 'build', '--silent'], { cwd: folder })
 }
 

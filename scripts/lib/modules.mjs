@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { step } from './run.mjs'
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { root, step } from './run.mjs'
 
 /** Installs what the lock file in `folder` pins, unless that very lock file is what is installed. */
 export async function installModules(label, folder) {
@@ -12,4 +12,10 @@ export async function installModules(label, folder) {
   // Both settings may come from the environment of an `npm --silent` or of a production machine.
   await step(label, 'npm', ['ci', '--include=dev', '--loglevel=error'], { cwd: folder })
   writeFileSync(stamp, hash)
+}
+
+/** Has programs in `folder`, whose modules are installed, import the checkout's package by its name, as users do. */
+export function linkPackage(folder) {
+  const modules = join(folder, 'node_modules')
+  if (!existsSync(join(modules, 'pmem'))) symlinkSync(relative(modules, root), join(modules, 'pmem'))
 }

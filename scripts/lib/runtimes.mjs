@@ -1,9 +1,9 @@
-import { existsSync, readFileSync, symlinkSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { binaryPath, launchArguments } from '../../test-runtimes/lib/runtimes.mjs'
 import { add, countSuite, none } from './counts.mjs'
 import { matrix, withFolder } from './matrix.mjs'
-import { installModules } from './modules.mjs'
+import { installModules, linkPackage } from './modules.mjs'
 import { root } from './run.mjs'
 import { runTests } from './tests.mjs'
 
@@ -14,8 +14,7 @@ const modules = join(folder, 'node_modules')
 export async function installRuntimes() {
   if (process.platform !== 'linux' || process.arch !== 'x64') return []
   await installModules('JavaScript runtimes to test on', folder)
-  // The suite imports the package by its name, as users do.
-  if (!existsSync(join(modules, 'pmem'))) symlinkSync('../..', join(modules, 'pmem'))
+  linkPackage(folder)
   return Object.keys(JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).devDependencies)
 }
 

@@ -77,7 +77,7 @@ export async function testPacked() {
   await withUser(async (user) => {
     const { project, node } = await installHere(user, host, suite)
     await testPrograms(project, node, host)
-    await testCompanions(suite, user, project, node)
+    await testInstalledCompanions(suite, user, project, node)
     await testMissing(project, node, host)
   })
   return suite.counts
@@ -91,7 +91,7 @@ async function testHost(suite, user, host) {
   await testCompilers(suite, project, node)
   await testRunners(suite, user, project)
   await testBundles(suite, project, node, host)
-  await testCompanions(suite, user, project, node)
+  await testInstalledCompanions(suite, user, project, node)
   await testMissing(project, node, host)
 }
 
@@ -310,7 +310,7 @@ async function testBundles(suite, project, node, host) {
 }
 
 /** The companions, installed beside the package: a small program of each that has one. */
-async function testCompanions(suite, user, project, node) {
+async function testInstalledCompanions(suite, user, project, node) {
   const names = companions.map((name) => companionManifest(name).name)
   await suite.check('npm installs the companions', () => user.add(project, ...names))
   for (const name of companions) {
