@@ -12,11 +12,12 @@ import { mountAgain, onSmall, smallDisk } from './helpers/disks.js'
 import { folder } from './helpers/files.js'
 import { onFiles } from './helpers/linux.js'
 import { KEYS, MODULES, type Module, type Used, compare, modulesOf } from './helpers/numbered.js'
+import { isForcedPmem } from './helpers/pools.js'
 import { compiledObject, ended, program, run } from './helpers/programs.js'
 import type { Told } from './programs/limited.js'
 
 // What counts as persistent memory is not synced: a disk that is none loses it.
-const disk = onSmall('ext4') === test && process.env.PMEM_IS_PMEM_FORCE !== '1' ? onFiles : test.skip
+const disk = onSmall('ext4') === test && !isForcedPmem ? onFiles : test.skip
 
 const modulesBy = (what: string, engine: string): Module => modulesOf(engine)[what]!
 

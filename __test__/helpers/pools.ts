@@ -22,8 +22,11 @@ export const testFolder = process.env.PMEM_TEST_DIR ?? tmpdir()
 
 export const onTmpfs = statfsSync(testFolder).type === TMPFS
 
+/** Whether all files are taken for persistent memory in this run. */
+export const isForcedPmem = process.env.PMEM_IS_PMEM_FORCE === '1'
+
 /** Whether making something durable costs no disk access here, so that a test can do it 100,000 times. */
-export const durableIsCheap = onTmpfs || process.env.PMEM_IS_PMEM_FORCE === '1'
+export const durableIsCheap = onTmpfs || isForcedPmem
 
 /** A new folder for one test, gone after it. */
 export function folder(t: ExecutionContext): string {
