@@ -3,7 +3,8 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { main, root } from './lib/run.mjs'
-import { Unavailable, unpackedDebian } from './lib/packages/tools.mjs'
+import { unpackedDebian } from './lib/packages/tools.mjs'
+import { Unavailable } from './lib/tools.mjs'
 
 /** bench/heap/build.rs looks in the folder of this name. */
 async function unpackLibrary() {

@@ -3,7 +3,7 @@
 import { buildTarget } from './lib/packages/build.mjs'
 import { main, StepError } from './lib/run.mjs'
 import { targets } from './lib/packages/targets.mjs'
-import { Unavailable } from './lib/packages/tools.mjs'
+import { Unavailable } from './lib/tools.mjs'
 
 async function build(target) {
   try {

@@ -1,12 +1,15 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { libnode } from './packages/build.mjs'
-import { bin, report } from './run.mjs'
-import { workspace } from './setup.mjs'
 import { rustTargets } from './packages/tools.mjs'
+import { bin, report, root } from './run.mjs'
+import { workspace } from './setup.mjs'
+import { Unavailable, goProgram, pythonEnvironment } from './tools.mjs'
 
 /** Runs every check that is not a test, and resolves to how many failed. */
 export async function lint(pmdk) {
   let failed = 0
-  for (const [label, command, args, env] of [...checks(pmdk), ...(await checksElsewhere())]) {
+  for (const [label, command, args, env] of [...checks(pmdk), ...(await checksOfWorkflows()), ...(await checksElsewhere())]) {
     const result = await report(label, command, args, { env }, ({ ok }) => (ok ? 'clean' : 'FAILED'))
     if (result.ok) continue
     failed += 1
@@ -27,6 +30,29 @@ function checks(pmdk) {
     ['publint', bin('publint'), ['--strict']],
     ['are the types wrong', bin('attw'), ['--pack', '.', '--profile', 'strict']],
   ]
+}
+
+/** What is wrong in workflows, and what of them could be misused; both without a network. */
+async function checksOfWorkflows() {
+  const folder = join(root, '.github/workflows')
+  const files = readdirSync(folder).map((name) => join(folder, name))
+  return [
+    ...(await whereThere(() => goProgram('actionlint', 'github.com/rhysd/actionlint/cmd/actionlint', '1.7.12'), (path) => ['actionlint', path, files])),
+    ...(await whereThere(zizmor, (path) => ['zizmor', path, ['--offline', '--no-progress', '--strict-collection', '--min-severity', 'medium', ...files]])),
+  ]
+}
+
+const zizmor = async () => join(await pythonEnvironment('zizmor', join(root, 'scripts/lib/lint-requirements.txt')), 'zizmor')
+
+/** The check by a tool that may not be there to get; says why where it is not. */
+async function whereThere(tool, check) {
+  try {
+    return [check(await tool())]
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error
+    console.log(`SKIPPED: ${error.message}`)
+    return []
+  }
 }
 
 /** The parts that only other platforms compile, for those whose standard library is installed. */

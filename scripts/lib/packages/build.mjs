@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path'
 import { archivesFound } from '../pmdk.mjs'
 import { root, step } from '../run.mjs'
 import { glibc, hostTarget } from './targets.mjs'
-import { debian, folderOf, python, rustTarget, unpackedDebian } from './tools.mjs'
+import { debian, python, rustTarget, unpackedDebian } from './tools.mjs'
 
 /** Where the package of a target is put together. */
 export const packageFolder = ({ name }) => join(root, 'npm', name)

@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { run } from '../run.mjs'
-import { debian, folderOf, npmPackage, obtain, python, unpackedDebian, Unavailable } from './tools.mjs'
+import { debian, npmPackage, python, unpackedDebian } from './tools.mjs'
 
 const NODE = '22.23.3'
 const NODE_MUSL = '24.19.0'

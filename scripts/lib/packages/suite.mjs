@@ -1,6 +1,6 @@
 import { add, countAva, describe } from '../counts.mjs'
 import { report } from '../run.mjs'
-import { Unavailable } from './tools.mjs'
+import { Unavailable } from '../tools.mjs'
 
 /** Checks that are counted and go on after a failure: functions of the scripts, and programs that print a mark for each. */
 export class Suite {

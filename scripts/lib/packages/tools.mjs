@@ -1,51 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { installDebian, mayInstall } from '../debian.mjs'
-import { root, run, step, StepError } from '../run.mjs'
+import { root, run } from '../run.mjs'
+import { Unavailable, folderOf, obtain, pythonEnvironment } from '../tools.mjs'
 
-/** What the checkout keeps for itself of tools for other platforms. */
-export const tools = join(root, '.tools')
-
-/** Something for another platform cannot be had on this machine. */
-export class Unavailable extends StepError {}
-
-/** Runs a step that gets a tool; where it fails, so does what needs the tool. */
-export async function obtain(what, label, command, args, options) {
-  try {
-    await step(label, command, args, options)
-  } catch (error) {
-    throw new Unavailable(`${what} cannot be had: ${error.message}`)
-  }
-}
-
-/** Does the work that fills a folder of `tools`, once for each version; `work` gets its path. */
-export async function folderOf(name, work, version = '') {
-  const folder = join(tools, name)
-  const stamp = join(folder, '.version')
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === version) return folder
-  rmSync(folder, { recursive: true, force: true })
-  mkdirSync(folder, { recursive: true })
-  await work(folder)
-  writeFileSync(stamp, version)
-  return folder
-}
-
-const requirements = join(root, 'scripts/lib/packages/requirements.txt')
-
-/** A Python environment with what requirements.txt names: zig, and a reader of binaries. Resolves to the commands' folder. */
-export async function python() {
-  const folder = await folderOf('python', makePython, readFileSync(requirements, 'utf8'))
-  return join(folder, 'bin')
-}
-
-async function makePython(folder) {
-  const what = 'The Python tools'
-  // Debian has what makes environments in a package of its own.
-  if (!(await run('python3', ['-c', 'import ensurepip, venv'])).ok) await debian('python3-venv')
-  await obtain(what, 'Python environment', 'python3', ['-m', 'venv', folder])
-  const args = ['install', '--quiet', '--disable-pip-version-check', '--requirement', requirements]
-  await obtain(what, 'zig, cargo-zigbuild, lief', join(folder, 'bin/pip'), args)
-}
+/** What builds for other platforms and reads binaries, from PyPI: zig, cargo-zigbuild, lief. Resolves to the commands' folder. */
+export const python = () => pythonEnvironment('python', join(root, 'scripts/lib/packages/requirements.txt'))
 
 /** The platforms for which Rust's standard library is installed. */
 export async function rustTargets() {

@@ -12,7 +12,7 @@ export const version = '2.15.3'
 const executable = process.platform === 'win32' ? 'nats-server.exe' : 'nats-server'
 
 /** The server that `npm run server` builds. */
-export const program = fileURLToPath(new URL(`../../../../.tools/nats-server-${version}/${executable}`, import.meta.url))
+export const program = fileURLToPath(new URL(`../../../../.tools/nats-server/${executable}`, import.meta.url))
 
 /** What a test that needs the server is given: why it is skipped, where the server is missing. */
 export const needsServer = { skip: !existsSync(program) && `there is no nats-server ${version}: Go or its module could not be had` }
