@@ -1,8 +1,9 @@
 // npm run pack:all: packs the root package and every platform's that is built into dist-packages/. The one for this
 // machine is built first; where CI has brought binaries, only if it is missing.
-import { existsSync } from 'node:fs'
-import { binaryOf, buildTarget } from './lib/packages/build.mjs'
-import { packAll } from './lib/packages/pack.mjs'
+import { existsSync, readdirSync } from 'node:fs'
+import { buildTarget } from './lib/packages/build.mjs'
+import { packAll, packed } from './lib/packages/pack.mjs'
+import { binaryOf } from './lib/packages/platforms.mjs'
 import { main } from './lib/run.mjs'
 import { setUp } from './lib/setup.mjs'
 import { hostTarget } from './lib/packages/targets.mjs'
@@ -12,4 +13,5 @@ await main(async () => {
   const host = hostTarget()
   if (host && !(process.env.CI && existsSync(binaryOf(host)))) await buildTarget(host)
   await packAll()
+  console.log(`\n${readdirSync(packed).length} packages are in ${packed}`)
 })

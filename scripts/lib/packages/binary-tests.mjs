@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { root, run, StepError } from '../run.mjs'
-import { binaryOf } from './build.mjs'
+import { binaryOf } from './platforms.mjs'
 import { glibc } from './targets.mjs'
 import { python } from './tools.mjs'
 

@@ -2,14 +2,10 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { archivesFound } from '../pmdk.mjs'
 import { root, step } from '../run.mjs'
+import { folderOf } from '../tools.mjs'
+import { binaryOf, packageFolder } from './platforms.mjs'
 import { glibc, hostTarget } from './targets.mjs'
 import { debian, python, rustTarget, unpackedDebian } from './tools.mjs'
-
-/** Where the package of a target is put together. */
-export const packageFolder = ({ name }) => join(root, 'npm', name)
-
-/** The native module in a target's package. */
-export const binaryOf = (target) => join(packageFolder(target), `pmem.${target.name}.node`)
 
 /** Cargo's folder for these builds: in that of the other builds, each kind would make the other begin anew. */
 const cargoFolder = join(root, 'target/packages')

@@ -2,18 +2,16 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writ
 import { basename, join } from 'node:path'
 import { companionFolder, companions, setUpCompanion } from '../companions.mjs'
 import { root, step } from '../run.mjs'
-import { binaryOf, packageFolder } from './build.mjs'
 import { notices } from './notices.mjs'
+import { linkedPages, packedPage } from './pages.mjs'
+import { THIRD_PARTY, binaryOf, jsonText, licenses, manifest, packageFolder, platformManifest } from './platforms.mjs'
 import { targets } from './targets.mjs'
 
 /** Where the tarballs go. */
 export const packed = join(root, 'dist-packages')
 
-/** The notices of what is linked into a binary, beside those that the project has as files. */
-export const THIRD_PARTY = 'LICENSE-THIRD-PARTY'
-
-/** The package's own manifest. */
-export const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+/** Where a package is put together, by its name. */
+export const staged = (name) => join(root, '.staged', name)
 
 /** Packs the root package, the companions, and the packages of targets: by default, of all that are built. */
 export async function packAll(built = targets.filter((target) => existsSync(binaryOf(target)))) {
@@ -33,18 +31,19 @@ function pack(folder) {
 }
 
 /**
- * Puts together what is published as `pmem`. Only there does the manifest name the packages of the platforms: in a
- * checkout of a version that is not published yet, npm would not find them.
+ * Puts together what is published as `pmem`, with the pages that its README links to. Only there does the manifest name the packages of
+ * the platforms: in a checkout of a version that is not published yet, npm would not find them.
  */
 function stageRoot() {
   const optionalDependencies = Object.fromEntries(targets.map(({ name }) => [`pmem-${name}`, manifest.version]))
-  return stage(root, { ...published(manifest), optionalDependencies })
+  const files = [...manifest.files, ...linkedPages(root)]
+  return stage(root, { ...published(manifest), files, optionalDependencies, ...addresses() })
 }
 
 /** Builds a companion and puts together what is published of it. */
 async function stageCompanion(name) {
   await setUpCompanion(name)
-  const folder = stage(companionFolder(name), companionManifest(name))
+  const folder = stage(companionFolder(name), { ...companionManifest(name), ...addresses(`packages/${name}`) })
   copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'))
   return folder
 }
@@ -55,63 +54,38 @@ export const companionManifest = (name) => published(JSON.parse(readFileSync(joi
 /** A manifest without what only a checkout needs. */
 function published(checkout) {
   const checkoutOnly = ['private', 'scripts', 'devDependencies', 'napi']
-  const kept = Object.entries(checkout).filter(([key]) => !checkoutOnly.includes(key))
-  return { ...Object.fromEntries(kept), ...repository() }
+  return Object.fromEntries(Object.entries(checkout).filter(([key]) => !checkoutOnly.includes(key)))
 }
 
-/** Copies the files of a package, with a manifest of its own, to where it is packed. */
-function stage(source, content) {
-  const folder = join(root, 'npm', content.name)
+/** The package of a target, which is built: what is committed of it, its binary, and the licenses of what is in that. */
+async function stagePlatform(target) {
+  const content = { ...platformManifest(target), ...addresses(`npm/${target.name}`) }
+  const folder = stage(packageFolder(target), content, [content.main, 'README.md'])
+  for (const name of licenses(target)) copyFileSync(join(root, name), join(folder, name))
+  writeFileSync(join(folder, THIRD_PARTY), await notices(target))
+  return folder
+}
+
+/** Puts files of a package together, with links only to what is among them, and its manifest; resolves to the folder. */
+function stage(source, content, names = content.files) {
+  const folder = staged(content.name)
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
-  for (const name of content.files) cpSync(join(source, name), join(folder, name), { recursive: true })
-  writeManifest(folder, content)
+  for (const name of names) cpSync(join(source, name), join(folder, name), { recursive: true })
+  for (const page of names.filter((name) => name.endsWith('.md'))) writeFileSync(join(folder, page), packedPage(folder, page))
+  writeFileSync(join(folder, 'package.json'), jsonText(content))
   return folder
 }
 
-/** Completes the package of a target, which has its binary already. */
-async function stagePlatform(target) {
-  const folder = packageFolder(target)
-  writeFileSync(join(folder, THIRD_PARTY), await notices(target))
-  writeManifest(folder, platformManifest(target))
-  const page = `The native module of \`pmem\` for ${target.triple}. Install \`pmem\`, which brings it.`
-  writeFileSync(join(folder, 'README.md'), `# pmem-${target.name}\n\n${page}\n`)
-  for (const name of licenses(target)) copyFileSync(join(root, name), join(folder, name))
-  return folder
-}
-
-/** The manifest of a target's package. */
-export function platformManifest(target) {
-  const { os, cpu, libc } = target.platform
-  const { version, license, engines } = manifest
-  const main = basename(binaryOf(target))
-  return {
-    name: `pmem-${target.name}`,
-    version,
-    description: `The native module of pmem for ${target.name}`,
-    license,
-    engines,
-    os: [os],
-    cpu: [cpu],
-    ...(libc && { libc: [libc] }),
-    main,
-    files: [main, THIRD_PARTY, ...licenses(target)],
-    ...repository(),
-  }
-}
-
-/** Binaries that contain PMDK have its notice beside them. */
-function licenses({ engines }) {
-  return engines.includes('pmdk') ? ['LICENSE', 'LICENSE-PMDK'] : ['LICENSE']
-}
-
-/** Where the workflow runs that publishes: a package's provenance must name the same place. */
-function repository() {
+/**
+ * The addresses in a manifest, of a package that lies in `directory`. They come from `repository` in the manifest of the checkout; as long
+ * as that has none, from where the workflow runs that publishes, since a package's provenance must name the same place.
+ */
+function addresses(directory) {
   const { GITHUB_SERVER_URL, GITHUB_REPOSITORY } = process.env
-  if (!GITHUB_REPOSITORY) return {}
-  return { repository: { type: 'git', url: `git+${GITHUB_SERVER_URL}/${GITHUB_REPOSITORY}.git` } }
-}
-
-function writeManifest(folder, content) {
-  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(content, null, 2)}\n`)
+  const url = manifest.repository?.url ?? (GITHUB_REPOSITORY && `git+${GITHUB_SERVER_URL}/${GITHUB_REPOSITORY}.git`)
+  if (!url) return {}
+  const page = url.replace(/^git\+/, '').replace(/\.git$/, '')
+  const repository = { type: 'git', url, ...(directory && { directory }) }
+  return { homepage: `${page}#readme`, bugs: `${page}/issues`, repository }
 }

@@ -1,6 +1,7 @@
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { run } from '../run.mjs'
+import { Unavailable, folderOf, obtain } from '../tools.mjs'
 import { debian, npmPackage, python, unpackedDebian } from './tools.mjs'
 
 const NODE = '22.23.3'

@@ -8,15 +8,18 @@ import { installModules } from '../modules.mjs'
 import { bin, root, run } from '../run.mjs'
 import { inTurns } from '../turns.mjs'
 import { testBinaries } from './binary-tests.mjs'
-import { binaryOf, buildTarget, packageFolder } from './build.mjs'
-import { THIRD_PARTY, companionManifest, manifest, packAll, packed, tarball } from './pack.mjs'
+import { buildTarget } from './build.mjs'
+import { companionManifest, packAll, packed, staged, tarball } from './pack.mjs'
+import { linkedFiles } from './pages.mjs'
+import { THIRD_PARTY, binaryOf, manifest } from './platforms.mjs'
 import { runners } from './runners.mjs'
 import { Suite } from './suite.mjs'
 import { hostTarget, targets } from './targets.mjs'
 import { installedBinary, sources, withUser } from './user.mjs'
 
-/** The size budget, unpacked. */
+/** The size budget, unpacked: of what is in the root package beside its pages, of these, and of a platform's package. */
 const LARGEST_ROOT = 680_000
+const LARGEST_PAGES = 260_000
 const LARGEST_PLATFORM = 3_400_000
 
 /** How long a program may take on another platform, in milliseconds. */
@@ -66,6 +69,10 @@ export async function testPackedContents() {
 }
 
 async function testContents(suite, built) {
+  await suite.check('npm/ has what `npm run manifests` writes', async () => {
+    const { ok, output } = await run(process.execPath, [join(root, 'scripts/manifests.mjs'), '--check'])
+    assert.ok(ok, output)
+  })
   await testTarballs(suite, built)
   await testBinaries(suite, built)
 }
@@ -138,7 +145,8 @@ async function testTarballs(suite, built) {
     assert.deepEqual(names.filter((name) => /\.(node|rs|toml)$|(?<!\.d)\.[cm]?ts$/.test(name)), [])
   })
   const beside = companions.map(companionManifest)
-  for (const name of ['pmem', ...beside.map((companion) => companion.name), ...built.map((target) => `pmem-${target.name}`)]) {
+  const packages = ['pmem', ...beside.map((companion) => companion.name), ...built.map((target) => `pmem-${target.name}`)]
+  for (const name of packages) {
     await suite.check(`${name} has no script`, () => {
       assert.equal(JSON.parse(extracted(name, 'package.json')).scripts, undefined)
     })
@@ -157,10 +165,12 @@ async function testTarballs(suite, built) {
     })
   }
   await suite.check('the README has the example that is tested', () => {
-    const [page, example] = [join(root, 'npm/pmem/README.md'), join(sources, 'bundle/native-binding.mjs')]
+    const [page, example] = [join(staged('pmem'), 'README.md'), join(sources, 'bundle/native-binding.mjs')]
     assert.ok(readFileSync(page, 'utf8').includes(`\`\`\`mjs\n${readFileSync(example, 'utf8')}\`\`\``))
   })
-  await suite.check('the root package is small', () => assertSmaller(join(root, 'npm/pmem'), LARGEST_ROOT))
+  const isPage = (path) => path.startsWith(join(staged('pmem'), 'docs'))
+  await suite.check('the root package is small', () => assertSmaller(staged('pmem'), LARGEST_ROOT, (path) => !isPage(path)))
+  await suite.check('its pages are few', () => assertSmaller(staged('pmem'), LARGEST_PAGES, isPage))
   for (const target of built) {
     await suite.check(`pmem-${target.name}: its files`, async () => {
       const notices = target.engines.includes('pmdk') ? ['LICENSE', 'LICENSE-PMDK'] : ['LICENSE']
@@ -171,7 +181,7 @@ async function testTarballs(suite, built) {
       assert.ok(extracted(`pmem-${target.name}`, basename(binaryOf(target))).equals(readFileSync(binaryOf(target))))
       assert.match(extracted(`pmem-${target.name}`, THIRD_PARTY).toString(), /^napi 3[^]*^napi\b[^]*Permission is hereby granted/m)
     })
-    await suite.check(`pmem-${target.name}: its size`, () => assertSmaller(packageFolder(target), LARGEST_PLATFORM))
+    await suite.check(`pmem-${target.name}: its size`, () => assertSmaller(staged(`pmem-${target.name}`), LARGEST_PLATFORM))
   }
   const clean = async (command, ...args) => {
     const { ok, output } = await run(command, args)
@@ -182,11 +192,19 @@ async function testTarballs(suite, built) {
     const profile = type === 'module' ? 'esm-only' : 'strict'
     await suite.check(`${name}: the types are not wrong`, () => clean(bin('attw'), tarball(name), '--profile', profile))
   }
-  for (const folder of ['pmem', ...beside.map(({ name }) => name), ...built.map(({ name }) => name)]) {
-    const packs = () => clean('npm', 'pack', '--dry-run', join(root, 'npm', folder))
-    await suite.check(`npm packs ${folder} without a warning`, packs)
+  for (const name of packages) {
+    await suite.check(`npm packs ${name} without a warning`, () => clean('npm', 'pack', '--dry-run', staged(name)))
+    await suite.check(`${name}: its README is there, and links to what is in the package`, () => assertLinks(name))
   }
   await suite.check('nothing else is packed', () => assert.equal(readdirSync(packed).length, built.length + companions.length + 1))
+}
+
+/** That all pages of a package stand by themselves. */
+async function assertLinks(name) {
+  const files = await contents(tarball(name))
+  const links = files.filter((file) => file.endsWith('.md')).flatMap((page) => linkedFiles(page, extracted(name, page).toString()))
+  assert.ok(files.includes('README.md'))
+  assert.deepEqual(links.filter((file) => !files.includes(file)), [])
 }
 
 /** A file of a package that is packed. */
@@ -200,9 +218,10 @@ async function contents(path) {
   return stdout.trim().split('\n').map((name) => name.replace('package/', '')).toSorted()
 }
 
-function assertSmaller(folder, limit) {
+function assertSmaller(folder, limit, counts = () => true) {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
-  const size = files.reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0)
+  const paths = files.map(({ parentPath, name }) => join(parentPath, name)).filter(counts)
+  const size = paths.reduce((sum, path) => sum + statSync(path).size, 0)
   assert.ok(size < limit, `${folder} has ${size} bytes, the budget is ${limit}`)
 }
 
