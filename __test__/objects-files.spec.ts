@@ -464,6 +464,17 @@ test('the smallest maxSize is enough for a root, and one below that is no limit 
   throws(t, { code: 'ENOSPC', path: store.path }, () => again.root.set('b', 'x'.repeat(1 << 20)))
 })
 
+test('who opens a store that is open takes its maxSize, and is refused with another one', (t) => {
+  const maxSize = 20 << 20
+  const store = open(t, () => new Map<any, any>(), { maxSize })
+  for (const options of [{}, { maxSize }]) reopened(t, store, options).close()
+  throws(t, { code: 'ERR_INVALID_ARG_VALUE', says: 'another readonly, durability or maxSize' }, () => reopened(t, store, { maxSize: maxSize + 1 }))
+  const unlimited = open(t, () => new Map<any, any>())
+  throws(t, { code: 'ERR_INVALID_ARG_VALUE', says: 'maxSize' }, () => reopened(t, unlimited, { maxSize }))
+  store.root.set('a', 1)
+  t.is(store.root.get('a'), 1)
+})
+
 test('a store grows up to maxSize and not beyond', (t) => {
   const maxSize = 19 << 20
   const store = open(t, () => new Map<any, any>(), { maxSize })

@@ -201,8 +201,8 @@ test.serial('getOrInsert gives what another thread has inserted meanwhile', (t) 
 })
 
 test.serial('no other thread inserts while getOrInsertComputed calls its function', (t) => {
-  const store = open(t, (store) => ({ map: new Map(), sorted: store.sortedMap() }), { busyTimeout: 0 })
-  const other = new Other(t, store.path)
+  const store = open(t, (store) => ({ map: new Map(), sorted: store.sortedMap() }))
+  const other = new Other(t, store.path, [], { busyTimeout: 0 })
   other.now(() => {})
   const refused = (store: AnyStore, name: string) => {
     try {
@@ -327,6 +327,16 @@ test.serial('a change waits as long as busyTimeout says for another thread, and 
   await held.leave()
   store.transaction(() => (store.root.a += 5))
   t.is(store.root.a, 7)
+})
+
+test.serial('each handle waits as long as its own busyTimeout says, whoever opened the store first', async (t) => {
+  const store = open(t, () => ({ a: 1 }), { busyTimeout: 20_000 })
+  const hasty = reopened(t, store, { busyTimeout: 100 })
+  const held = new Other(t, store.path).hold(20_000, ({ root }) => (root.a = 2))
+  const started = performance.now()
+  throws(t, 'ERR_PMEM_BUSY', () => (hasty.root.a = 3))
+  t.true(performance.now() - started < 10_000)
+  await held.leave()
 })
 
 test.serial('a change goes on as soon as the other thread has ended its transaction', async (t) => {

@@ -41,13 +41,13 @@ export class Other {
   #failed: Error | undefined
 
   /** @param classes the names of the classes that it has: such without anything of their own */
-  constructor(t: ExecutionContext, path: string, classes: readonly string[] = []) {
+  constructor(t: ExecutionContext, path: string, classes: readonly string[] = [], options: objects.OpenOptions<any> = {}) {
     this.#peer = startWorker(t)
-    const begin = (it: It, path: string, names: readonly string[]) => {
+    const begin = (it: It, path: string, names: readonly string[], options: objects.OpenOptions<any>) => {
       const classes = Object.fromEntries(names.map((name) => [name, class extends it.objects.Persistent {}]))
-      it.kept['store'] = it.objects.open(path, { create: false, classes })
+      it.kept['store'] = it.objects.open(path, { create: false, classes, ...options })
     }
-    this.#peer.run(begin, path, classes).catch((error: Error) => (this.#failed = error))
+    this.#peer.run(begin, path, classes, options).catch((error: Error) => (this.#failed = error))
   }
 
   /** Runs a function there, which gets the store and is sent as text. */

@@ -29,7 +29,10 @@ export interface OpenOptions<R = unknown> {
   durability?: 'commit' | 'group'
   /** How long a change waits for the transaction of another thread, in milliseconds, before it throws `ERR_PMEM_BUSY`. Default: 5000. */
   busyTimeout?: Size
-  /** How large the file may become, in bytes; that of a new store at least 17,379,328. Default: no limit. */
+  /**
+   * How large the file may become, in bytes; that of a new store at least 17,379,328. Default: no limit, or where the store is open in this
+   * process already, that of the others. Another one than theirs is refused, with `ERR_INVALID_ARG_VALUE`, as another `durability` is.
+   */
   maxSize?: Size
   /** The version of what is stored, by the program's own count. A store of a later one is refused. Default: 0. */
   version?: number

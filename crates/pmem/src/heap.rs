@@ -83,9 +83,9 @@ pub struct HeapOptions {
     pub mode: u32,
     /// When commits are durable.
     pub durability: Durability,
-    /// How long [`Heap::begin`] waits for others.
+    /// How long [`Heap::begin`] of this handle waits for others.
     pub busy_timeout: Duration,
-    /// How long the file may get, in bytes.
+    /// How long the file may get, in bytes. None is no limit, or where the store is open already that of the others.
     pub max_len: Option<u64>,
     /// Checkpoints are written by a thread of their own.
     pub background: bool,
@@ -137,6 +137,7 @@ pub struct HeapStats {
 /// Handles of one file share it. The last one closes it.
 pub struct Heap {
     inner: Share,
+    busy_timeout: Duration,
 }
 
 /// A share of a store. Views and transactions of one handle have the same one: taking another would look the file up.
@@ -265,15 +266,15 @@ impl Heap {
     /// `EAGAIN` where another process has it open; [`Error::Broken`] for a damaged or another file, which stays as it is;
     /// [`Error::Newer`]; what the operating system says.
     pub fn open(path: &Path, options: &HeapOptions) -> Result<Self> {
-        opening::open(path, options).map(|inner| Self::with(Arc::new(inner)))
+        opening::open(path, options).map(|inner| Self::with(Arc::new(inner), options.busy_timeout))
     }
 
-    fn with(inner: Share) -> Self {
+    fn with(inner: Share, busy_timeout: Duration) -> Self {
         // A transaction of the only handle changes in place what a second one would read.
         let turn = locked(&inner.desk);
         inner.handles.fetch_add(1, Ordering::SeqCst);
         drop(turn);
-        Self { inner }
+        Self { inner, busy_timeout }
     }
 
     /// The file.
@@ -296,7 +297,7 @@ impl Heap {
     /// [`Error::Held`] where someone else's takes longer than the time to wait; `EROFS` for a readonly store;
     /// [`Error::Uncertain`] after a flush failed.
     pub fn begin(&self) -> Result<Transaction> {
-        Transaction::begin(self.inner.clone(), self.inner.options.busy_timeout, false)
+        Transaction::begin(self.inner.clone(), self.busy_timeout, false)
     }
 
     /// Begins a transaction that waits for nothing: there is none where another one is open, and its commit is durable by the next
@@ -325,7 +326,7 @@ impl Heap {
 
     /// How long [`Heap::begin`] waits for others.
     pub fn busy_timeout(&self) -> Duration {
-        self.inner.options.busy_timeout
+        self.busy_timeout
     }
 
     /// What hashes of this store begin with, so that nobody chooses keys whose hashes are equal.
@@ -437,7 +438,7 @@ impl std::fmt::Debug for Heap {
 
 impl Clone for Heap {
     fn clone(&self) -> Self {
-        Self::with(self.inner.clone())
+        Self::with(self.inner.clone(), self.busy_timeout)
     }
 }
 

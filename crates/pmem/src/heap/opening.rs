@@ -46,12 +46,13 @@ pub(super) fn open(path: &Path, options: &HeapOptions) -> Result<Shared<Inner>> 
 }
 
 fn may_share(inner: &Inner, options: &HeapOptions) -> Result<()> {
-    let HeapOptions { readonly, durability, .. } = inner.options;
-    // Who only reads has no durability.
-    if readonly == options.readonly && (readonly || durability == options.durability) {
+    let HeapOptions { readonly, durability, max_len, .. } = inner.options;
+    // Who names no limit takes the one there is. Who only reads has neither that nor a durability.
+    let has_limit = options.max_len.is_none() || options.max_len == max_len;
+    if readonly == options.readonly && (readonly || (durability == options.durability && has_limit)) {
         return Ok(());
     }
-    let reason = "the store, or a snapshot of it, is open in this process with another readonly or durability";
+    let reason = "the store, or a snapshot of it, is open in this process with another readonly, durability or maxSize";
     Err(Error::InvalidValue { name: "options", reason })
 }
 
@@ -256,7 +257,7 @@ pub(super) fn copy(view: &View, path: &Path, options: &HeapOptions) -> Result<()
     }
     let options = HeapOptions { durability: Durability::Commit, readonly: false, max_len: None, ..options.clone() };
     let (inner, mut made) = make(path, &options, Some(view.inner.store.salt))?;
-    let heap = Heap::with(Arc::new(inner));
+    let heap = Heap::with(Arc::new(inner), options.busy_timeout);
     if deliberate::is_on("heap: unfinished copy has a name") {
         made.keep(path, OPEN)?;
     }
