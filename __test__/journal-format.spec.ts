@@ -252,6 +252,17 @@ test('a journal that was recovered is read, and one before it is', async (t) => 
   }
 })
 
+test('a journal has its uuid from when it was made on, also for who only reads it', (t) => {
+  const events = opened(t)
+  const name = readdirSync(events.path).find((file) => file.endsWith('.seg'))!
+  t.regex(events.uuid, /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/)
+  t.is(events.uuid.replaceAll('-', ''), readSegment(events.path, name).uuid)
+  t.not(opened(t).uuid, events.uuid)
+  const copy = copied(t, events.path)
+  events.close()
+  for (const options of [{ readonly: true }, {}]) for (const path of [events.path, copy]) t.is(opened(t, options, path).uuid, events.uuid)
+})
+
 test('damage is found', async (t) => {
   const events = opened(t, { segmentSize: 64 << 10 })
   await fill(events)

@@ -28,14 +28,14 @@ import { type JournalRecord, RecordScan, readOne } from './records.js'
 import { RecordReader, RecordWriter } from './streams.js'
 
 /** Makes a journal of what the native side gave. */
-export let newJournal: (opened: Opened, torn: number) => Journal
+export let newJournal: (opened: Opened, uuid: string, torn: number) => Journal
 
 /**
  * A durable sequence of records in a folder. {@link open} makes it.
  *
  * Records have sequences, which count up without gaps and are never used again. One process appends, any number of processes
  * read. Handles on the same folder in one process, also those of workers, share the journal. After `close` every use throws
- * `ERR_PMEM_CLOSED`, except `closed`, `path`, `readonly`, `recovered` and closing again.
+ * `ERR_PMEM_CLOSED`, except `closed`, `path`, `readonly`, `uuid`, `recovered` and closing again.
  *
  * @example
  * import { journal } from 'pmem'
@@ -47,11 +47,16 @@ export let newJournal: (opened: Opened, torn: number) => Journal
  */
 export class Journal implements Disposable, AsyncDisposable, Iterable<JournalRecord> {
   readonly #opened: Opened
+  /**
+   * What names the journal, from when it was made on: `'01234567-89ab-cdef-0123-456789abcdef'`. A copy of its folder has the same one. With a
+   * sequence it names a record.
+   */
+  readonly uuid: string
   /** What opening has cut: `torn` bytes that a write left behind which a crash had interrupted. */
   readonly recovered: { readonly torn: number }
 
   static {
-    newJournal = (opened, torn) => new Journal(INSIDE, opened, torn)
+    newJournal = (opened, uuid, torn) => new Journal(INSIDE, opened, uuid, torn)
     inspectAs(Journal.prototype, (journal) => ({
       known: { path: journal.path },
       details() {
@@ -62,9 +67,10 @@ export class Journal implements Disposable, AsyncDisposable, Iterable<JournalRec
     }))
   }
 
-  private constructor(key: typeof INSIDE, opened: Opened, torn: number) {
+  private constructor(key: typeof INSIDE, opened: Opened, uuid: string, torn: number) {
     requireInside(key, 'Journal', 'journal.open')
     this.#opened = opened
+    this.uuid = uuid
     this.recovered = Object.freeze({ torn })
   }
 

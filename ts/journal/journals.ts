@@ -69,10 +69,10 @@ export interface Damage {
 export function open(folder: Path, options?: OpenOptions): Journal {
   const { flags, maxPending } = toOpenArguments(options)
   const bytes = toPath('folder', folder)
-  const { handle, torn } = native.journalOpen(bytes, flags)
+  const { handle, torn, uuid } = native.journalOpen(bytes, flags)
   const opened = new Opened(handle, textOf(bytes), flags.readonly)
   if (maxPending !== undefined) native.journalLimitPending(handle, maxPending)
-  return newJournal(opened, torn)
+  return newJournal(opened, uuid, torn)
 }
 
 /**

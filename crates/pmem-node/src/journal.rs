@@ -64,6 +64,8 @@ pub struct JournalInfo {
     pub handle: f64,
     /// How many bytes opening has cut.
     pub torn: f64,
+    /// What names the journal.
+    pub uuid: String,
 }
 
 /// What a check finds.
@@ -98,7 +100,20 @@ pub struct JournalFinding {
 #[napi(catch_unwind)]
 pub fn journal_open(env: &Env, folder: Uint8ArraySlice<'_>, flags: JournalFlags) -> napi::Result<JournalInfo> {
     let journal = Journal::open(&path_of(&folder), &flags.options());
-    keep(env, journal, |journal, handle| JournalInfo { handle, torn: journal.recovered() as f64 })
+    keep(env, journal, |journal, handle| JournalInfo {
+        handle,
+        torn: journal.recovered() as f64,
+        uuid: uuid_text(journal.uuid()),
+    })
+}
+
+/// A uuid as it is written: `01234567-89ab-cdef-0123-456789abcdef`.
+fn uuid_text(uuid: [u8; 16]) -> String {
+    let mut text = format!("{:032x}", u128::from_be_bytes(uuid));
+    for at in [20, 16, 12, 8] {
+        text.insert(at, '-');
+    }
+    text
 }
 
 /// What is sound in a folder, and what is not.

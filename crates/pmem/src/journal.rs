@@ -268,6 +268,14 @@ impl Journal {
         self.readonly
     }
 
+    /// What names the journal, as bytes by chance that it was made with. Copies of its folder have the same one.
+    pub fn uuid(&self) -> [u8; 16] {
+        match &self.core {
+            Core::Writer(writer) => writer.uuid,
+            Core::Reader(reader) => reader.view().uuid,
+        }
+    }
+
     /// How many bytes opening has cut.
     pub fn recovered(&self) -> u64 {
         match &self.core {

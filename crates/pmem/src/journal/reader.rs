@@ -30,7 +30,7 @@ pub(super) struct View {
     folder: PathBuf,
     is_remote: bool,
     pub(super) shelf: Shelf,
-    uuid: Uuid,
+    pub(super) uuid: Uuid,
     first: AtomicU64,
     /// The sequence behind what is known to be durable. It only grows.
     next: AtomicU64,

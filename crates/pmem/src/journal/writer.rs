@@ -37,7 +37,7 @@ pub(super) struct Writer {
     pub(super) waits: Arc<Waits>,
     pub(super) options: JournalOptions,
     pub(super) torn: u64,
-    uuid: Uuid,
+    pub(super) uuid: Uuid,
     /// Sequences, in the order in which callers got them. Taken before the active segment.
     order: Mutex<Order>,
     active: Mutex<Active>,
