@@ -201,9 +201,14 @@ impl Segment {
         Ok(frames::decode(scratch, self.header.salt, place.offset))
     }
 
-    /// That there is no sound record at a place, where one has to be.
+    /// That there is no sound record at a place, where one has to be; or one that a later version wrote.
     pub(super) fn broken(&self, place: Place, broken: Broken) -> Error {
         let Place { sequence, offset } = place;
+        if broken == Broken::Unknown {
+            let what =
+                format!("the record {sequence}, at byte {offset}, is of a kind or has flags that are not known here");
+            return Error::Newer { file: self.path.clone(), what };
+        }
         Error::Damaged { file: self.path.clone(), offset, sequence, what: broken.text().to_owned() }
     }
 }

@@ -181,6 +181,47 @@ fn damaged_records_are_skipped_where_that_is_asked_for() {
     });
 }
 
+/// Writes a sound frame of a later version over the first record of a segment; returns what the segment is then.
+fn write_newer(path: &Path) -> Vec<u8> {
+    let (segment, _) = segment::Segment::open(path, false).unwrap();
+    let (mut bytes, start) = (fs::read(path).unwrap(), format::DATA_START as usize);
+    let frame = frames::Frame { flags: 8, ..frames::peek(&bytes[start..]) };
+    let (mut newer, payload) = (Vec::new(), vec![7; frame.len - frames::HEADER]);
+    frames::encode(&mut newer, segment.header.salt, start as u64, &frame, &payload);
+    bytes[start..start + newer.len()].copy_from_slice(&newer);
+    fs::write(path, &bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn records_of_a_later_version_are_no_damage() {
+    on_each_medium(|folder| {
+        let path = &long(folder)[1];
+        let bytes = write_newer(path);
+        let journal = open(folder);
+        let error = read_from(&journal, 0, false).unwrap_err();
+        assert!(matches!(&error, Error::Newer { file, .. } if file == path), "{error}");
+        assert!(matches!(Journal::check(folder), Err(Error::Newer { .. })));
+        drop(journal);
+        assert_eq!(&fs::read(path).unwrap(), &bytes);
+    });
+}
+
+#[test]
+fn a_record_of_a_later_version_is_not_cut() {
+    on_each_medium(|folder| {
+        let journal = small(folder);
+        let copy = folder.with_extension("copy");
+        copy_folder(folder, &copy);
+        drop(journal);
+        let path = &chain::segment_paths(&copy).unwrap()[0];
+        let bytes = write_newer(path);
+        let error = refused(&copy);
+        assert!(matches!(error, Error::Newer { .. }), "{error}");
+        assert_eq!(fs::read(path).unwrap(), bytes);
+    });
+}
+
 #[test]
 fn the_copy_of_a_segment_in_a_record_is_no_segment() {
     on_each_medium(|folder| {
