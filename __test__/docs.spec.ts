@@ -90,11 +90,23 @@ test('a wrong snippet is reported with its line', async (t) => {
   }
 })
 
-test('the README names every error code', (t) => {
+test('the README is short', (t) => {
+  t.true(readFileSync(join(root, 'README.md'), 'utf8').trimEnd().split('\n').length <= 150)
+})
+
+test('adapters.md has the programs that the pages of the adapters have, which their own tests run', (t) => {
+  const read = (path: string) => readFileSync(join(root, path), 'utf8')
+  const programs = Array.from(read('docs/adapters.md').matchAll(/^```mjs\n(.*?)^```$/gms), ([, code]) => code ?? '')
+  const pages = ['level', 'keyv'].map((name) => read(`packages/${name}/README.md`))
+  t.true(programs.length > 0)
+  t.deepEqual(programs.filter((code) => !pages.some((page) => page.includes(`\`\`\`js\n${code}\`\`\``))), [])
+})
+
+test('the page on guarantees names every error code', (t) => {
   const read = (path: string) => readFileSync(join(root, path), 'utf8')
   const codes = new Set(`${read('ts/shared/errors.ts')}${read('crates/pmem/src/error.rs')}`.match(/\bERR_\w+/g))
-  const readme = read('README.md')
-  t.deepEqual([...codes].filter((code) => !readme.includes(`\`${code}\``)), [])
+  const page = read('docs/guarantees.md')
+  t.deepEqual([...codes].filter((code) => !page.includes(`\`${code}\``)), [])
 })
 
 function runMain(t: ExecutionContext, args: readonly string[], env?: NodeJS.ProcessEnv): Promise<Ended> {

@@ -33,7 +33,7 @@ const LANGUAGES = new Map<string, Snippet['language']>([
   ['javascript', 'js'],
 ])
 
-/** Every snippet of the README, of the guides and of the doc comments. */
+/** Every snippet of the README, of the pages in `docs/` and of the doc comments. */
 export function findSnippets(): Snippet[] {
   const pages = ['README.md', ...filesBelow('docs', '.md')]
   const modules = ['index.ts', ...filesBelow('ts', '.ts')]
@@ -44,7 +44,8 @@ export function findSnippets(): Snippet[] {
   ]
 }
 
-function filesBelow(folder: string, extension: string): string[] {
+/** The files of a folder of the checkout, and of all folders in it, relative to the checkout. */
+export function filesBelow(folder: string, extension: string): string[] {
   if (!existsSync(join(root, folder))) return []
   const names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
   return names.filter((name) => name.endsWith(extension)).map((name) => `${folder}/${name}`).toSorted()

@@ -164,8 +164,8 @@ async function testTarballs(suite, built) {
       assert.deepEqual(others, ['LICENSE', 'package.json'])
     })
   }
-  await suite.check('the README has the example that is tested', () => {
-    const [page, example] = [join(staged('pmem'), 'README.md'), join(sources, 'bundle/native-binding.mjs')]
+  await suite.check('the page on platforms has the example that is tested', () => {
+    const [page, example] = [join(root, 'docs/platforms.md'), join(sources, 'bundle/native-binding.mjs')]
     assert.ok(readFileSync(page, 'utf8').includes(`\`\`\`mjs\n${readFileSync(example, 'utf8')}\`\`\``))
   })
   const isPage = (path) => path.startsWith(join(staged('pmem'), 'docs'))
