@@ -2,29 +2,14 @@
 // and says which goals are met. The filter is a part of the names of the rows wanted. `npm run bench -- barriers` prints
 // instead what each durable operation costs a device.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
-import os from 'node:os'
-import { join, parse } from 'node:path'
+import { join } from 'node:path'
+import { buildPrograms, machine } from './lib/bench.mjs'
 import { onGround } from './lib/ground.mjs'
 import { installModules } from './lib/modules.mjs'
-import { main, root, step, StepError } from './lib/run.mjs'
+import { main, root, StepError } from './lib/run.mjs'
 import { setUp } from './lib/setup.mjs'
 
-const sources = join(root, 'bench/c')
-const programs = join(root, 'build/bench/c')
 const built = (file) => join(root, 'build/bench', file)
-
-/** Each file beside the harness is a program, over the harness where it includes it. */
-async function buildPrograms() {
-  mkdirSync(programs, { recursive: true })
-  for (const { name, ext, base } of readdirSync(sources).map((file) => parse(file))) {
-    if (ext !== '.c' || name === 'harness') continue
-    const harness = readFileSync(join(sources, base), 'utf8').includes('"harness.h"') ? ['harness.c'] : []
-    const args = ['-O2', '-Wall', '-Wextra', '-Werror', '-o', join(programs, name), base, ...harness]
-    args.push('-Wl,--as-needed', '-lpmemlog', '-lpmemblk', '-lpmem')
-    await step(`C program: ${name}`, 'cc', args, { cwd: sources })
-  }
-}
 
 /** Their rows are undecided without them. */
 async function installPeers() {
@@ -62,11 +47,6 @@ async function measureBarriers() {
     const { status } = spawnSync(process.execPath, [built('barriers.mjs'), folder], options)
     if (status !== 0) throw new StepError('What reaches the device could not be counted')
   })
-}
-
-function machine() {
-  const cores = os.cpus()
-  return `${cores[0]?.model}, ${cores.length} cores, ${os.type()} ${os.release()}, Node.js ${process.version}`
 }
 
 await main(async () => {

@@ -3,6 +3,7 @@
 // `npm run lint` too. The last line is the sum of all counts.
 import { join } from 'node:path'
 import { CORE } from './lib/cargo.mjs'
+import { testReport } from './lib/bench-report.mjs'
 import { testCompanions } from './lib/companions.mjs'
 import { add, countAva, countCargo, countSuite, describe, none } from './lib/counts.mjs'
 import { lint } from './lib/lint.mjs'
@@ -67,6 +68,7 @@ async function testAll() {
   if (!quick) total = add(add(total, await testDax(true)), await testPowercuts(CUTS))
   for (const name of runtimes) total = add(total, await testRuntime(name, conditions().slice(0, few)))
   if (!quick) total = add(add(total, await testCompanions()), await testSoak())
+  if (pmdk && !quick && runtimes.includes('node24')) total = add(total, await testReport(binary('node24')))
   if (!quick && !process.argv.includes('--no-packages')) total = add(total, await testPackages(OTHER_PLATFORMS))
   if (process.argv.includes('--lint')) total.failed += await lint(pmdk)
 }

@@ -30,14 +30,14 @@ export async function folderOf(name, work, version = '') {
   return folder
 }
 
-/** A Python environment with what a file names, from PyPI; resolves to the folder of its commands. */
-export async function pythonEnvironment(name, requirements) {
+/** A Python environment with what a file names, from PyPI, built in `env`; resolves to the folder of its commands. */
+export async function pythonEnvironment(name, requirements, env) {
   const wanted = readFileSync(requirements, 'utf8')
-  const folder = await folderOf(name, (path) => makePython(path, requirements, wanted), wanted)
+  const folder = await folderOf(name, (path) => makePython(path, requirements, wanted, env), wanted)
   return join(folder, 'bin')
 }
 
-async function makePython(folder, requirements, wanted) {
+async function makePython(folder, requirements, wanted, env) {
   const what = wanted.trim().split(/==.*\n?/).filter(Boolean).join(', ')
   // Debian has what makes environments in a package of its own.
   if (!(await run('python3', ['-c', 'import ensurepip, venv'])).ok && !(await installDebian(['python3-venv']))) {
@@ -45,7 +45,7 @@ async function makePython(folder, requirements, wanted) {
   }
   await obtain(what, 'Python environment', 'python3', ['-m', 'venv', folder])
   const args = ['install', '--quiet', '--disable-pip-version-check', '--requirement', requirements]
-  await obtain(what, what, join(folder, 'bin/pip'), args)
+  await obtain(what, what, join(folder, 'bin/pip'), args, { env })
 }
 
 /** A program in Go, built from its module; resolves to its path. */

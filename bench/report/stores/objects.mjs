@@ -1,0 +1,21 @@
+import { join } from 'node:path'
+import { objects } from 'pmem'
+import { entry, key, record, records } from '../data.mjs'
+
+export function open(folder) {
+  const store = objects.open(join(folder, 'store'), { root: () => ({ list: [], map: new Map() }) })
+  const { list, map } = store.root
+  return {
+    append: (number) => list.push(record(number)),
+    appendAsync: (number) => store.transactionAsync(() => list.push(record(number))),
+    appendMany: (from, count) => list.push(...records(from, count)),
+    read: (number) => list[number],
+    scan(each) {
+      for (const data of list) each(data)
+    },
+    set: (number, version) => void map.set(key(number), entry(number, version)),
+    setMany: (numbers, version) => void map.setMany(numbers.map((number) => [key(number), entry(number, version)])),
+    get: (number) => objects.toPlain(map.get(key(number))),
+    close: () => store.close(),
+  }
+}
