@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { NO_CHROMIUM, launch } from '../../scripts/lib/chromium.mjs'
 import { setUpCompanion } from '../../scripts/lib/companions.mjs'
 import { main, root, StepError } from '../../scripts/lib/run.mjs'
 
@@ -78,11 +79,11 @@ async function take(browser, { pmem, inspect }, folder, { name, make, colorSchem
 
 await main(async () => {
   await setUpCompanion('inspect')
-  const { launch } = await import('./test/chromium.mjs')
+  const { chromium } = await import('playwright-core')
   const { default: pmem } = await import('pmem')
   const { inspect } = (await import('pmem-inspect')).default
-  const browser = await launch()
-  if (!browser) throw new StepError('Chromium is not installed: apt-get install chromium')
+  const browser = await launch(chromium)
+  if (!browser) throw new StepError(NO_CHROMIUM)
   const folder = mkdtempSync(join(tmpdir(), 'pmem-inspect-'))
   mkdirSync(images, { recursive: true })
   try {

@@ -4,16 +4,17 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { launch } from './chromium.mjs'
+import { chromium } from 'playwright-core'
+import { NO_CHROMIUM, launch } from '../../../scripts/lib/chromium.mjs'
 import { folder, inspected, journal, line, objects, until, writing } from './helpers.mjs'
 import { sampleBlocks, sampleJournal, sampleLog, sampleStore } from './samples.mjs'
 
-const browser = await launch()
+const browser = await launch(chromium)
 test.after(() => browser?.close())
 
 /** A test with a browser, which asks nobody but the inspector for anything and finds nothing wrong, unless that is expected. */
 function seen(name, act, isWrong = false) {
-  test(name, { skip: browser ? false : 'Chromium is not installed: apt-get install chromium' }, async (t) => {
+  test(name, { skip: browser ? false : NO_CHROMIUM }, async (t) => {
     const troubles = []
     const show = async (path, options = {}) => {
       const { address } = await inspected(t, path)
