@@ -1,4 +1,9 @@
-/** What the package exports. The functions and classes of `pmem` are there by themselves too. */
+/**
+ * What the package exports. The functions and classes of `pmem` are there by themselves too.
+ *
+ * @module
+ * @mergeModuleWith <project>
+ */
 
 export * from './region/pmem.js'
 export { capabilities } from './shared/capabilities.js'

@@ -1,4 +1,8 @@
-/** Durable sequences of records: a folder each. */
+/**
+ * Durable sequences of records: a folder each.
+ *
+ * @module journal
+ */
 
 import { type Path, textOf, toPath } from '../shared/arguments.js'
 import { native } from '../shared/native.js'

@@ -1,4 +1,8 @@
-/** Arrays of atomically written blocks: libpmemblk of the NVM Library. */
+/**
+ * Arrays of atomically written blocks: libpmemblk of the NVM Library.
+ *
+ * @module pmemblk
+ */
 
 import { type Path, type Size, textOf, toInteger, toPath } from '../shared/arguments.js'
 import { native } from '../shared/native.js'

@@ -1,4 +1,8 @@
-/** Durable append-only logs: libpmemlog of the NVM Library. */
+/**
+ * Durable append-only logs: libpmemlog of the NVM Library.
+ *
+ * @module pmemlog
+ */
 
 import { type Path, type Size, textOf, toPath } from '../shared/arguments.js'
 import { native } from '../shared/native.js'

@@ -1,4 +1,8 @@
-/** Maps, sets, arrays, objects and instances that are still there after a restart: a file for a store. */
+/**
+ * Maps, sets, arrays, objects and instances that are still there after a restart: a file for a store.
+ *
+ * @module objects
+ */
 
 import { type Path, textOf, toPath } from '../shared/arguments.js'
 import { newerStore, olderStore } from '../shared/errors.js'

@@ -1,4 +1,8 @@
-/** A destination for the lines of pino: each is a record of a journal. */
+/**
+ * A destination for the lines of pino: each is a record of a journal.
+ *
+ * @module pino
+ */
 
 import { Writable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'

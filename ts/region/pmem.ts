@@ -1,4 +1,8 @@
-/** Mapped persistent regions: libpmem of the NVM Library. */
+/**
+ * Mapped persistent regions: libpmem of the NVM Library.
+ *
+ * @module pmem
+ */
 
 import { statSync } from 'node:fs'
 import { types } from 'node:util'

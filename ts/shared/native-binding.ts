@@ -1,6 +1,8 @@
 /**
  * Where the native module comes from, for programs that do not find it in the package of their platform: those that a
  * bundler made into one file, and those that keep binaries in a place of their own, as packaged Electron apps do.
+ *
+ * @module native-binding
  */
 
 import { resolve } from 'node:path'
