@@ -14,6 +14,7 @@ import { testPackages } from './lib/packages/tests.mjs'
 import { main, root } from './lib/run.mjs'
 import { binary, conditions, installRuntimes, testRuntime } from './lib/runtimes.mjs'
 import { buildRecorder, buildWithoutPmdk, setUp, workspace } from './lib/setup.mjs'
+import { testSite } from './lib/site.mjs'
 import { testSoak } from './lib/soak.mjs'
 import { runTests } from './lib/tests.mjs'
 
@@ -67,7 +68,7 @@ async function testAll() {
   }
   if (!quick) total = add(add(total, await testDax(true)), await testPowercuts(CUTS))
   for (const name of runtimes) total = add(total, await testRuntime(name, conditions().slice(0, few)))
-  if (!quick) total = add(add(total, await testCompanions()), await testSoak())
+  if (!quick) total = add(add(add(total, await testCompanions()), await testSite()), await testSoak())
   if (pmdk && !quick && runtimes.includes('node24')) total = add(total, await testReport(binary('node24')))
   if (!quick && !process.argv.includes('--no-packages')) total = add(total, await testPackages(OTHER_PLATFORMS))
   if (process.argv.includes('--lint')) total.failed += await lint(pmdk)
