@@ -49,8 +49,9 @@ function declare(reflection) {
   if (head.includes(`${name}<`) || / (extends|implements) |^abstract/.test(head)) reflection.comment?.summary.unshift(...code(head))
   for (const key of ['typeParameters', 'typeHierarchy', 'implementedTypes']) delete reflection[key]
   flags.setFlag(ReflectionFlag.Abstract, false)
-  // A group without a name has no heading.
-  for (const group of reflection.groups ?? []) group.title = 'none'
+  // TypeDoc leaves what was taken out in its group. A group without a name has no heading.
+  for (const group of reflection.groups ?? []) Object.assign(group, { title: 'none', children: group.children.filter((child) => reflection.children?.includes(child)) })
+  reflection.groups = reflection.groups?.filter(({ children }) => children.length > 0)
 }
 
 /** Whether a type is one of our own that is not exported. */

@@ -27,8 +27,12 @@ export class ApiTheme extends MarkdownTheme {
 class ApiContext extends MarkdownThemeContext {
   constructor(theme, page, options) {
     super(theme, page, options)
-    const { signatures, parametersTable } = this.partials
+    const { declarationTitle, groups, signatures, signatureTitle, parametersTable } = this.partials
     Object.assign(this.partials, {
+      // One at a time, since it takes those without a title for the first.
+      groups: (model, how) => join(...model.groups.map((group) => groups({ kind: model.kind, groups: [group] }, how))),
+      declarationTitle: (model) => compact(declarationTitle(model)),
+      signatureTitle: (model, how) => compact(signatureTitle(model, how)),
       signatures: (model, how) => (how.nested ? signatures(model, how) : this.#signatures(model.signatures)),
       constructor: (model, { headingLevel }) => join(`${'#'.repeat(headingLevel)} Constructor`, this.#signatures(model.signatures)),
       parametersTable: (parameters) => withoutDashes(parametersTable(parameters)),
@@ -48,7 +52,7 @@ class ApiContext extends MarkdownThemeContext {
     const last = signatures.at(-1)
     const { parameters = [] } = last
     return join(
-      ...signatures.map((signature) => this.partials.signatureTitle(signature)),
+      signatures.map((signature) => this.partials.signatureTitle(signature)).join('\n').replaceAll(/\n```\n```ts\n/g, '\n\n'),
       this.#comment(last, { showTags: false }),
       parameters.some(isDescribed) && `**Parameters**\n\n${this.partials.parametersTable(parameters)}`,
       this.#types(signatures.flatMap((signature) => [...(signature.parameters ?? []), ...(signature.typeParameters ?? []), signature])),
@@ -85,6 +89,16 @@ const isDescribed = ({ comment, type }) => Boolean(comment ?? type?.declaration?
 
 /** A type in Markdown as code. */
 const plain = (markdown) => markdown.replaceAll(/\[(`[^`]+`)\]\([^)]+\)/g, '$1').replaceAll(/[`]|\\(?=[<>|[\]_*])/g, '')
+
+/** Code whose lines are indented by two, and whose object types are on one line. */
+function compact(code) {
+  let lines = code.replaceAll(/ +$/gm, '').replaceAll(/^ +/gm, '  ')
+  for (let before; before !== lines; ) {
+    before = lines
+    lines = lines.replaceAll(/\{\n((?: *[^\s}][^\n]*;\n)+) *\}/g, (_, members) => `{ ${members.trim().slice(0, -1).replaceAll(/\n */g, ' ')} }`)
+  }
+  return lines
+}
 
 /** Tables have nothing where there is nothing to say. */
 const withoutDashes = (table) => table.replaceAll(/\| - (?=\|)/g, '|  ')
