@@ -1,7 +1,7 @@
 // The page: what was measured, and what is to be known of it. All figures come from the results.
 import { bars } from './charts.mjs'
 import { better, spread, written } from './figures.mjs'
-import { absent, peers } from './peers.mjs'
+import { peers } from './peers.mjs'
 
 const PLACES = { disk: 'On a disk', memory: 'On memory that counts as persistent', device: 'On a device of its own' }
 
@@ -43,7 +43,7 @@ function head({ machine, date, disk, command, scale }) {
   return `# Benchmarks
 
 What \`pmem\` costs beside what one would take instead, on the same work, in one run. Made by \`${command}\`, all of it, on ${date}:
-${machine}. The disk is ${disk}. It takes a quarter of an hour. Figures are of that machine and minute: run it on yours.
+${machine}. The disk is ${disk}. It takes ten minutes. Figures are of that machine and minute: run it on yours.
 
 **How to read it.** Each peer has a process and a folder of its own. Rounds are taken in turns, ${scale.rounds} of each, after one that is not counted; a cell
 has the one in the middle, and in brackets the fastest and the slowest. Data differs each time, and at the end each store is asked for what was
@@ -55,12 +55,14 @@ a system call there and no more. Where another one is better by a tenth or more 
 
 function promises({ versions }) {
   const rows = Object.entries(peers).filter(([, { guarantee }]) => guarantee).map(([name, { guarantee }]) => `| ${name} | ${versions[name] ?? ''} | ${guarantee} |`)
-  const others = Object.entries(absent).map(([name, why]) => `| ${name} | | not measured: ${why} |`)
   return `## What each promises
 
 | | version | when the call has returned, or its promise has resolved |
 |---|---|---|
-${[...rows, ...others].join('\n')}`
+${rows.join('\n')}
+
+mmap-io is \`@riaskov/mmap-io\`, which is built here with the flags that Node.js 24 takes; by itself it does not compile for that, nor does
+\`mmap-io\` 1.1.7.`
 }
 
 function* sections(results) {

@@ -9,6 +9,9 @@ import { Unavailable, pythonEnvironment } from './tools.mjs'
 
 const folder = join(root, 'bench/report')
 
+/** Without these @riaskov/mmap-io does not compile for Node.js 24. It is optional. */
+const CXXFLAGS = '-std=gnu++20 -include v8.h'
+
 /** Installs the peers, with the Node.js that runs them and the checkout's package beside them. */
 export async function installReport(node) {
   await installPeers(node)
@@ -20,7 +23,7 @@ async function installPeers(node) {
   const stamp = join(folder, 'node_modules/.installed-lock')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return
   const { stdout: npm } = await run('npm', ['root', '--global'])
-  const env = { PATH: dirname(node) + delimiter + process.env.PATH, npm_config_nodedir: dirname(dirname(node)) }
+  const env = { PATH: dirname(node) + delimiter + process.env.PATH, npm_config_nodedir: dirname(dirname(node)), CXXFLAGS }
   await step('what to measure against', node, [join(npm.trim(), 'npm/bin/npm-cli.js'), 'ci', '--loglevel=error'], { cwd: folder, env })
   writeFileSync(stamp, lock)
 }

@@ -1,11 +1,11 @@
-"""pynvm.py CASE FOLDER MILLISECONDS: prints the nanoseconds of one append to a log, or of one overwritten and persisted line."""
+"""pynvm.py FOLDER MILLISECONDS: prints the nanoseconds of one append to a log."""
 import os
 import sys
 import time
 
-from nvm import pmem, pmemlog
+from nvm import pmemlog
 
-case, folder, milliseconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+folder, milliseconds = sys.argv[1], float(sys.argv[2])
 data = os.urandom(1 << 20)
 
 
@@ -19,19 +19,7 @@ def append(path):
     return lambda number: log.append(record(number))
 
 
-def overwrite(path):
-    region = pmem.map_file(path, 1 << 20, pmem.FILE_CREATE, 0o666)
-
-    def store(number):
-        place = (number * 64) % (1 << 20)
-        region.seek(place)
-        region.write(record(number))
-        region.persist()
-
-    return store
-
-
-call = {"append": append, "overwrite": overwrite}[case](os.path.join(folder, "pynvm-%d" % os.getpid()))
+call = append(os.path.join(folder, "pynvm-%d" % os.getpid()))
 start, count = time.perf_counter(), 0
 while time.perf_counter() - start < milliseconds / 1000:
     for _ in range(16):

@@ -30,6 +30,10 @@ export function open(folder) {
       for (const number of numbers) state.map[key(number)] = entry(number, version)
       save()
     },
+    change(number, version) {
+      state.map[key(number)].visits = version
+      save()
+    },
     get: (number) => state.map[key(number)],
     close() {},
   }

@@ -14,6 +14,7 @@ export async function open(folder) {
     read: async (number) => Buffer.from((await level.get(`record:${String(number).padStart(12, '0')}`)).data, 'base64'),
     set: (number, version) => level.put(key(number), entry(number, version), sync),
     setMany: (numbers, version) => level.batch(numbers.map((number) => ({ type: 'put', key: key(number), value: entry(number, version) })), sync),
+    change: async (number, version) => level.put(key(number), { ...(await level.get(key(number))), visits: version }, sync),
     get: (number) => level.get(key(number)),
     close: () => level.close(),
   }

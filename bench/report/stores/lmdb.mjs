@@ -22,6 +22,7 @@ export function open(folder) {
     overwritten: (number) => list.get(number),
     set: (number, version) => void map.putSync(key(number), entry(number, version)),
     setMany: (numbers, version) => map.transactionSync(() => numbers.forEach((number) => map.putSync(key(number), entry(number, version)))),
+    change: (number, version) => void map.putSync(key(number), { ...map.get(key(number)), visits: version }),
     get: (number) => map.get(key(number)),
     close: () => root.close(),
   }

@@ -8,9 +8,9 @@ export function open(folder) {
   if (!python) throw new Error('pynvm 0.3.1 could not be installed')
   const env = { ...process.env, LD_LIBRARY_PATH: process.env.PMEM_BENCH_LIBRARIES }
   return {
-    async external(name, milliseconds) {
+    async external(_, milliseconds) {
       const program = fileURLToPath(new URL('../programs/pynvm.py', import.meta.url))
-      const { stdout } = await promisify(execFile)(python, [program, name, folder, String(milliseconds)], { env })
+      const { stdout } = await promisify(execFile)(python, [program, folder, String(milliseconds)], { env })
       return Number(stdout)
     },
     close() {},

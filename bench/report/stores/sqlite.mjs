@@ -33,6 +33,10 @@ export function sqlite(database) {
     overwritten: (number) => Buffer.from(fixed.get(number).data),
     set: store,
     setMany: (numbers, version) => transaction(() => numbers.forEach((number) => store(number, version))),
+    change(number, version) {
+      const value = JSON.parse(get.get(key(number)).value)
+      put.run(key(number), JSON.stringify({ ...value, visits: version }))
+    },
     get: (number) => JSON.parse(get.get(key(number)).value),
     close: () => database.close(),
   }
