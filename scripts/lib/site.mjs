@@ -13,15 +13,16 @@ export const siteOutput = join(folder, 'dist')
 
 /** Builds the documentation site, for the root of a server or the path that `args` names. */
 export async function buildSite(args = []) {
-  // Types of the native module belong to what TypeDoc reads; napi-rs makes them.
-  if (existsSync(join(root, 'binding.d.cts'))) await installModules('node modules', root)
-  else await setUp()
+  // TypeDoc reads Node.js's types.
+  await installModules('node modules', root)
   await installModules('site: modules', folder)
   await step('site: build', 'npm', ['run', 'build', '--silent', '--', ...args], { cwd: folder })
 }
 
 /** Builds the documentation site and tests it in a browser; resolves to the counts. */
 export async function testSite() {
+  // Its pages are compared with what the package exports.
+  if (!existsSync(join(root, 'dist/index.js'))) await setUp()
   await buildSite()
   return runTests('site', 'npm', ['test', '--silent'], { cwd: folder }, countTap)
 }

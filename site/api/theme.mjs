@@ -27,12 +27,13 @@ export class ApiTheme extends MarkdownTheme {
 class ApiContext extends MarkdownThemeContext {
   constructor(theme, page, options) {
     super(theme, page, options)
-    const { declarationTitle, groups, signatures, signatureTitle, parametersTable } = this.partials
+    const { declarationTitle, groups, signatureParameters, signatures, signatureTitle, parametersTable } = this.partials
     Object.assign(this.partials, {
       // One at a time, since it takes those without a title for the first.
       groups: (model, how) => join(...model.groups.map((group) => groups({ kind: model.kind, groups: [group] }, how))),
       declarationTitle: (model) => compact(declarationTitle(model)),
       signatureTitle: (model, how) => compact(signatureTitle(model, how)),
+      signatureParameters: (parameters, how) => onLines(parameters.map((parameter) => signatureParameters([parameter], how).slice(1, -1))),
       signatures: (model, how) => (how.nested ? signatures(model, how) : this.#signatures(model.signatures)),
       constructor: (model, { headingLevel }) => join(`${'#'.repeat(headingLevel)} Constructor`, this.#signatures(model.signatures)),
       parametersTable: (parameters) => withoutDashes(parametersTable(parameters)),
@@ -90,9 +91,18 @@ const isDescribed = ({ comment, type }) => Boolean(comment ?? type?.declaration?
 /** A type in Markdown as code. */
 const plain = (markdown) => markdown.replaceAll(/\[(`[^`]+`)\]\([^)]+\)/g, '$1').replaceAll(/[`]|\\(?=[<>|[\]_*])/g, '')
 
-/** Code whose lines are indented by two, and whose object types are on one line. */
+/** How many characters of parameters fit on one line with the rest of a signature. */
+const FIT = 44
+
+/** Parameters, with a line each where they are long. */
+function onLines(parameters) {
+  const line = parameters.join(', ')
+  return plain(line).length > FIT && parameters.length > 1 ? `(\n  ${parameters.join(',\n  ')}\n)` : `(${line})`
+}
+
+/** Code without types by default, whose lines are indented by two, and whose object types are on one line. */
 function compact(code) {
-  let lines = code.replaceAll(/ +$/gm, '').replaceAll(/^ +/gm, '  ')
+  let lines = code.replaceAll(', any, any>', '>').replaceAll(/ +$/gm, '').replaceAll(/^ +/gm, '  ')
   for (let before; before !== lines; ) {
     before = lines
     lines = lines.replaceAll(/\{\n((?: *[^\s}][^\n]*;\n)+) *\}/g, (_, members) => `{ ${members.trim().slice(0, -1).replaceAll(/\n */g, ' ')} }`)
