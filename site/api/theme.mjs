@@ -8,14 +8,15 @@ const TITLE = /^# .+$/m
 /** Titles of parts of one description, which are no places to go to. */
 const PARTS = /^#{2,6} (Parameters|Returns|Throws|Examples?|Extends|Extended by|Implements|Type Declaration|See|Default Value)$/gm
 
-/** Signatures have the parameters of types. */
-const TYPE_PARAMETERS = /^#{2,6} Type Parameters\n+/gm
+/** Signatures have the parameters of types, and headings have lines above them. */
+const LEFT_OUT = /^(#{2,6} Type Parameters|\*\*\*)\n+/gm
 
 export class ApiTheme extends MarkdownTheme {
   constructor(renderer) {
     super(renderer)
     renderer.on(MarkdownPageEvent.END, (page) => {
-      page.contents = page.contents.replace(TITLE, '$& {#module}').replaceAll(PARTS, '**$1**').replaceAll(TYPE_PARAMETERS, '')
+      const contents = page.contents.replace(TITLE, '$& {#module}').replaceAll(PARTS, '**$1**').replaceAll(LEFT_OUT, '')
+      page.contents = `---\npageClass: api\n---\n\n${contents}`
     })
   }
 
