@@ -29,8 +29,16 @@ function answer(folder, { url }, response) {
 /** The file that an address means; of a folder, its `index.html`. */
 function fileOf(folder, url) {
   // An address that begins with `/` cannot leave the folder.
-  const path = normalize(decodeURIComponent(new URL(url, 'http://localhost').pathname))
+  const path = normalize(decoded(new URL(url, 'http://localhost').pathname))
   return join(folder, path.endsWith('/') ? `${path}index.html` : path)
+}
+
+function decoded(path) {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
 }
 
 const isFile = (path) => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false
