@@ -39,19 +39,23 @@ function putOwnFirst({ groups, comment }) {
   for (const { children } of groups) children.sort((a, b) => isElsewhere(a) - isElsewhere(b))
 }
 
-/** Has the description of a class or an interface begin with its declaration, where that says more than its name. */
+/** Has the description of a class or an interface begin with its declaration, where that says more than its name, and its members follow. */
 function declare(reflection) {
-  const { name, kind, flags, typeParameters = [], extendedTypes = [], implementedTypes = [] } = reflection
-  const list = (word, types) => (types.length > 0 ? ` ${word} ${types.join(', ')}` : '')
-  const parameters = typeParameters.map(({ name: parameter, type, default: otherwise }) => `${parameter}${type ? ` extends ${type}` : ''}${otherwise ? ` = ${otherwise}` : ''}`)
-  const words = `${flags.isAbstract ? 'abstract ' : ''}${kind === ReflectionKind.Class ? 'class' : 'interface'} ${name}`
-  const head = words + (parameters.length > 0 ? `<${parameters.join(', ')}>` : '') + list('extends', extendedTypes.filter((type) => !isInner(type))) + list('implements', implementedTypes)
-  if (head.includes(`${name}<`) || / (extends|implements) |^abstract/.test(head)) reflection.comment?.summary.unshift(...code(head))
+  const declaration = declarationOf(reflection)
+  if (!/^(class|interface) \w+$/.test(declaration)) reflection.comment?.summary.unshift(...code(declaration))
   for (const key of ['typeParameters', 'typeHierarchy', 'implementedTypes']) delete reflection[key]
-  flags.setFlag(ReflectionFlag.Abstract, false)
+  reflection.flags.setFlag(ReflectionFlag.Abstract, false)
   // TypeDoc leaves what was taken out in its group. A group without a name has no heading.
   for (const group of reflection.groups ?? []) Object.assign(group, { title: 'none', children: group.children.filter((child) => reflection.children?.includes(child)) })
   reflection.groups = reflection.groups?.filter(({ children }) => children.length > 0)
+}
+
+function declarationOf({ name, kind, flags, typeParameters = [], extendedTypes = [], implementedTypes = [] }) {
+  const list = (word, items) => (items.length > 0 ? `${word}${items.join(', ')}` : '')
+  const parameters = typeParameters.map(({ name: parameter, type, default: otherwise }) => parameter + list(' extends ', [type ?? []].flat()) + list(' = ', [otherwise ?? []].flat()))
+  const ends = [list(' extends ', extendedTypes.filter((type) => !isInner(type))), list(' implements ', implementedTypes)]
+  const what = `${flags.isAbstract ? 'abstract ' : ''}${kind === ReflectionKind.Class ? 'class' : 'interface'}`
+  return `${what} ${name}${parameters.length > 0 ? `<${parameters.join(', ')}>` : ''}${ends.join('')}`
 }
 
 /** Whether a type is one of our own that is not exported. */
