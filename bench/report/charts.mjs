@@ -17,7 +17,7 @@ export function bars(title, rows, unit) {
     animation: false,
     textStyle: { fontFamily: 'system-ui, sans-serif' },
     title: { text: title, subtext: isWide ? 'logarithmic' : '', textStyle: { color: TEXT, fontSize: 15 }, subtextStyle: { color: TEXT } },
-    grid: { left: 8, right: 90, top: 60, bottom: 8, containLabel: true },
+    grid: { left: 16, right: 90, top: 60, bottom: 8, containLabel: true },
     xAxis: { type: isWide ? 'log' : 'value', ...axis },
     yAxis: { type: 'category', data: sorted.map(({ peer }) => peer), axisLabel: { color: TEXT, fontSize: 13 }, axisLine: { lineStyle: { color: LINE } }, axisTick: { show: false } },
     series: [{ type: 'bar', data, label, barWidth: 18, itemStyle: { borderRadius: 3 } }],
