@@ -49,7 +49,7 @@ ${machine}. The disk is ${disk}. It takes ten minutes. Figures are of that machi
 has the one in the middle, and in brackets the fastest and the slowest. Data differs each time, and at the end each store is asked for what was
 written. *On a disk* every change is durable before the next one begins: mostly it is the disk that is measured. *On memory that counts as
 persistent* (tmpfs, \`PMEM_IS_PMEM_FORCE=1\`) nobody waits for a disk, so that it shows what the software does itself; a sync of the others costs
-a system call there and no more. Where another one is better by a tenth or more than the best of ours, that is said, with the reason as far as it is known.
+a system call there and no more. Where another one is better by a tenth or more than the best of ours, that is said below the table, by the most of its columns and with the reason as far as it is known.
 [Speed](speed.md) has the goals of each operation.`
 }
 
@@ -104,12 +104,12 @@ function losses({ one, place, sides }) {
     const values = ours.map((side) => middles(side, index)).filter(isFigure)
     return one.unit === 'rate' ? Math.max(...values) : Math.min(...values)
   }
-  return theirs.flatMap((side) => {
-    const factors = side.rounds[0].map((_, index) => better(middles(side, index), best(index), one.unit))
-    const factor = Math.max(...factors.filter(Number.isFinite))
-    if (!(factor >= CLEARLY)) return []
-    const reason = one.reasons[`${side.peer}, ${place}`] ?? one.reasons[side.peer] ?? NO_REASON
-    return `\n\n${side.peer} is up to ${factor.toFixed(1)} times better ${PLACES[place].toLowerCase()}: ${reason}.`
+  const factorOf = (side) => Math.max(...side.rounds[0].map((_, index) => better(middles(side, index), best(index), one.unit)).filter(Number.isFinite))
+  const reasonFor = ({ peer }) => one.reasons[`${peer}, ${place}`] ?? one.reasons[peer] ?? NO_REASON
+  const winners = theirs.filter((side) => factorOf(side) >= CLEARLY)
+  return [...new Set(winners.map(reasonFor))].map((reason) => {
+    const names = winners.filter((side) => reasonFor(side) === reason).map((side) => `${side.peer} (${factorOf(side).toFixed(1)} times)`)
+    return `\n\nBetter ${PLACES[place].toLowerCase()}: ${names.join(', ')}: ${reason}.`
   })
 }
 
