@@ -14,18 +14,18 @@ const client = fileURLToPath(new URL('../../../build/bench/programs/http-client.
 const execute = promisify(execFile)
 
 async function serve(store) {
-  const state = { count: 0 }
+  let count = 0
   const append = store.appendAsync ?? store.append
   const server = createServer(async (request, response) => {
     for await (const _ of request);
-    await append(state.count++)
+    await append(count++)
     response.end('ok')
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
-  return { ...state, port: server.address().port, count: () => state.count }
+  return { port: server.address().port, count: () => count }
 }
 
-/** Milliseconds, as whatever `work` does takes. */
+/** How many milliseconds some work takes. */
 async function milliseconds(work) {
   const start = performance.now()
   await work()
