@@ -22,7 +22,7 @@ export class Cursor {
   }
 
   private constructor(key: typeof INSIDE, journal: Opened, name: string) {
-    requireInside(key, 'Cursor', "a journal's cursor")
+    requireInside(key, 'Cursor', 'cursor of a journal')
     this.#journal = journal
     this.#name = name
   }

@@ -55,7 +55,7 @@ export class BlockArray extends Pool implements Iterable<Buffer> {
   }
 
   private constructor(key: typeof INSIDE, info: ArrayInfo, maxPending?: number) {
-    requireInside(key, 'BlockArray', 'pmemblk.create and pmemblk.open')
+    requireInside(key, 'BlockArray', 'pmemblk.create or pmemblk.open')
     super(kind, info, maxPending)
     this.#bsize = info.bsize
     this.#nblock = info.nblock

@@ -67,7 +67,7 @@ export class Log extends Pool implements Iterable<Buffer> {
   }
 
   private constructor(key: typeof INSIDE, info: LogInfo, maxPending?: number) {
-    requireInside(key, 'Log', 'pmemlog.create and pmemlog.open')
+    requireInside(key, 'Log', 'pmemlog.create or pmemlog.open')
     super(kind, info, maxPending)
     this.#nbyte = info.nbyte
   }

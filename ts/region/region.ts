@@ -96,7 +96,7 @@ export class Region<Memory extends AnyBuffer = ArrayBuffer> implements Disposabl
   }
 
   private constructor(key: typeof INSIDE, info: RegionInfo, kind: MemoryKind, memory?: MappedMemory) {
-    requireInside(key, 'Region', 'pmem.map, pmem.mapFile and pmem.attach')
+    requireInside(key, 'Region', 'pmem.map, pmem.mapFile or pmem.attach')
     this.#handle = info.handle
     this.#byteLength = info.byteLength
     this.#isPmem = info.isPmem

@@ -78,7 +78,7 @@ export function unsupported(message: string, options?: ErrorOptions): PmemError 
 }
 
 export function illegalConstructor(name: string, makers: string): TypeError {
-  return Object.assign(new TypeError(`${name} has no constructor: ${makers} make it`), { code: 'ERR_ILLEGAL_CONSTRUCTOR' })
+  return Object.assign(new TypeError(`${name} has no constructor: call ${makers}`), { code: 'ERR_ILLEGAL_CONSTRUCTOR' })
 }
 
 export function wrongType(name: string, expected: string, received: unknown): TypeError {

@@ -73,7 +73,7 @@ pub enum Error {
         what: String,
     },
     /// A store is damaged, or no store. Nothing was changed.
-    #[error("the store '{}' is damaged at byte {offset}: {what}; nothing was changed, and what lies elsewhere can be read", file.display())]
+    #[error("the store '{}' is damaged at byte {offset}: {what}; nothing was changed. Restore a backup of it, or read what lies elsewhere where it opens", file.display())]
     Broken {
         /// The file.
         file: PathBuf,
