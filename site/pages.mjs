@@ -14,7 +14,7 @@ const GROUPS = {
   Guide: ['start', 'objects', 'journal', 'regions', 'log', 'blocks'],
   'What holds': ['guarantees', 'reliability', 'platforms', 'speed', 'benchmarks'],
   'Where it runs': ['electron', 'adapters', 'beyond-one-machine', 'cli'],
-  Recipes: ['recipes/json-lines', 'recipes/warm-cache', 'recipes/electron-settings', 'recipes/worker-table', 'recipes/last-lines'],
+  Recipes: ['recipes/json-lines', 'recipes/warm-cache', 'recipes/electron-settings', 'recipes/worker-table', 'recipes/audit-trail', 'recipes/last-lines'],
   Migrating: ['migrating/append-file', 'migrating/conf', 'migrating/better-sqlite3', 'migrating/pynvm', 'migrating/libpmemobj'],
   Formats: ['objects-format', 'heap-format', 'journal-format'],
   API: ['api/index', 'api/objects', 'api/journal', 'api/pmem', 'api/pmemlog', 'api/pmemblk', 'api/pino', 'api/native-binding'],
