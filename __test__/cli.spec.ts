@@ -30,7 +30,8 @@ test('it says its version', (t) => {
 test('what it is called with is checked, and nothing is made', (t) => {
   const here = folder(t)
   failed(t, here, ['nothing'], 2, /there is no command 'nothing'/)
-  failed(t, here, ['log', 'nothing'], 2, /there is no command 'log nothing'/)
+  failed(t, here, ['log', 'nothing'], 2, /there is no command 'log nothing'$/)
+  failed(t, here, ['objects', 'check', 'x'], 2, /there is no command 'objects check', but npx pmem check$/)
   failed(t, here, ['log', 'cat'], 2, /FILE is missing/)
   failed(t, here, ['log', 'cat', 'a', 'b'], 2, /1 arguments too many/)
   failed(t, here, ['log', 'cat', '--wrong', 'a'], 2, /--wrong/)

@@ -43,7 +43,9 @@ async function general([first, second]: readonly string[]): Promise<number> {
   const asked = first === undefined || first === '--help' || first === '-h' || first === 'help'
   const group = commands.filter(({ name }) => name.startsWith(`${asked ? second : first} `))
   if (!asked && (group.length === 0 || (second !== undefined && !second.startsWith('-')))) {
-    throw new UsageError(`there is no command '${[first, group.length > 0 && second].filter(Boolean).join(' ')}'`)
+    // `check` and its like are the same for all kinds of files.
+    const common = group.length > 0 && commands.find(({ name }) => name === second)
+    throw new UsageError(`there is no command '${[first, group.length > 0 && second].filter(Boolean).join(' ')}'${common ? `, but npx pmem ${common.name}` : ''}`)
   }
   await print(overview(group.length > 0 ? group : commands))
   return first === undefined ? STATUS.unknown : STATUS.done
