@@ -203,6 +203,12 @@ test('a call that fails leaves an existing file as it was', (t) => {
   t.is(readFileSync(path, 'utf8'), 'as it was')
 })
 
+test('a file that is missing is told to be made by create', (t) => {
+  const path = fresh(t)
+  throws(t, { code: 'ENOENT', syscall: 'pmem_map_file', path, says: 'create: true' }, () => pmem.mapFile(path))
+  t.false(existsSync(path))
+})
+
 test('a dangling link', (t) => {
   const path = fresh(t)
   symlinkSync(join(path, '../no/where'), path)

@@ -60,7 +60,7 @@ test('a missing file is ENOENT without create, and so is a missing folder', (t) 
     throws(t, { code: 'ENOENT', syscall: 'open', path }, () => objects.open(path, options))
   }
   throws(t, { code: 'ENOENT', syscall: 'open', path }, () => objects.check(path))
-  t.throws(() => objects.open(join(path, 'deep')), { code: 'ENOENT' })
+  t.throws(() => objects.open(join(path, 'deep')), { code: 'ENOENT', message: /make the folder first/ })
   t.false(existsSync(path))
 })
 

@@ -42,8 +42,18 @@ pub(crate) fn refuse_network(folder: &Path) -> Result<()> {
 #[cfg(target_os = "linux")]
 fn reason(folder: &Path) -> Result<Option<&'static str>> {
     let status = crate::os::errno::uninterrupted(|| nix::sys::statfs::statfs(folder));
-    let status = status.map_err(|error| Error::io(&error, "statfs", Some(folder)))?;
+    let status = status.map_err(|error| absent(&error, folder))?;
     Ok(reason_of(status.filesystem_type().0 as u32))
+}
+
+/// That the folder of what is to be made or opened is no folder, or that nothing can be said of it.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn absent(error: &std::io::Error, folder: &Path) -> Error {
+    let error = Error::io(error, "statfs", Some(folder));
+    match error {
+        Error::Os { errno: crate::os::errno::ENOENT, .. } => error.with_hint("make the folder first"),
+        _ => error,
+    }
 }
 
 #[cfg(any(target_os = "linux", test))]
@@ -55,7 +65,7 @@ fn reason_of(magic: u32) -> Option<&'static str> {
 fn reason(folder: &Path) -> Result<Option<&'static str>> {
     use nix::mount::MntFlags;
     let status = crate::os::errno::uninterrupted(|| nix::sys::statfs::statfs(folder));
-    let status = status.map_err(|error| Error::io(&error, "statfs", Some(folder)))?;
+    let status = status.map_err(|error| absent(&error, folder))?;
     let is_local = status.flags().contains(MntFlags::MNT_LOCAL);
     Ok((!is_local).then_some(reason!("a network's file system")))
 }
