@@ -45,6 +45,7 @@ test('a cursor goes back by force alone', (t) => {
   cursor.commit(9)
   t.is(cursor.position, 10)
   for (const wrong of [10, 2 ** 53 - 2, -2, 0.5, NaN]) refuses(t, 'ERR_OUT_OF_RANGE', () => cursor.commit(wrong, { force: true }))
+  refuses(t, 'ERR_OUT_OF_RANGE', () => cursor.commit(50), { message: /"sequence".* < 10, the end of the journal\. Received 50$/ })
   refuses(t, 'ERR_INVALID_ARG_TYPE', () => cursor.commit('1' as never))
   refuses(t, 'ERR_INVALID_ARG_TYPE', () => cursor.commit(1, { force: 1 as never }))
   t.is(cursor.position, 10)

@@ -407,7 +407,7 @@ for (const kind of ['tmpfs', 'ext4'] as const satisfies FileSystem[]) {
     const fill = () => {
       for (;;) events.append(record)
     }
-    refuses(t, 'ENOSPC', fill)
+    refuses(t, 'ENOSPC', fill, { message: /the disk has no room for the journal's next file/ })
     const { next } = events
     // A batch, all or nothing; calls that wait; once more.
     refuses(t, 'ENOSPC', () => events.appendMany(Array.from({ length: 100 }, () => record)))

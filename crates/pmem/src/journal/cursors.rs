@@ -120,8 +120,9 @@ impl Cursors {
     pub(crate) fn commit(&self, name: &str, position: u64, force: bool, next: u64) -> Result<u64> {
         let file_name = encode(name)?;
         if position > next {
-            let expected = format!("<= {next}, the end of the journal");
-            return Err(Error::out_of_range("position", expected, position));
+            // Callers commit the record before the position.
+            let expected = format!("< {next}, the end of the journal");
+            return Err(Error::out_of_range("sequence", expected, position - 1));
         }
         let mut durable = self.durable();
         let change = Change::start(&self.folder()?.join(&file_name), || self.open_or_make(&file_name))?;

@@ -27,6 +27,9 @@ const PAUSE: Duration = Duration::from_millis(4);
 /// Segments up to this size are made when they are needed.
 const AT_ONCE: u64 = 4 * LEAST_SEGMENT;
 
+const FULL_DISK: &str =
+    "the disk has no room for the journal's next file: make room, or give up old records by truncateBefore";
+
 /// A file of zeros that has no segment's name.
 pub(super) struct Prepared {
     file: File,
@@ -86,8 +89,7 @@ impl Prepared {
     pub(super) fn now(folder: &Path, size: u64, mode: u32) -> Result<Self> {
         let path = folder.join(UNFINISHED);
         let never = AtomicBool::new(false);
-        Self::make(&path, size, mode, &AtomicBool::new(true), &never)
-            .map_err(|error| Error::io(&error, "open", Some(&path)))
+        Self::make(&path, size, mode, &AtomicBool::new(true), &never).map_err(|error| refused(&error, "open", &path))
     }
 
     fn make(path: &Path, size: u64, mode: u32, hurry: &AtomicBool, stop: &AtomicBool) -> io::Result<Self> {
@@ -139,7 +141,7 @@ impl Prepared {
         let path = folder.join(file_name(header.first));
         let failed = |syscall| {
             let path = path.clone();
-            move |error: io::Error| Error::io(&error, syscall, Some(&path))
+            move |error: io::Error| refused(&error, syscall, &path)
         };
         seam::pwrite(&self.file, &header.encode(), 0).map_err(failed("pwrite"))?;
         seam::pwrite(&self.file, &slot.encode(header.salt), slot.place()).map_err(failed("pwrite"))?;
@@ -150,6 +152,12 @@ impl Prepared {
         let medium = medium(&file, header.size).map_err(failed("mmap"))?;
         Ok((Segment::written(*header, &path, file, Arc::clone(&medium)), medium))
     }
+}
+
+/// Why a segment could not be made.
+fn refused(error: &io::Error, syscall: &'static str, path: &Path) -> Error {
+    let refused = Error::io(error, syscall, Some(path));
+    if errno::of(error) == errno::ENOSPC { refused.with_hint(FULL_DISK) } else { refused }
 }
 
 /// Gives a segment its name, durably.

@@ -126,7 +126,10 @@ fn a_full_disk_in_a_roll_appends_nothing() {
             recorder.fail_write(recorder.counts().writes + write);
             match journal.append(&[&large], None, true) {
                 Ok(_) => break,
-                Err(error) => assert_eq!(error.code(), "ENOSPC"),
+                Err(error) => {
+                    assert_eq!(error.code(), "ENOSPC");
+                    assert!(error.to_string().contains("make room"), "{error}");
+                }
             }
             assert_eq!(segments(folder), 1);
         }
