@@ -188,11 +188,7 @@ impl Error {
 
     /// The failure of `syscall` on `path`.
     pub(crate) fn io(error: &std::io::Error, syscall: &'static str, path: Option<&Path>) -> Self {
-        let error = Self::os(errno::of(error), syscall, path);
-        match error {
-            Error::Os { errno: errno::ENODEV, .. } => error.with_hint(UNMAPPABLE),
-            _ => error,
-        }
+        Self::os(errno::of(error), syscall, path).with_hint_on(errno::ENODEV, UNMAPPABLE)
     }
 
     /// The failure of `syscall` on `path` with the positive error number `errno`.
@@ -206,6 +202,14 @@ impl Error {
             Error::Os { errno, syscall, path, hint: None } => {
                 Error::Os { errno, syscall, path, hint: Some(advice.into()) }
             }
+            other => other,
+        }
+    }
+
+    /// As `with_hint`, where the operating system failed with this error number.
+    pub(crate) fn with_hint_on(self, number: i32, advice: impl Into<Cow<'static, str>>) -> Self {
+        match self {
+            Error::Os { errno, .. } if errno == number => self.with_hint(advice),
             other => other,
         }
     }

@@ -142,11 +142,8 @@ impl Region {
     /// # Errors
     /// As [`Region::open`].
     pub fn map_existing(path: &Path, options: MapOptions) -> Result<Self> {
-        let file = file::open(path, options.is_private(), "pmem_map_file").map_err(|error| match error {
-            Error::Os { errno: errno::ENOENT, .. } => {
-                error.with_hint("create: true and a length make it, where its folder is there")
-            }
-            _ => error,
+        let file = file::open(path, options.is_private(), "pmem_map_file").map_err(|error| {
+            error.with_hint_on(errno::ENOENT, "create: true and a length make it, where its folder is there")
         })?;
         Self::map_named(descriptor(&file), Some(path), options, "pmem_map_file")
     }

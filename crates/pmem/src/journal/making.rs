@@ -156,8 +156,7 @@ impl Prepared {
 
 /// Why a segment could not be made.
 fn refused(error: &io::Error, syscall: &'static str, path: &Path) -> Error {
-    let refused = Error::io(error, syscall, Some(path));
-    if errno::of(error) == errno::ENOSPC { refused.with_hint(FULL_DISK) } else { refused }
+    Error::io(error, syscall, Some(path)).with_hint_on(errno::ENOSPC, FULL_DISK)
 }
 
 /// Gives a segment its name, durably.

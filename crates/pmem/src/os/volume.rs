@@ -49,11 +49,7 @@ fn reason(folder: &Path) -> Result<Option<&'static str>> {
 /// That the folder of what is to be made or opened is no folder, or that nothing can be said of it.
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 fn absent(error: &std::io::Error, folder: &Path) -> Error {
-    let error = Error::io(error, "statfs", Some(folder));
-    match error {
-        Error::Os { errno: crate::os::errno::ENOENT, .. } => error.with_hint("make the folder first"),
-        _ => error,
-    }
+    Error::io(error, "statfs", Some(folder)).with_hint_on(crate::os::errno::ENOENT, "make the folder first")
 }
 
 #[cfg(any(target_os = "linux", test))]

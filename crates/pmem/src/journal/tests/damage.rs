@@ -17,6 +17,13 @@ fn small(folder: &Path) -> Journal {
     journal
 }
 
+/// A copy of a journal's folder as it is now.
+fn copy_of(folder: &Path) -> PathBuf {
+    let copy = folder.with_extension("copy");
+    copy_folder(folder, &copy);
+    copy
+}
+
 /// A journal of several segments.
 fn long(folder: &Path) -> Vec<PathBuf> {
     let journal = open(folder);
@@ -80,8 +87,7 @@ fn a_flipped_bit_of_an_open_journal_is_harmless_or_an_error() {
 fn damage_behind_the_last_slot_is_not_cut() {
     on_each_medium(|folder| {
         let journal = small(folder);
-        let copy = folder.with_extension("copy");
-        copy_folder(folder, &copy);
+        let copy = copy_of(folder);
         let segment = &chain::segment_paths(&copy).unwrap()[0];
         let (mut bytes, start) = (fs::read(segment).unwrap(), format::DATA_START as usize);
         // A record that was acknowledged, and on whose being there the ones behind it rely.
@@ -211,8 +217,7 @@ fn records_of_a_later_version_are_no_damage() {
 fn a_record_of_a_later_version_is_not_cut() {
     on_each_medium(|folder| {
         let journal = small(folder);
-        let copy = folder.with_extension("copy");
-        copy_folder(folder, &copy);
+        let copy = copy_of(folder);
         drop(journal);
         let path = &chain::segment_paths(&copy).unwrap()[0];
         let bytes = write_newer(path);
@@ -228,8 +233,7 @@ fn the_copy_of_a_segment_in_a_record_is_no_segment() {
         let journal = small(folder);
         let segment = fs::read(&chain::segment_paths(folder).unwrap()[0]).unwrap();
         journal.append(&[&segment[4096..]], None, true).unwrap();
-        let copy = folder.with_extension("copy");
-        copy_folder(folder, &copy);
+        let copy = copy_of(folder);
         // The frame that holds the copy is torn: its header did not arrive.
         let path = chain::segment_paths(&copy).unwrap().pop().unwrap();
         let mut bytes = fs::read(&path).unwrap();

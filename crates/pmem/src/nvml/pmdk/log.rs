@@ -129,8 +129,7 @@ impl LogEngine for PmdkLog {
             return Ok(());
         }
         let error = io::Error::last_os_error();
-        let refused = Error::io(&error, "pmemlog_append", Some(&self.path));
-        Err(if errno::of(&error) == errno::ENOSPC { refused.with_hint(FULL) } else { refused })
+        Err(Error::io(&error, "pmemlog_append", Some(&self.path)).with_hint_on(errno::ENOSPC, FULL))
     }
 
     fn read(&self, offset: u64, target: &mut [u8]) -> Result<usize> {
