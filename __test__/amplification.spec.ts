@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { journal, pmem, pmemblk, pmemlog } from 'pmem'
 import { onSmall, smallDisk } from './helpers/disks.js'
+import { isForcedPmem } from './helpers/pools.js'
 
 const STORES = 128
 const KiB = 1024
@@ -59,7 +60,7 @@ function bounded(
 }
 
 /** Counted as persistent memory, nothing is written by a store. */
-const onDisk: typeof test.skip = process.env.PMEM_IS_PMEM_FORCE === '1' ? test.skip : onSmall('ext4')
+const onDisk: typeof test.skip = isForcedPmem ? test.skip : onSmall('ext4')
 
 onDisk('an append of 64 bytes writes two pages', (t) => {
   bounded(

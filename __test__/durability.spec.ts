@@ -7,6 +7,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, statfsSync, writeSync } f
 import test, { type ExecutionContext } from 'ava'
 import { capabilities, pmem } from 'pmem'
 import { file } from './helpers/files.js'
+import { isForcedPmem } from './helpers/pools.js'
 
 const TMPFS = 0x01021994
 const PAGES = 8
@@ -38,10 +39,9 @@ function soiled(t: ExecutionContext): { path: string; region: pmem.Region } {
 }
 
 const onDisk = process.platform === 'linux' && statfsSync(process.env.PMEM_TEST_DIR ?? '.').type !== TMPFS
-const forced = process.env.PMEM_IS_PMEM_FORCE === '1'
 // What tells of a sync is that pages are clean afterwards: those of tmpfs never are, and what counts as persistent memory syncs none.
 const synced = onDisk ? test : test.skip
-const persisted = onDisk && !forced ? test : test.skip
+const persisted = onDisk && !isForcedPmem ? test : test.skip
 
 type Call = (region: pmem.Region, byteOffset?: number, byteLength?: number) => unknown
 

@@ -7,6 +7,7 @@ import { capabilities } from 'pmem'
 import { type FileSystem, onSmall, smallDisk } from './helpers/disks.js'
 import { folder } from './helpers/files.js'
 import { linux } from './helpers/linux.js'
+import { isForcedPmem } from './helpers/pools.js'
 import { run } from './helpers/programs.js'
 
 const REGIONS = [
@@ -20,7 +21,7 @@ const CUT = [
 ]
 const POOLS = ['log', 'array'].flatMap((what) => capabilities.engines.map((engine) => [what, engine] as const))
 /** What is written through a file meets its errors, and not a page that is lost. */
-const isWritten = (engine: string) => engine === 'rust' && process.env.PMEM_IS_PMEM_FORCE !== '1'
+const isWritten = (engine: string) => engine === 'rust' && !isForcedPmem
 const FAULT = { during: 'ERR_PMEM_FAULT', later: ['ERR_PMEM_FAULT'], elsewhere: null, close: null }
 
 function another(t: ExecutionContext): string {

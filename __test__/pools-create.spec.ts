@@ -30,6 +30,7 @@ import {
   isError,
   kinds,
   nothings,
+  isForcedPmem,
   onTmpfs,
   pattern,
   poke,
@@ -248,7 +249,7 @@ function hasUnwritten(path: string): boolean | undefined {
 
 const written = 'rust: log: the pages of pools of up to 64 MiB are written when they are made, unless they are sparse'
 
-if (onTmpfs || process.env.PMEM_IS_PMEM_FORCE === '1' || hasUnwritten(__filename) === undefined) {
+if (onTmpfs || isForcedPmem || hasUnwritten(__filename) === undefined) {
   skipped(written, 'it takes the page cache of a disk, and filefrag')
 } else {
   test(written, (t) => {

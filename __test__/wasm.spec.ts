@@ -9,6 +9,7 @@ import { rejects, throws } from './helpers/errors.js'
 import { file, mapped } from './helpers/files.js'
 import { linux } from './helpers/linux.js'
 import { collect, mappings } from './helpers/memory.js'
+import { isForcedPmem } from './helpers/pools.js'
 import { program } from './helpers/programs.js'
 
 const PAGE = 2 ** 16
@@ -257,7 +258,7 @@ linux('more memories than there is room for', async (t) => {
   t.is(mappings(path), 0)
 })
 
-const onDisk = statfsSync(process.env.PMEM_TEST_DIR ?? '.').type !== TMPFS && process.env.PMEM_IS_PMEM_FORCE !== '1'
+const onDisk = statfsSync(process.env.PMEM_TEST_DIR ?? '.').type !== TMPFS && !isForcedPmem
 const direct = process.platform === 'linux' && onDisk ? test : test.skip
 
 direct('what is stored in a memory and persisted by range is on the disk', (t) => {
