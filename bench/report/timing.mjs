@@ -16,29 +16,9 @@ export async function timed(milliseconds, call) {
   }
 }
 
-/** So many callers, each of which waits for its call before it makes the next; resolves to calls in a second. */
-export async function together(callers, milliseconds, call) {
-  const start = performance.now()
-  let count = 0
-  const caller = async () => {
-    do {
-      await call()
-      count += 1
-    } while (performance.now() - start < milliseconds)
-  }
-  await Promise.all(Array.from({ length: callers }, caller))
-  return (count * 1000) / (performance.now() - start)
-}
-
 /** The nanoseconds of one piece of work, of which `work` does `count`. */
 export async function lasting(count, work) {
   const start = performance.now()
   await work()
   return ((performance.now() - start) * 1e6) / count
-}
-
-/** The value below which a part of the values lies. */
-export function quantile(values, part) {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))]
 }

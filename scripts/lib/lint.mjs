@@ -4,7 +4,7 @@ import { libnode } from './packages/build.mjs'
 import { rustTargets } from './packages/tools.mjs'
 import { bin, report, root } from './run.mjs'
 import { workspace } from './setup.mjs'
-import { Unavailable, goProgram, pythonEnvironment } from './tools.mjs'
+import { goProgram, ifAvailable, pythonEnvironment } from './tools.mjs'
 
 /** Runs every check that is not a test, and resolves to how many failed. */
 export async function lint(pmdk) {
@@ -36,23 +36,12 @@ function checks(pmdk) {
 async function checksOfWorkflows() {
   const folder = join(root, '.github/workflows')
   const files = readdirSync(folder).map((name) => join(folder, name))
+  const actionlint = await ifAvailable(() => goProgram('actionlint', 'github.com/rhysd/actionlint/cmd/actionlint', '1.7.12'))
+  const zizmor = await ifAvailable(() => pythonEnvironment('zizmor', join(root, 'scripts/lib/lint-requirements.txt')))
   return [
-    ...(await whereThere(() => goProgram('actionlint', 'github.com/rhysd/actionlint/cmd/actionlint', '1.7.12'), (path) => ['actionlint', path, files])),
-    ...(await whereThere(zizmor, (path) => ['zizmor', path, ['--offline', '--no-progress', '--strict-collection', '--min-severity', 'medium', ...files]])),
+    ...(actionlint ? [['actionlint', actionlint, files]] : []),
+    ...(zizmor ? [['zizmor', join(zizmor, 'zizmor'), ['--offline', '--no-progress', '--strict-collection', '--min-severity', 'medium', ...files]]] : []),
   ]
-}
-
-const zizmor = async () => join(await pythonEnvironment('zizmor', join(root, 'scripts/lib/lint-requirements.txt')), 'zizmor')
-
-/** The check by a tool that may not be there to get; says why where it is not. */
-async function whereThere(tool, check) {
-  try {
-    return [check(await tool())]
-  } catch (error) {
-    if (!(error instanceof Unavailable)) throw error
-    console.log(`SKIPPED: ${error.message}`)
-    return []
-  }
 }
 
 /** The parts that only other platforms compile, for those whose standard library is installed. */

@@ -9,6 +9,17 @@ const tools = join(root, '.tools')
 /** A tool cannot be had on this machine. */
 export class Unavailable extends StepError {}
 
+/** What `get` resolves to; undefined where that needs a tool which cannot be had, and then it says so. */
+export async function ifAvailable(get) {
+  try {
+    return await get()
+  } catch (error) {
+    if (!(error instanceof Unavailable)) throw error
+    console.log(`SKIPPED: ${error.message}`)
+    return undefined
+  }
+}
+
 /** Runs a step that gets a tool; where it fails, so does what needs the tool. */
 export async function obtain(what, label, command, args, options) {
   try {

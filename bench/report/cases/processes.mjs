@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
+import { quantile } from '../../../build/bench/statistics.mjs'
 import { peers } from '../peers.mjs'
-import { quantile } from '../timing.mjs'
 
 const program = (name) => fileURLToPath(new URL(`../programs/${name}`, import.meta.url))
 const client = fileURLToPath(new URL('../../../build/bench/programs/http-client.mjs', import.meta.url))
